@@ -1,0 +1,155 @@
+"""Text cleaning, character by character: control characters, Chinese, accents, case.
+
+Step 1 of 3 of the tokenizer (then splitting and WordPiece, in wordpiece.py). Every rule of BERT's cleaning looks at one character
+alone, so the whole of it is one lazily filled dictionary from a character to the text that replaces it. The one exception, the
+canonical order of combining marks, is `canonical_order`.
+
+Source: `BertNormalizer` of Hugging Face tokenizers, after `BasicTokenizer` of google-research/bert's tokenization.py.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+
+from . import tables_hf as tables
+
+HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
+REPLACEMENT = "\ufffd"  # what a lone surrogate counts as: the referent cannot take one, and cleaning removes this
+
+
+def is_surrogate(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
+
+
+def parse_ranges(ranges: str) -> frozenset[int]:
+    """The code points of a table such as `"9-a d 20"`.
+
+    >>> sorted(parse_ranges("9-a d 20"))
+    [9, 10, 13, 32]
+    """
+    codes: set[int] = set()
+    for item in ranges.split():
+        first, _, last = item.partition("-")
+        codes.update(range(int(first, 16), int(last or first, 16) + 1))
+    return frozenset(codes)
+
+
+@cache
+def characters(table: str) -> frozenset[str]:
+    """A set of tables_hf.py by name, as characters."""
+    return frozenset(map(chr, parse_ranges(getattr(tables, table))))
+
+
+@cache
+def combining_classes() -> dict[str, int]:
+    """Canonical combining class of every character that has one; all others have 0."""
+    classes = {}
+    for line in tables.COMBINING_CLASSES.split("\n"):
+        number, _, ranges = line.partition(":")
+        classes.update(dict.fromkeys(map(chr, parse_ranges(ranges)), int(number or "0", 16)))
+    return classes
+
+
+@cache
+def decompositions() -> dict[str, str]:
+    """Full canonical decompositions, without the Hangul syllables."""
+    entries = (item.split("=") for item in tables.DECOMPOSITIONS.replace("\n", "").split(";") if item)
+    return {chr(int(code, 16)): "".join(chr(int(part, 16)) for part in parts.split()) for code, parts in entries}
+
+
+@cache
+def lowercase() -> dict[str, str]:
+    """Lower case of every character that has one. Per character: a final sigma stays σ."""
+    mapping = {}
+    for item in tables.LOWERCASE.split():
+        if "=" in item:
+            code, parts = item.split("=")
+            mapping[chr(int(code, 16))] = "".join(chr(int(part, 16)) for part in parts.split("+"))
+            continue
+        run, _, step_and_shift = item.partition("/")
+        first, last = (int(code, 16) for code in run.split("-"))
+        step, shift = int(step_and_shift[0], 16), int(step_and_shift[1:], 16)
+        mapping.update({chr(code): chr(code + shift) for code in range(first, last + 1, step)})
+    return mapping
+
+
+def decompose(character: str) -> str:
+    """Full canonical decomposition of one character (the D of NFD).
+
+    Hangul syllables by arithmetic: The Unicode Standard, section 3.12.
+    """
+    if HANGUL_FIRST <= ord(character) <= HANGUL_LAST:
+        leading, rest = divmod(ord(character) - HANGUL_FIRST, 21 * 28)
+        vowel, trailing = divmod(rest, 28)
+        return chr(0x1100 + leading) + chr(0x1161 + vowel) + (chr(0x11A7 + trailing) if trailing else "")
+    return decompositions().get(character, character)
+
+
+class CharacterMap(dict[str, str]):
+    """A character -> the text that replaces it, filled as characters are met.
+
+    >>> normalize = CharacterMap(clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
+    >>> [normalize[character] for character in "É\\t東\\0"]
+    ['e', ' ', ' 東 ', '']
+    """
+
+    def __init__(self, *, clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lowercase: bool) -> None:
+        self.clean_text = clean_text
+        self.handle_chinese_chars = handle_chinese_chars
+        self.strip_accents = strip_accents
+        self.lowercase = lowercase
+
+    def __missing__(self, character: str) -> str:
+        text = REPLACEMENT if is_surrogate(character) else character
+        if self.clean_text and text in characters("REMOVED"):
+            text = ""
+        elif self.clean_text and text in characters("CLEANED_TO_SPACE"):
+            text = " "
+        if text and self.strip_accents:
+            text = "".join(part for part in decompose(text) if part not in characters("NONSPACING_MARKS"))
+        if self.lowercase:
+            text = "".join(lowercase().get(part, part) for part in text)
+        if self.handle_chinese_chars and character in characters("CHINESE"):
+            text = f" {text} "
+        self[character] = text
+        return text
+
+
+@cache
+def surviving_marks() -> frozenset[str]:
+    """Characters that leave a mark with a combining class behind even when accents are stripped.
+
+    There are a few dozen (Hangul tone marks, musical notation, spacing marks): the only ones for which canonical order matters.
+    """
+    candidates = [*combining_classes(), *decompositions()]
+    kept = combining_classes().keys() - characters("NONSPACING_MARKS")
+    return frozenset(character for character in candidates if not kept.isdisjoint(decompose(character)))
+
+
+def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, str]]:
+    """Pairs (index into `word`, replacement) as `normalize` gives them, with runs of combining marks in canonical order.
+
+    The referent sorts each run by combining class and then counts: the k-th character that is not an addition of a
+    decomposition is said to come from the k-th character of the text. So offsets inside such a run follow places, not letters.
+    """
+    classes, marks = combining_classes(), characters("NONSPACING_MARKS")
+    run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition
+    places: list[int] = []  # where the characters of the run stand in the text
+
+    def flush() -> Iterator[tuple[int, str]]:
+        place = -1
+        for _, part, opens in sorted(run, key=lambda item: item[0]):
+            place += opens
+            if part not in marks:
+                yield places[place], normalize[part]
+        run.clear()
+        places.clear()
+
+    for index, character in enumerate(word):
+        if normalize.clean_text and character in characters("REMOVED"):
+            continue  # cleaning comes before sorting
+        parts = decompose(character)
+        if parts[0] not in classes:
+            yield from flush()
+        places.append(index)
+        run += [(classes.get(part, 0), part, position == 0) for position, part in enumerate(parts)]
+    yield from flush()

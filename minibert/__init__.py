@@ -1,1 +1,12 @@
-"""placeholder"""
+"""minibert: a BERT encoder in NumPy. `minibert.load(folder).encode(texts)` is all there is to know.
+
+Readers: start with ops/reference.py (the maths), then encoder.py, weights.py, packing.py, tokenizer/wordpiece.py.
+"""
+
+from .config import BertConfig
+from .model import MiniBert, load
+from .outputs import BertOutput, TokenEmbeddings, TruncationWarning
+from .tokenizer import Encoding, WordPieceTokenizer
+
+__version__ = "0.1.0"
+__all__ = ["BertConfig", "BertOutput", "Encoding", "MiniBert", "TokenEmbeddings", "TruncationWarning", "WordPieceTokenizer", "load"]

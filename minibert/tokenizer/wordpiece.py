@@ -151,6 +151,10 @@ class WordPieceTokenizer:
         ids.append(self.sep_id)
         return ids, num_truncated
 
+    def words(self, text: str) -> list[tuple[int, int]]:
+        """(start, end) of every stretch of text between whitespace, in code points."""
+        return [match.span() for match in self._find_words.finditer(text)]
+
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Readable text of some ids. Case, accents and spacing that the tokenizer dropped do not come back.
 

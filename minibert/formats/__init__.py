@@ -1,0 +1,18 @@
+"""File -> {name: array}. Each module knows one file format; none knows BERT."""
+
+import numpy as np
+import numpy.typing as npt
+
+# NumPy has no bfloat16. A field of that name makes an array say what its 16 bits are; `widen` reads them.
+BFLOAT16 = np.dtype([("bfloat16", "<u2")])
+
+
+def widen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """float32 values of a float32, float16 or bfloat16 array; a float32 array comes back itself.
+
+    >>> widen(np.array([(0x3FC0,)], BFLOAT16))
+    array([1.5], dtype=float32)
+    """
+    if array.dtype == BFLOAT16:
+        return (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)  # bfloat16 is the upper half of a float32
+    return array.astype(np.float32, copy=False)

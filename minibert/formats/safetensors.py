@@ -1,0 +1,109 @@
+"""safetensors -> {name: array}, mapped: nothing is read before it is used, and processes share the pages.
+
+The file is 8 bytes of header length, a JSON header `{name: {dtype, shape, data_offsets}}`, and the data. The library `safetensors`
+copies every tensor when NumPy reads it, so the reader is our own; it refuses what the library refuses.
+
+Source: the format section of the safetensors README.
+"""
+
+import json
+import math
+import mmap
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import BFLOAT16
+
+MAX_HEADER_BYTES = 100_000_000  # the library's own limit
+DTYPES = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": BFLOAT16,
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+
+
+def load_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read-only arrays over the mapped file, by name.
+
+    Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        header_size = int.from_bytes(file.read(8), "little")
+        if size < 8 or header_size > min(MAX_HEADER_BYTES, size - 8):
+            raise ValueError(
+                f"{path}: expected a safetensors file, found {size} bytes whose header claims {header_size} "
+                f"(at most {MAX_HEADER_BYTES}); the file is cut off or something else"
+            )
+        entries = _parse_header(path, file.read(header_size))
+        data = 8 + header_size
+        _check_layout(path, entries, size - data)
+        mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    return {name: mapped[data + begin : data + end].view(dtype).reshape(shape) for name, (dtype, shape, begin, end) in entries.items()}
+
+
+Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, first byte, byte after the last
+
+
+def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"duplicate names: {', '.join(repeated)}")
+        return dict(pairs)
+
+    try:
+        content = json.loads(header.decode("utf-8"), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: the header is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object as header, found {type(content).__name__}")
+    metadata = content.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"{path}: __metadata__: expected a map from str to str")
+    return {name: _parse_entry(f"{path}: {name}", entry) for name, entry in content.items()}
+
+
+def _parse_entry(where: str, entry: Any) -> Entry:
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{where}: expected dtype, shape and data_offsets, found {entry!r:.200}")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
+        raise ValueError(f"{where}: expected a dtype of {', '.join(DTYPES)}, found {entry['dtype']!r:.200}")
+    if not all(isinstance(numbers, list) and all(type(n) is int and 0 <= n < 2**63 for n in numbers) for numbers in (shape, offsets)):
+        raise ValueError(f"{where}: expected whole numbers from 0 in shape and data_offsets, found {shape!r:.200} and {offsets!r:.200}")
+    if len(offsets) != 2 or len(shape) > 32:
+        raise ValueError(f"{where}: expected two data_offsets and at most 32 dimensions, found {len(offsets)} and {len(shape)}")
+    dtype = DTYPES[entry["dtype"]]
+    expected = math.prod(shape) * dtype.itemsize
+    if offsets[1] - offsets[0] != expected:
+        raise ValueError(f"{where}: expected {expected} bytes for {entry['dtype']} {shape}, found data_offsets {offsets}")
+    return dtype, tuple(shape), offsets[0], offsets[1]
+
+
+def _check_layout(path: Path, entries: dict[str, Entry], data_size: int) -> None:
+    """The tensors must fill the data exactly: no overlap, no hole, nothing behind the last one."""
+    spans = sorted((begin, end, name) for name, (_, _, begin, end) in entries.items())
+    for (_, end, name), (begin, _, other) in pairwise([(0, 0, "the start"), *spans]):
+        if begin != end:
+            kind = "overlap" if begin < end else "leave a hole"
+            raise ValueError(f"{path}: {name} (ends at {end}) and {other} (begins at {begin}) {kind}")
+    end = spans[-1][1] if spans else 0
+    if end != data_size:
+        raise ValueError(f"{path}: expected {end} bytes of data after the header, found {data_size}; the file is cut off or has a tail")

@@ -1,0 +1,393 @@
+"""MiniBert: text in, vectors out. Policy lives here: which files, how long, how many at a time, what is an error."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from . import encoder
+from .config import load_config
+from .folder import load_folder
+from .formats import widen
+from .formats.safetensors import load_safetensors
+from .ops import Backend, Float32, reference
+from .outputs import BertOutput, TokenEmbeddings, TruncationWarning
+from .packing import PackedBatch, check_rectangle, pack, pack_padded, plan_batches, unpack, unpack_attentions
+from .pooling import POOLINGS, Pooling, pool, unit_length
+from .threads import available_cpus, blas_threads
+from .tokenizer import WordPieceTokenizer
+from .tokenizer.settings import load_settings
+from .weights import FLOATS, from_arrays
+
+Truncation = Literal["warn", "error", "silent"]
+BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for both miniatures and texts of 20, 130 and mixed tokens
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
+
+
+def load(
+    path: str | Path,
+    *,
+    backend: str = "auto",
+    precision: str = "float32",
+    num_threads: int | None = None,
+    tokenizer_compat: str = "hf",
+) -> "MiniBert":
+    """Load a model folder, as transformers or sentence-transformers write it. Nothing is downloaded.
+
+    Args:
+        path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`.
+        backend: "numpy", which needs NumPy and safetensors only, or "auto": the fastest there is, which so far is "numpy".
+        precision: "float32".
+        num_threads: threads of a call; None for the CPUs that affinity and the container's quota leave to this process.
+        tokenizer_compat: "hf": ids as Hugging Face `tokenizers` 0.23.3 gives them.
+
+    Raises:
+        FileNotFoundError: the folder or a file in it is missing.
+        ValueError: a file is broken, the files do not belong together, or one asks for something that is not implemented.
+    """
+    return MiniBert(path, backend, precision, num_threads, tokenizer_compat)
+
+
+class MiniBert:
+    """A BERT encoder with its tokenizer. Make one with `minibert.load`.
+
+    Calls change nothing but the tokenizer's memory of words, so threads may share a model. It pickles as its path and options.
+
+    Attributes:
+        config: the numbers of the architecture, a BertConfig.
+        tokenizer: text -> ids; see WordPieceTokenizer.
+        max_length: tokens of the longest text that is not cut, [CLS] and [SEP] included.
+        prompts: the folder's prompts, name -> text that `encode` puts before each text.
+    """
+
+    def __init__(self, path: str | Path, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
+        self._options = (str(path), backend, precision, num_threads, tokenizer_compat)
+        _check_choice("backend", backend, ("auto", "numpy"))
+        _check_choice("precision", precision, ("float32",))
+        _check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
+        if num_threads is not None and num_threads < 1:
+            raise ValueError(f"num_threads: expected a positive number or None, found {num_threads!r}")
+        self._num_threads = num_threads or available_cpus()
+        self._folder = load_folder(Path(path))
+        self.config = load_config(self._folder.weights / "config.json")
+        settings = load_settings(self._folder.weights)
+        if self._folder.do_lower_case:
+            settings = replace(settings, lowercase=True)
+        if max(settings.vocab.values()) >= self.config.vocab_size:
+            raise ValueError(
+                f"{path}: expected a vocabulary of at most {self.config.vocab_size} tokens (vocab_size in config.json), "
+                f"found ids up to {max(settings.vocab.values())}; tokenizer and weights belong to different models"
+            )
+        self.tokenizer = WordPieceTokenizer(settings)
+        limits = [self._folder.max_seq_length, settings.model_max_length]
+        self.max_length = min(next(filter(None, limits), sys.maxsize), self.config.max_position_embeddings)
+        self.prompts = self._folder.prompts
+        self._weights_file = self._folder.weights / "model.safetensors"
+        if not self._weights_file.exists():
+            raise FileNotFoundError(f"{self._weights_file}: not found; `save_pretrained` of transformers writes it")
+        self._ops: Backend = cast(Backend, reference)
+        self._parameters = self._ops.prepare(from_arrays(load_safetensors(self._weights_file), self.config, self._weights_file))
+
+    def __reduce__(self) -> tuple[type["MiniBert"], tuple[Any, ...]]:
+        return MiniBert, self._options
+
+    def __repr__(self) -> str:
+        config = self.config
+        return f"MiniBert({self._options[0]!r}: {config.num_hidden_layers} layers of {config.hidden_size}, backend {self._options[1]!r})"
+
+    @overload
+    def encode(self, texts: str, **options: Any) -> Float32: ...
+    @overload
+    def encode(self, texts: Iterable[str], **options: Any) -> Float32: ...
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        pooling: Pooling | None = None,
+        layer: int | Sequence[int] = -1,
+        normalize_embeddings: bool | None = None,
+        truncate_dim: int | None = None,
+        max_length: int | None = None,
+        truncation: Truncation = "warn",
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        batch_tokens: int | None = None,
+        show_progress_bar: bool | None = None,
+    ) -> Float32:
+        """One vector per text: (num_texts, dim) float32 in the order of the texts; a single str gives (dim,).
+
+        Args:
+            texts: a str, or any iterable of them. No texts give (0, dim); an empty text is [CLS][SEP].
+            pooling: "mean" (of all tokens, [CLS] and [SEP] included), "cls", "max", "pooler" (tanh of a linear of [CLS]) or
+                "mean_words" (without [CLS] and [SEP]); None for what the folder says, else "mean".
+            layer: which hidden states to pool: 0 for the embeddings, 1.. for the layers, negative from the end; several are averaged.
+            normalize_embeddings: True for vectors of length 1; None for what the folder says.
+            truncate_dim: keep the first dimensions only. Afterwards `normalize_embeddings=True` normalises again, as in
+                sentence-transformers; the folder's own normalisation comes before and does not.
+            max_length: tokens of a text, [CLS] and [SEP] included; longer ones are cut. None for `model.max_length`.
+            truncation: what to do about texts that are cut: "warn" once with numbers, "error", or "silent".
+            prompt: text to put before each text. prompt_name: the same, by its name in `model.prompts`.
+            batch_tokens: tokens that a thread works on at a time (a longer text goes alone); it bounds memory, not results.
+            show_progress_bar: True writes progress to stderr.
+
+        Raises:
+            TypeError: a text is not a str. ValueError: an argument is out of range; a text is too long and `truncation="error"`;
+            the weights are not finite numbers.
+        """
+        pooling = pooling or self._folder.pooling
+        _check_choice("pooling", pooling, POOLINGS)
+        layers = self._layers(layer)
+        if truncate_dim is not None and not 1 <= truncate_dim <= self.config.hidden_size:
+            raise ValueError(f"truncate_dim: expected 1 to {self.config.hidden_size}, found {truncate_dim}")
+        prefix = self._prompt(prompt, prompt_name)
+        ids = self._input_ids([texts] if isinstance(texts, str) else texts, prefix, max_length, truncation)
+        embeddings = np.empty((len(ids), self.config.hidden_size), np.float32)
+
+        def work(indices: list[int]) -> None:
+            batch = pack([ids[index] for index in indices])
+            pooled = pool(self._hidden_states(batch, layers), batch.cu_seqlens, pooling)
+            embeddings[indices] = self._pool_cls(pooled) if pooling == "pooler" else pooled
+
+        self._run(work, [len(each) for each in ids], batch_tokens, bool(show_progress_bar))
+        self._check_finite(embeddings)
+        if normalize_embeddings is None and self._folder.normalize:
+            embeddings = unit_length(embeddings)
+        embeddings = embeddings[:, :truncate_dim]
+        if normalize_embeddings:
+            embeddings = unit_length(embeddings)
+        return embeddings[0] if isinstance(texts, str) else embeddings
+
+    def encode_query(self, texts: str | Iterable[str], **options: Any) -> Float32:
+        """`encode` with the folder's prompt for queries, if it has one. Takes the arguments of `encode`."""
+        return self._encode_as(("query",), texts, options)
+
+    def encode_document(self, texts: str | Iterable[str], **options: Any) -> Float32:
+        """`encode` with the folder's prompt for documents, if it has one. Takes the arguments of `encode`."""
+        return self._encode_as(DOCUMENT_PROMPTS, texts, options)
+
+    @overload
+    def encode_tokens(self, texts: str, **options: Any) -> TokenEmbeddings: ...
+    @overload
+    def encode_tokens(self, texts: Iterable[str], **options: Any) -> list[TokenEmbeddings]: ...
+
+    def encode_tokens(
+        self,
+        texts: str | Iterable[str],
+        *,
+        level: Literal["piece", "word"] = "piece",
+        word_pooling: Literal["first", "mean"] = "first",
+        layer: int | Sequence[int] = -1,
+        max_length: int | None = None,
+        truncation: Truncation = "warn",
+        batch_tokens: int | None = None,
+    ) -> TokenEmbeddings | list[TokenEmbeddings]:
+        """A vector for each token of each text: TokenEmbeddings for a str, a list of them for several.
+
+        Args:
+            texts, layer, max_length, truncation, batch_tokens: as in `encode`.
+            level: "piece": every piece of the vocabulary, [CLS] and [SEP] included. "word": every stretch between whitespace, as the text
+                spells it, so that tokens pair with `text.split()`; a word of which the model saw nothing (cut off, or made of control
+                characters only) has a vector of zeros.
+            word_pooling: the vector of a word: its "first" piece, or the "mean" of its pieces.
+
+        Raises:
+            As `encode`.
+        """
+        _check_choice("level", level, ("piece", "word"))
+        _check_choice("word_pooling", word_pooling, ("first", "mean"))
+        layers = self._layers(layer)
+        many = [texts] if isinstance(texts, str) else list(texts)
+        limit = self._limit(max_length)
+        encodings = [self.tokenizer(_check_text(text, index), max_length=limit) for index, text in enumerate(many)]
+        _report_truncation([each.num_truncated for each in encodings], limit, truncation)
+        results: list[TokenEmbeddings] = [None] * len(many)  # type: ignore[list-item]
+
+        def work(indices: list[int]) -> None:
+            batch = pack([encodings[index].input_ids for index in indices])
+            hidden = self._hidden_states(batch, layers)
+            self._check_finite(hidden)
+            for index, vectors in zip(indices, np.split(hidden, batch.cu_seqlens[1:-1]), strict=True):
+                encoding = encodings[index]
+                pieces = TokenEmbeddings(encoding.tokens, encoding.offsets, vectors)
+                results[index] = pieces if level == "piece" else self._words(many[index], pieces, word_pooling)
+
+        self._run(work, [len(each) for each in encodings], batch_tokens, show_progress=False)
+        return results[0] if isinstance(texts, str) else results
+
+    def __call__(
+        self,
+        input_ids: npt.ArrayLike,
+        attention_mask: npt.ArrayLike | None = None,
+        token_type_ids: npt.ArrayLike | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> BertOutput:
+        """The forward pass on a rectangle of ids, as BertModel of transformers does it.
+
+        Args:
+            input_ids: (num_sequences, seq_len).
+            attention_mask: the same shape, 1 for tokens and 0 for padding, which may stand anywhere; None for all ones. Positions are column
+                numbers, so padding on the left moves a text, as it does in transformers.
+            token_type_ids: the same shape; None for zeros.
+            output_hidden_states: also the hidden states after the embeddings and after each layer.
+            output_attentions: also the attention probabilities of each layer.
+
+        Raises:
+            ValueError: shapes differ; ids, types or length are out of range; a mask has other values than 0 and 1 or a row without 1;
+            the weights are not finite numbers.
+        """
+        ids, mask, types = check_rectangle(input_ids, attention_mask, token_type_ids, self.config)
+        batch = pack_padded(ids, mask, types)
+        attentions: list[list[Float32]] | None = [] if output_attentions else None
+        with blas_threads(self._num_threads), np.errstate(all="ignore"):
+            states = []
+            for hidden in encoder.forward(self._parameters, batch, self._ops, attentions):
+                states = [*states, hidden] if output_hidden_states else [hidden]
+        self._check_finite(hidden)
+        last_hidden_state = unpack(hidden, mask)
+        return BertOutput(
+            last_hidden_state,
+            self._pool_cls(last_hidden_state[:, 0]) if self._parameters.pooler else None,
+            tuple(unpack(hidden, mask) for hidden in states) if output_hidden_states else None,
+            None if attentions is None else tuple(unpack_attentions(each, mask) for each in attentions),
+        )
+
+    def predict(self, texts: str | Iterable[str], output_level: Literal["token", "sentence"] = "token") -> list[dict[str, Any]]:
+        """Rows for `pandas.DataFrame`: one per word (`output_level="token"`) or per text ("sentence").
+
+        Keys are `token` or `sentence`, `embeddings` (a vector, as `encode_tokens(level="word")` or `encode` gives it), and `origin_index`,
+        the number of the text.
+        """
+        _check_choice("output_level", output_level, ("token", "sentence"))
+        many = [texts] if isinstance(texts, str) else list(texts)
+        if output_level == "sentence":
+            vectors = self.encode(many)
+            return [{"origin_index": index, "sentence": text, "embeddings": vectors[index]} for index, text in enumerate(many)]
+        return [
+            {"origin_index": index, "token": token, "embeddings": vector}
+            for index, each in enumerate(self.encode_tokens(many, level="word"))
+            for token, vector in zip(each.tokens, each.vectors, strict=True)
+        ]
+
+    def _encode_as(self, names: Sequence[str], texts: str | Iterable[str], options: dict[str, Any]) -> Float32:
+        if options.get("prompt") is None and options.get("prompt_name") is None:
+            options = options | {"prompt_name": next((name for name in names if name in self.prompts), None)}
+        return self.encode(texts, **options)
+
+    def _prompt(self, prompt: str | None, prompt_name: str | None) -> str:
+        if prompt is not None:
+            return prompt
+        name = prompt_name if prompt_name is not None else self._folder.default_prompt_name
+        if name is not None and name not in self.prompts:
+            raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts) or 'none, the folder has no prompts'}, found {name!r}")
+        return "" if name is None else self.prompts[name]
+
+    def _layers(self, layer: int | Sequence[int]) -> list[int]:
+        states = self.config.num_hidden_layers + 1
+        layers = [layer] if isinstance(layer, int) else list(layer)
+        if not layers or not all(-states <= each < states for each in layers):
+            raise ValueError(f"layer: expected numbers from {-states} to {states - 1}, found {layer!r}")
+        return [each % states for each in layers]
+
+    def _limit(self, max_length: int | None) -> int:
+        longest = self.config.max_position_embeddings
+        if max_length is not None and not 2 <= max_length <= longest:
+            raise ValueError(f"max_length: expected 2 ([CLS] and [SEP]) to {longest} (the position embeddings), found {max_length}")
+        return max_length or self.max_length
+
+    def _input_ids(self, texts: Iterable[str], prefix: str, max_length: int | None, truncation: Truncation) -> list[list[int]]:
+        limit = self._limit(max_length)
+        pairs = [self.tokenizer.input_ids(prefix + _check_text(text, index), limit) for index, text in enumerate(texts)]
+        _report_truncation([num_truncated for _, num_truncated in pairs], limit, truncation)
+        return [ids for ids, _ in pairs]
+
+    def _hidden_states(self, batch: PackedBatch, layers: list[int]) -> Float32:
+        """The mean of some hidden states, (num_tokens, hidden_size); no layer above the last one wanted is computed."""
+        total: Float32 | None = None
+        with np.errstate(all="ignore"):  # numbers that are not finite are found in the result
+            for index, hidden in enumerate(encoder.forward(self._parameters, batch, self._ops)):
+                for _ in range(layers.count(index)):
+                    total = hidden if total is None else total + hidden
+                if index == max(layers):
+                    break
+        assert total is not None
+        return total if len(layers) == 1 else total / np.float32(len(layers))
+
+    def _pool_cls(self, vectors: Float32) -> Float32:
+        """The pooler. Its tanh would make 1 of an infinity, so here the weights themselves are looked at."""
+        if (weights := self._parameters.pooler) is None:
+            raise ValueError(f"{self._weights_file}: no pooler.dense in these weights; choose another pooling")
+        if not (np.isfinite(weights.weight).all() and np.isfinite(weights.bias).all()):
+            self._refuse_weights()
+        return self._ops.pooler(vectors, weights)
+
+    def _run(self, work: Callable[[list[int]], None], seqlens: list[int], batch_tokens: int | None, show_progress: bool) -> None:
+        """Hand batches to threads; a single one is worked on here, with all threads for its matrix products."""
+        if batch_tokens is not None and batch_tokens < 1:
+            raise ValueError(f"batch_tokens: expected a positive number or None, found {batch_tokens}")
+        batches = list(plan_batches(seqlens, batch_tokens or BATCH_TOKENS))
+        workers = max(1, min(self._num_threads, len(batches)))
+        done = 0
+        with blas_threads(self._num_threads // workers), ThreadPoolExecutor(workers) as executor:
+            results = executor.map(work, batches) if workers > 1 else map(work, batches)
+            for batch, _ in zip(batches, results, strict=True):
+                done += len(batch)
+                if show_progress:
+                    sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
+
+    def _words(self, text: str, pieces: TokenEmbeddings, word_pooling: str) -> TokenEmbeddings:
+        """Pieces -> whitespace words."""
+        spans = self.tokenizer.words(text)
+        vectors = np.zeros((len(spans), self.config.hidden_size), np.float32)
+        if spans and len(pieces.tokens) > 2:
+            firsts = [start for start, _ in pieces.offsets[1:-1]]
+            owners = np.searchsorted([start for start, _ in spans], firsts, side="right") - 1
+            seen, first, counts = np.unique(owners, return_index=True, return_counts=True)
+            vectors[seen] = pieces.vectors[1:-1][first]
+            if word_pooling == "mean":
+                vectors[seen] = np.add.reduceat(pieces.vectors[1:-1], first, axis=0) / counts[:, np.newaxis].astype(np.float32)
+        return TokenEmbeddings([text[start:end] for start, end in spans], spans, vectors)
+
+    def _check_finite(self, result: Float32) -> None:
+        if not np.isfinite(result).all():
+            self._refuse_weights()
+
+    def _refuse_weights(self) -> NoReturn:
+        """Name the tensors that hold NaN or infinity; they are looked for only when a result shows that there must be one."""
+        arrays = load_safetensors(self._weights_file)
+        guilty = sorted(name for name, array in arrays.items() if array.dtype in FLOATS and not np.isfinite(widen(array)).all())
+        if not guilty:
+            raise ValueError(f"{self._weights_file}: the result is not finite though all weights are: float32 overflowed on the way")
+        raise ValueError(f"{self._weights_file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
+
+
+def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {value!r}")
+
+
+def _check_text(text: object, index: int) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"texts[{index}]: expected a str, found {type(text).__name__}: {text!r:.80}")
+    return text
+
+
+def _report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:
+    _check_choice("truncation", truncation, ("warn", "error", "silent"))
+    cut = [number for number in num_truncated if number]
+    if not cut or truncation == "silent":
+        return
+    message = (
+        f"{len(cut)} of {len(num_truncated)} texts are longer than {max_length} tokens; {sum(cut)} tokens "
+        f"{'would be' if truncation == 'error' else 'were'} cut off (max_length and truncation decide)"
+    )
+    if truncation == "error":
+        raise ValueError(message)
+    warnings.warn(message, TruncationWarning, stacklevel=4)

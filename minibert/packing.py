@@ -1,0 +1,115 @@
+"""Many texts on one token axis, without padding, and the way back.
+
+    padded   [CLS] I   hate cancer [SEP]  -     -          packed   [CLS] I hate cancer [SEP] [CLS] hello [SEP]
+             [CLS] hello [SEP] -   -      -     -          cu_seqlens  0                         5              8
+
+What is not there costs nothing: linear layers and norms see useful tokens only, and attention needs no mask. A token that a mask hides
+is left out in the same way and its neighbours keep their positions, so masks with holes and padding on the left need no other code.
+(FlashAttention and transformers call this unpadding.)
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .config import BertConfig
+
+Int32 = npt.NDArray[np.int32]
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """Texts side by side on one axis of num_tokens."""
+
+    input_ids: Int32  # (num_tokens,)
+    position_ids: Int32  # (num_tokens,)
+    token_type_ids: Int32  # (num_tokens,)
+    cu_seqlens: Int32  # (num_sequences + 1,): where each text begins, then num_tokens
+
+
+def pack(texts: Sequence[Sequence[int]]) -> PackedBatch:
+    """Pack single texts, given as ids.
+
+    >>> pack([[101, 7592, 102], [101, 102]]).cu_seqlens
+    array([0, 3, 5], dtype=int32)
+    """
+    seqlens = np.fromiter(map(len, texts), np.int32, len(texts))
+    cu_seqlens = _cumulate(seqlens)
+    num_tokens = int(cu_seqlens[-1])
+    input_ids = np.fromiter((id for ids in texts for id in ids), np.int32, num_tokens)
+    position_ids = np.arange(num_tokens, dtype=np.int32) - np.repeat(cu_seqlens[:-1], seqlens)
+    return PackedBatch(input_ids, position_ids, np.zeros(num_tokens, np.int32), cu_seqlens)
+
+
+def pack_padded(input_ids: Int32, attention_mask: npt.NDArray[np.bool_], token_type_ids: Int32) -> PackedBatch:
+    """Pack a rectangle (num_sequences, seq_len), leaving out what the mask hides. Positions are column numbers."""
+    _, columns = np.nonzero(attention_mask)
+    seqlens = attention_mask.sum(axis=1, dtype=np.int32)
+    return PackedBatch(input_ids[attention_mask], columns.astype(np.int32), token_type_ids[attention_mask], _cumulate(seqlens))
+
+
+def unpack(hidden_states: Float32, attention_mask: npt.NDArray[np.bool_]) -> Float32:
+    """(num_tokens, hidden_size) back to (num_sequences, seq_len, hidden_size), zeros where the mask hides."""
+    padded = np.zeros((*attention_mask.shape, hidden_states.shape[-1]), np.float32)
+    padded[attention_mask] = hidden_states
+    return padded
+
+
+def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.bool_]) -> Float32:
+    """(num_heads, n, n) of each text, n its tokens, to (num_sequences, num_heads, seq_len, seq_len), zeros where the mask hides."""
+    num_sequences, seq_len = attention_mask.shape
+    padded = np.zeros((num_sequences, len(probs[0]), seq_len, seq_len), np.float32)
+    for target, each, mask in zip(padded, probs, attention_mask, strict=True):
+        columns = np.flatnonzero(mask)
+        target[:, columns[:, np.newaxis], columns] = each
+    return padded
+
+
+def check_rectangle(
+    input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
+) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
+    """The arguments of a forward pass as arrays (num_sequences, seq_len), checked; ValueError says what is wrong."""
+    ids = np.asarray(input_ids)
+    if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
+    if ids.shape[1] > config.max_position_embeddings:
+        raise ValueError(f"input_ids: expected at most {config.max_position_embeddings} columns, the length of the model, found {ids.shape[1]}")
+    if ids.min() < 0 or ids.max() >= config.vocab_size:
+        raise ValueError(f"input_ids: expected 0 to {config.vocab_size - 1}, found {ids.min()} to {ids.max()}")
+    mask = np.ones(ids.shape, np.bool_) if attention_mask is None else np.asarray(attention_mask)
+    types = np.zeros(ids.shape, np.int32) if token_type_ids is None else np.asarray(token_type_ids)
+    for name, array in (("attention_mask", mask), ("token_type_ids", types)):
+        if array.shape != ids.shape:
+            raise ValueError(f"{name}: expected the shape of input_ids {ids.shape}, found {array.shape}")
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError(f"attention_mask: expected 0 and 1, found {np.unique(mask)[:5]}")
+    if not mask.any(axis=1).all():
+        raise ValueError(f"attention_mask: expected a 1 in every row, found none in row {int(np.argmin(mask.any(axis=1)))}")
+    if not np.issubdtype(types.dtype, np.integer) or types.min() < 0 or types.max() >= config.type_vocab_size:
+        raise ValueError(f"token_type_ids: expected whole numbers 0 to {config.type_vocab_size - 1}, found {types.min()} to {types.max()}")
+    return ids.astype(np.int32), mask.astype(np.bool_), types.astype(np.int32)
+
+
+def plan_batches(seqlens: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of texts for one batch after the other, longest first, each of at most `batch_tokens` tokens or a single text.
+
+    >>> list(plan_batches([3, 9, 4, 2], batch_tokens=9))
+    [[1], [2, 0, 3]]
+    """
+    batch: list[int] = []
+    num_tokens = 0
+    for index in sorted(range(len(seqlens)), key=lambda index: -seqlens[index]):
+        if batch and num_tokens + seqlens[index] > batch_tokens:
+            yield batch
+            batch, num_tokens = [], 0
+        batch.append(index)
+        num_tokens += seqlens[index]
+    if batch:
+        yield batch
+
+
+def _cumulate(seqlens: Int32) -> Int32:
+    return np.concatenate([np.zeros(1, np.int32), np.cumsum(seqlens, dtype=np.int32)])

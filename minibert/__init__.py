@@ -4,8 +4,9 @@ Readers: start with ops/reference.py (the maths), then encoder.py, weights.py, p
 """
 
 from .config import BertConfig
+from .inputs import TruncationWarning
 from .model import MiniBert, load
-from .outputs import BertOutput, TokenEmbeddings, TruncationWarning
+from .outputs import BertOutput, TokenEmbeddings
 from .tokenizer import Encoding, WordPieceTokenizer
 
 __version__ = "0.1.0"

@@ -12,9 +12,7 @@ from .ops import Backend, Float32, Parameters
 from .packing import PackedBatch
 
 
-def forward(
-    parameters: Parameters, batch: PackedBatch, ops: Backend, attentions: list[list[Float32]] | None = None
-) -> Iterator[Float32]:
+def forward(parameters: Parameters, batch: PackedBatch, ops: Backend, attentions: list[list[Float32]] | None = None) -> Iterator[Float32]:
     """Hidden states (num_tokens, hidden_size): after the embeddings, then after each layer. num_layers + 1 in all, made as they are taken.
 
     A list given as `attentions` receives, layer by layer, the attention probabilities of each text.

@@ -63,9 +63,7 @@ def load_folder(folder: Path) -> FolderSettings:
     prompts, default_prompt_name = _prompts(folder / "config_sentence_transformers.json")
     if "Normalize" in modules:
         _check_normalize(folder / modules["Normalize"] / "config.json")
-    return FolderSettings(
-        weights, pooling, "Normalize" in modules, max_seq_length, do_lower_case, prompts, default_prompt_name
-    )
+    return FolderSettings(weights, pooling, "Normalize" in modules, max_seq_length, do_lower_case, prompts, default_prompt_name)
 
 
 def _load_json(path: Path) -> Any:
@@ -81,7 +79,9 @@ def _modules(path: Path) -> dict[str, str]:
     for module in _load_json(path):
         package, _, name = module["type"].rpartition(".")
         if not package.startswith("sentence_transformers.") or name not in MODULES or name in modules:
-            raise ValueError(f"{path}: expected each of {', '.join(MODULES)} at most once, found {module['type']}, which is not implemented")
+            raise ValueError(
+                f"{path}: expected each of {', '.join(MODULES)} at most once, found {module['type']}, which is not implemented"
+            )
         modules[name] = module["path"]
     if list(modules) != [name for name in MODULES if name in modules] or "Transformer" not in modules:
         raise ValueError(f"{path}: expected Transformer, then Pooling, then Normalize, found {', '.join(modules)}")

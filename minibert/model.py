@@ -1,7 +1,6 @@
 """MiniBert: text in, vectors out. Policy lives here: which files, how long, how many at a time, what is an error."""
 
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,16 +15,17 @@ from .config import load_config
 from .folder import load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors
+from .inputs import Truncation, check_choice, check_rectangle, check_text, report_truncation
 from .ops import Backend, Float32, reference
-from .outputs import BertOutput, TokenEmbeddings, TruncationWarning
-from .packing import PackedBatch, check_rectangle, pack, pack_padded, plan_batches, unpack, unpack_attentions
-from .pooling import POOLINGS, Pooling, pool, unit_length
+from .outputs import BertOutput, TokenEmbeddings
+from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
+from .pooling import POOLINGS, Pooling, WordPooling, pool, pool_words, unit_length
 from .threads import available_cpus, blas_threads
 from .tokenizer import WordPieceTokenizer
 from .tokenizer.settings import load_settings
 from .weights import FLOATS, from_arrays
 
-Truncation = Literal["warn", "error", "silent"]
+TokenLevel = Literal["piece", "word"]
 BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for both miniatures and texts of 20, 130 and mixed tokens
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
 
@@ -62,22 +62,26 @@ class MiniBert:
     Attributes:
         config: the numbers of the architecture, a BertConfig.
         tokenizer: text -> ids; see WordPieceTokenizer.
+        num_parameters: how many numbers the encoder has learnt, pooler included.
         max_length: tokens of the longest text that is not cut, [CLS] and [SEP] included.
-        prompts: the folder's prompts, name -> text that `encode` puts before each text.
+        pooling, normalize_embeddings: what `encode` does unless told otherwise; from the folder, else "mean" and False.
+        prompts: the folder's prompts, name -> text that `encode` puts before each text; default_prompt_name: the one it uses, or None.
     """
 
     def __init__(self, path: str | Path, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
         self._options = (str(path), backend, precision, num_threads, tokenizer_compat)
-        _check_choice("backend", backend, ("auto", "numpy"))
-        _check_choice("precision", precision, ("float32",))
-        _check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
+        check_choice("backend", backend, ("auto", "numpy"))
+        check_choice("precision", precision, ("float32",))
+        check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
         if num_threads is not None and num_threads < 1:
             raise ValueError(f"num_threads: expected a positive number or None, found {num_threads!r}")
         self._num_threads = num_threads or available_cpus()
-        self._folder = load_folder(Path(path))
-        self.config = load_config(self._folder.weights / "config.json")
-        settings = load_settings(self._folder.weights)
-        if self._folder.do_lower_case:
+        folder = load_folder(Path(path))
+        self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
+        self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
+        self.config = load_config(folder.weights / "config.json")
+        settings = load_settings(folder.weights)
+        if folder.do_lower_case:
             settings = replace(settings, lowercase=True)
         if max(settings.vocab.values()) >= self.config.vocab_size:
             raise ValueError(
@@ -85,14 +89,15 @@ class MiniBert:
                 f"found ids up to {max(settings.vocab.values())}; tokenizer and weights belong to different models"
             )
         self.tokenizer = WordPieceTokenizer(settings)
-        limits = [self._folder.max_seq_length, settings.model_max_length]
+        limits = [folder.max_seq_length, settings.model_max_length]
         self.max_length = min(next(filter(None, limits), sys.maxsize), self.config.max_position_embeddings)
-        self.prompts = self._folder.prompts
-        self._weights_file = self._folder.weights / "model.safetensors"
+        self._weights_file = folder.weights / "model.safetensors"
         if not self._weights_file.exists():
             raise FileNotFoundError(f"{self._weights_file}: not found; `save_pretrained` of transformers writes it")
         self._ops: Backend = cast(Backend, reference)
-        self._parameters = self._ops.prepare(from_arrays(load_safetensors(self._weights_file), self.config, self._weights_file))
+        weights = from_arrays(load_safetensors(self._weights_file), self.config, self._weights_file)
+        self.num_parameters = weights.num_parameters
+        self._parameters = self._ops.prepare(weights)
 
     def __reduce__(self) -> tuple[type["MiniBert"], tuple[Any, ...]]:
         return MiniBert, self._options
@@ -100,11 +105,6 @@ class MiniBert:
     def __repr__(self) -> str:
         config = self.config
         return f"MiniBert({self._options[0]!r}: {config.num_hidden_layers} layers of {config.hidden_size}, backend {self._options[1]!r})"
-
-    @overload
-    def encode(self, texts: str, **options: Any) -> Float32: ...
-    @overload
-    def encode(self, texts: Iterable[str], **options: Any) -> Float32: ...
 
     def encode(
         self,
@@ -141,8 +141,8 @@ class MiniBert:
             TypeError: a text is not a str. ValueError: an argument is out of range; a text is too long and `truncation="error"`;
             the weights are not finite numbers.
         """
-        pooling = pooling or self._folder.pooling
-        _check_choice("pooling", pooling, POOLINGS)
+        pooling = pooling or self.pooling
+        check_choice("pooling", pooling, POOLINGS)
         layers = self._layers(layer)
         if truncate_dim is not None and not 1 <= truncate_dim <= self.config.hidden_size:
             raise ValueError(f"truncate_dim: expected 1 to {self.config.hidden_size}, found {truncate_dim}")
@@ -157,7 +157,7 @@ class MiniBert:
 
         self._run(work, [len(each) for each in ids], batch_tokens, bool(show_progress_bar))
         self._check_finite(embeddings)
-        if normalize_embeddings is None and self._folder.normalize:
+        if normalize_embeddings is None and self.normalize_embeddings:
             embeddings = unit_length(embeddings)
         embeddings = embeddings[:, :truncate_dim]
         if normalize_embeddings:
@@ -173,16 +173,36 @@ class MiniBert:
         return self._encode_as(DOCUMENT_PROMPTS, texts, options)
 
     @overload
-    def encode_tokens(self, texts: str, **options: Any) -> TokenEmbeddings: ...
+    def encode_tokens(  # type: ignore[overload-overlap]  # a str is an Iterable[str] too
+        self,
+        texts: str,
+        *,
+        level: TokenLevel = ...,
+        word_pooling: WordPooling = ...,
+        layer: int | Sequence[int] = ...,
+        max_length: int | None = ...,
+        truncation: Truncation = ...,
+        batch_tokens: int | None = ...,
+    ) -> TokenEmbeddings: ...
     @overload
-    def encode_tokens(self, texts: Iterable[str], **options: Any) -> list[TokenEmbeddings]: ...
+    def encode_tokens(
+        self,
+        texts: Iterable[str],
+        *,
+        level: TokenLevel = ...,
+        word_pooling: WordPooling = ...,
+        layer: int | Sequence[int] = ...,
+        max_length: int | None = ...,
+        truncation: Truncation = ...,
+        batch_tokens: int | None = ...,
+    ) -> list[TokenEmbeddings]: ...
 
     def encode_tokens(
         self,
         texts: str | Iterable[str],
         *,
-        level: Literal["piece", "word"] = "piece",
-        word_pooling: Literal["first", "mean"] = "first",
+        level: TokenLevel = "piece",
+        word_pooling: WordPooling = "first",
         layer: int | Sequence[int] = -1,
         max_length: int | None = None,
         truncation: Truncation = "warn",
@@ -200,13 +220,13 @@ class MiniBert:
         Raises:
             As `encode`.
         """
-        _check_choice("level", level, ("piece", "word"))
-        _check_choice("word_pooling", word_pooling, ("first", "mean"))
+        check_choice("level", level, ("piece", "word"))
+        check_choice("word_pooling", word_pooling, ("first", "mean"))
         layers = self._layers(layer)
         many = [texts] if isinstance(texts, str) else list(texts)
         limit = self._limit(max_length)
-        encodings = [self.tokenizer(_check_text(text, index), max_length=limit) for index, text in enumerate(many)]
-        _report_truncation([each.num_truncated for each in encodings], limit, truncation)
+        encodings = [self.tokenizer(check_text(text, index), max_length=limit) for index, text in enumerate(many)]
+        report_truncation([each.num_truncated for each in encodings], limit, truncation)
         results: list[TokenEmbeddings] = [None] * len(many)  # type: ignore[list-item]
 
         def work(indices: list[int]) -> None:
@@ -215,8 +235,12 @@ class MiniBert:
             self._check_finite(hidden)
             for index, vectors in zip(indices, np.split(hidden, batch.cu_seqlens[1:-1]), strict=True):
                 encoding = encodings[index]
-                pieces = TokenEmbeddings(encoding.tokens, encoding.offsets, vectors)
-                results[index] = pieces if level == "piece" else self._words(many[index], pieces, word_pooling)
+                if level == "piece":
+                    results[index] = TokenEmbeddings(encoding.tokens, encoding.offsets, vectors)
+                else:
+                    spans = self.tokenizer.words(many[index])
+                    words = pool_words(vectors[1:-1], encoding.offsets[1:-1], spans, word_pooling)
+                    results[index] = TokenEmbeddings([many[index][start:end] for start, end in spans], spans, words)
 
         self._run(work, [len(each) for each in encodings], batch_tokens, show_progress=False)
         return results[0] if isinstance(texts, str) else results
@@ -233,8 +257,8 @@ class MiniBert:
 
         Args:
             input_ids: (num_sequences, seq_len).
-            attention_mask: the same shape, 1 for tokens and 0 for padding, which may stand anywhere; None for all ones. Positions are column
-                numbers, so padding on the left moves a text, as it does in transformers.
+            attention_mask: the same shape, 1 for tokens and 0 for padding, which may stand anywhere; None for all ones. Positions are
+                column numbers, so padding on the left moves a text, as it does in transformers.
             token_type_ids: the same shape; None for zeros.
             output_hidden_states: also the hidden states after the embeddings and after each layer.
             output_attentions: also the attention probabilities of each layer.
@@ -247,7 +271,7 @@ class MiniBert:
         batch = pack_padded(ids, mask, types)
         attentions: list[list[Float32]] | None = [] if output_attentions else None
         with blas_threads(self._num_threads), np.errstate(all="ignore"):
-            states = []
+            states: list[Float32] = []
             for hidden in encoder.forward(self._parameters, batch, self._ops, attentions):
                 states = [*states, hidden] if output_hidden_states else [hidden]
         self._check_finite(hidden)
@@ -265,7 +289,7 @@ class MiniBert:
         Keys are `token` or `sentence`, `embeddings` (a vector, as `encode_tokens(level="word")` or `encode` gives it), and `origin_index`,
         the number of the text.
         """
-        _check_choice("output_level", output_level, ("token", "sentence"))
+        check_choice("output_level", output_level, ("token", "sentence"))
         many = [texts] if isinstance(texts, str) else list(texts)
         if output_level == "sentence":
             vectors = self.encode(many)
@@ -284,7 +308,7 @@ class MiniBert:
     def _prompt(self, prompt: str | None, prompt_name: str | None) -> str:
         if prompt is not None:
             return prompt
-        name = prompt_name if prompt_name is not None else self._folder.default_prompt_name
+        name = prompt_name if prompt_name is not None else self.default_prompt_name
         if name is not None and name not in self.prompts:
             raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts) or 'none, the folder has no prompts'}, found {name!r}")
         return "" if name is None else self.prompts[name]
@@ -304,8 +328,8 @@ class MiniBert:
 
     def _input_ids(self, texts: Iterable[str], prefix: str, max_length: int | None, truncation: Truncation) -> list[list[int]]:
         limit = self._limit(max_length)
-        pairs = [self.tokenizer.input_ids(prefix + _check_text(text, index), limit) for index, text in enumerate(texts)]
-        _report_truncation([num_truncated for _, num_truncated in pairs], limit, truncation)
+        pairs = [self.tokenizer.input_ids(prefix + check_text(text, index), limit) for index, text in enumerate(texts)]
+        report_truncation([num_truncated for _, num_truncated in pairs], limit, truncation)
         return [ids for ids, _ in pairs]
 
     def _hidden_states(self, batch: PackedBatch, layers: list[int]) -> Float32:
@@ -342,19 +366,6 @@ class MiniBert:
                 if show_progress:
                     sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
 
-    def _words(self, text: str, pieces: TokenEmbeddings, word_pooling: str) -> TokenEmbeddings:
-        """Pieces -> whitespace words."""
-        spans = self.tokenizer.words(text)
-        vectors = np.zeros((len(spans), self.config.hidden_size), np.float32)
-        if spans and len(pieces.tokens) > 2:
-            firsts = [start for start, _ in pieces.offsets[1:-1]]
-            owners = np.searchsorted([start for start, _ in spans], firsts, side="right") - 1
-            seen, first, counts = np.unique(owners, return_index=True, return_counts=True)
-            vectors[seen] = pieces.vectors[1:-1][first]
-            if word_pooling == "mean":
-                vectors[seen] = np.add.reduceat(pieces.vectors[1:-1], first, axis=0) / counts[:, np.newaxis].astype(np.float32)
-        return TokenEmbeddings([text[start:end] for start, end in spans], spans, vectors)
-
     def _check_finite(self, result: Float32) -> None:
         if not np.isfinite(result).all():
             self._refuse_weights()
@@ -365,29 +376,6 @@ class MiniBert:
         guilty = sorted(name for name, array in arrays.items() if array.dtype in FLOATS and not np.isfinite(widen(array)).all())
         if not guilty:
             raise ValueError(f"{self._weights_file}: the result is not finite though all weights are: float32 overflowed on the way")
-        raise ValueError(f"{self._weights_file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
-
-
-def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {value!r}")
-
-
-def _check_text(text: object, index: int) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"texts[{index}]: expected a str, found {type(text).__name__}: {text!r:.80}")
-    return text
-
-
-def _report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:
-    _check_choice("truncation", truncation, ("warn", "error", "silent"))
-    cut = [number for number in num_truncated if number]
-    if not cut or truncation == "silent":
-        return
-    message = (
-        f"{len(cut)} of {len(num_truncated)} texts are longer than {max_length} tokens; {sum(cut)} tokens "
-        f"{'would be' if truncation == 'error' else 'were'} cut off (max_length and truncation decide)"
-    )
-    if truncation == "error":
-        raise ValueError(message)
-    warnings.warn(message, TruncationWarning, stacklevel=4)
+        raise ValueError(
+            f"{self._weights_file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged"
+        )

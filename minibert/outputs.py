@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from .ops import Float32
 
 
-class TruncationWarning(UserWarning):
-    """Texts were longer than `max_length` and were cut."""
-
-
 @dataclass(frozen=True)
 class TokenEmbeddings:
     """A vector for each token of one text.

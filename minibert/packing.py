@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .config import BertConfig
-
 Int32 = npt.NDArray[np.int32]
 Float32 = npt.NDArray[np.float32]
 
@@ -66,31 +64,6 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
         columns = np.flatnonzero(mask)
         target[:, columns[:, np.newaxis], columns] = each
     return padded
-
-
-def check_rectangle(
-    input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
-) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
-    """The arguments of a forward pass as arrays (num_sequences, seq_len), checked; ValueError says what is wrong."""
-    ids = np.asarray(input_ids)
-    if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
-    if ids.shape[1] > config.max_position_embeddings:
-        raise ValueError(f"input_ids: expected at most {config.max_position_embeddings} columns, the length of the model, found {ids.shape[1]}")
-    if ids.min() < 0 or ids.max() >= config.vocab_size:
-        raise ValueError(f"input_ids: expected 0 to {config.vocab_size - 1}, found {ids.min()} to {ids.max()}")
-    mask = np.ones(ids.shape, np.bool_) if attention_mask is None else np.asarray(attention_mask)
-    types = np.zeros(ids.shape, np.int32) if token_type_ids is None else np.asarray(token_type_ids)
-    for name, array in (("attention_mask", mask), ("token_type_ids", types)):
-        if array.shape != ids.shape:
-            raise ValueError(f"{name}: expected the shape of input_ids {ids.shape}, found {array.shape}")
-    if not np.isin(mask, (0, 1)).all():
-        raise ValueError(f"attention_mask: expected 0 and 1, found {np.unique(mask)[:5]}")
-    if not mask.any(axis=1).all():
-        raise ValueError(f"attention_mask: expected a 1 in every row, found none in row {int(np.argmin(mask.any(axis=1)))}")
-    if not np.issubdtype(types.dtype, np.integer) or types.min() < 0 or types.max() >= config.type_vocab_size:
-        raise ValueError(f"token_type_ids: expected whole numbers 0 to {config.type_vocab_size - 1}, found {types.min()} to {types.max()}")
-    return ids.astype(np.int32), mask.astype(np.bool_), types.astype(np.int32)
 
 
 def plan_batches(seqlens: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -5,6 +5,7 @@ norms, with or without a pooler, and with the heads of other tasks, which an enc
 stored in; `ops.prepare` widens what it needs.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,10 @@ class BertWeights:
     layers: tuple[LayerWeights, ...]
     pooler: Linear | None  # hidden_size -> hidden_size
 
+    @property
+    def num_parameters(self) -> int:
+        return sum(math.prod(shape) for name, shape in expected_shapes(self.config) if self.pooler or not name.startswith("pooler."))
+
 
 def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path = "weights") -> BertWeights:
     """BertWeights over the arrays of a checkpoint, whatever its dialect.
@@ -81,7 +86,7 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
     missing = sorted(shapes.keys() - tensors.keys())
     unexpected = sorted(tensors.keys() - shapes.keys())
     misfits = [
-        f"{name}: expected shape {shape} from config.json and float32, float16 or bfloat16, found {tensors[name].shape} {tensors[name].dtype}"
+        f"{name}: expected {shape} from config.json, as float32, float16 or bfloat16, found {tensors[name].shape} {tensors[name].dtype}"
         for name, shape in shapes.items()
         if name in tensors and (tensors[name].shape != shape or tensors[name].dtype not in FLOATS)
     ]

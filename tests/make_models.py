@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from minibert.config import BertConfig
 from minibert.weights import expected_shapes
 
-VOCAB = Path(__file__).parent / "data" / "vocab.txt"
+VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
 SIZES = {"L6_H768": (6, 768, 12), "L8_H128": (8, 128, 2)}
 SCORE_STD, PRE_ACTIVATION_STD = 3.0, 1.5
 
@@ -34,12 +34,12 @@ def make_config(num_layers: int, hidden_size: int, num_heads: int, **changes: ob
         "hidden_act": "gelu",
         "layer_norm_eps": 1e-12,
     }
-    return BertConfig(**(numbers | changes))
+    return BertConfig(**(numbers | changes))  # type: ignore[arg-type]
 
 
 def make_weights(config: BertConfig, seed: int = 0) -> dict[str, np.ndarray]:
     """Random tensors under transformers' names. The layers see rows with variance of about 1.3: gammas and betas as above."""
-    random = np.random.default_rng(seed)
+    random = np.random.RandomState(seed)  # noqa: NPY002  # its stream is frozen for ever; the new generators' may change
     hidden, intermediate = config.hidden_size, config.intermediate_size
     row_variance = hidden * (1 + 1 / 12 + 0.5**2)  # the expected squared length of a row that leaves a norm
     stds = {
@@ -55,7 +55,7 @@ def make_weights(config: BertConfig, seed: int = 0) -> dict[str, np.ndarray]:
     }
     tensors = {}
     for name, shape in expected_shapes(config):
-        normal = random.standard_normal(shape, np.float32)
+        normal = random.standard_normal(shape).astype(np.float32)
         if name.endswith("LayerNorm.weight"):
             tensors[name] = random.uniform(0.5, 1.5, shape).astype(np.float32)
         elif name.endswith("bias"):

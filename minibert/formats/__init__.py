@@ -1,5 +1,7 @@
 """File -> {name: array}. Each module knows one file format; none knows BERT."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,12 +9,13 @@ import numpy.typing as npt
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])
 
 
-def widen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+def widen(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """float32 values of a float32, float16 or bfloat16 array; a float32 array comes back itself.
 
     >>> widen(np.array([(0x3FC0,)], BFLOAT16))
     array([1.5], dtype=float32)
     """
     if array.dtype == BFLOAT16:
-        return (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)  # bfloat16 is the upper half of a float32
+        upper_half: npt.NDArray[np.uint32] = array["bfloat16"].astype(np.uint32)
+        return (upper_half << 16).view(np.float32)  # a bfloat16 is the upper half of a float32
     return array.astype(np.float32, copy=False)

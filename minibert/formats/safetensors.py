@@ -19,7 +19,7 @@ import numpy.typing as npt
 from . import BFLOAT16
 
 MAX_HEADER_BYTES = 100_000_000  # the library's own limit
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),

@@ -8,10 +8,10 @@ per equation. Between ops there are C-contiguous float32 arrays only, and every 
 | `prepare(weights)` | `Parameters` | the backend's own layout of the parameters, made once at load |
 | `embed(parameters, input_ids, position_ids, token_type_ids)` | (num_tokens, hidden_size) | sum of three rows, LayerNorm |
 | `linear(hidden_states, weights)` | (num_tokens, out_features) | the matrix product |
-| `linear_gelu(hidden_states, weights, approximate)` | (num_tokens, intermediate_size) | the product, then GELU: erf (`"none"`) or `"tanh"` |
+| `linear_gelu(hidden_states, weights, approximate)` | (num_tokens, intermediate_size) | the product, GELU: erf (`"none"`) or `"tanh"` |
 | `linear_add_layer_norm(hidden_states, weights, residual, norm)` | (num_tokens, hidden_size) | the product, residual added, LayerNorm |
 | `attention(query_key_value, cu_seqlens, num_heads)` | (num_tokens, hidden_size) | scores, softmax, weighted sum, each text for itself |
-| `attention_probs(query_key_value, cu_seqlens, num_heads)` | a list of (num_heads, seq_len, seq_len) | the softmax alone, for those who look |
+| `attention_probs(query_key_value, cu_seqlens, num_heads)` | list of (num_heads, seq_len, seq_len) | the softmax alone |
 | `pooler(hidden_states, weights)` | (num_rows, hidden_size) | tanh of a linear |
 
 All texts of a batch lie on one token axis without padding. `cu_seqlens` (num_sequences + 1,) int32 has the place where each text

@@ -91,7 +91,7 @@ def layer_norm(hidden_states: Float32, norm: LayerNorm) -> Float32:
 
 
 def linear(hidden_states: Float32, weights: Linear) -> Float32:
-    """y = x weight^T + bias."""
+    """The matrix product: y = x weight^T + bias."""
     result: Float32 = hidden_states @ weights.weight.T
     result += weights.bias
     return result

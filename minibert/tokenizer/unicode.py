@@ -85,10 +85,10 @@ def decompose(character: str) -> str:
 
 
 class CharacterMap(dict[str, str]):
-    """A character -> the text that replaces it, filled as characters are met.
+    r"""A character -> the text that replaces it, filled as characters are met.
 
     >>> normalize = CharacterMap(clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
-    >>> [normalize[character] for character in "É\\t東\\0"]
+    >>> [normalize[character] for character in "É\t東\0"]
     ['e', ' ', ' 東 ', '']
     """
 

@@ -121,7 +121,8 @@ class WordPieceTokenizer:
         texts = [text] if text_pair is None else [text, text_pair]
         pieces = [self._pieces(each, split_special_tokens) for each in texts]
         kept = self._truncate([len(each.ids) for each in pieces], max_length)
-        ids, types, offsets, words = [self.cls_id], [0], [(0, 0)], [None]
+        ids, types, offsets = [self.cls_id], [0], [(0, 0)]
+        words: list[int | None] = [None]
         for type_id, (each, length) in enumerate(zip(pieces, kept, strict=True)):
             ids += [*each.ids[:length], self.sep_id]
             types += [type_id] * (length + 1)

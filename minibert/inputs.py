@@ -1,0 +1,72 @@
+"""The door: whatever comes in is checked here, once, with the error that says what was expected, what came and what to do."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .config import BertConfig
+from .packing import Int32
+
+Truncation = Literal["warn", "error", "silent"]
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than `max_length` and were cut."""
+
+
+def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    """ValueError unless an argument has one of the allowed values."""
+    if value not in allowed:
+        raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {value!r}")
+
+
+def check_text(text: object, index: int) -> str:
+    """The text itself; TypeError for what is not a str."""
+    if not isinstance(text, str):
+        raise TypeError(f"texts[{index}]: expected a str, found {type(text).__name__}: {text!r:.80}")
+    return text
+
+
+def report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:
+    """Warn once, or refuse, if texts were cut; `num_truncated` has the tokens that each text lost."""
+    check_choice("truncation", truncation, ("warn", "error", "silent"))
+    cut = [number for number in num_truncated if number]
+    if not cut or truncation == "silent":
+        return
+    message = (
+        f"{len(cut)} of {len(num_truncated)} texts are longer than {max_length} tokens; {sum(cut)} tokens "
+        f"{'would be' if truncation == 'error' else 'were'} cut off (max_length and truncation decide)"
+    )
+    if truncation == "error":
+        raise ValueError(message)
+    warnings.warn(message, TruncationWarning, stacklevel=4)
+
+
+def check_rectangle(
+    input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
+) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
+    """The arguments of a forward pass as arrays (num_sequences, seq_len), checked; ValueError says what is wrong."""
+    ids = np.asarray(input_ids)
+    if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
+    if ids.shape[1] > config.max_position_embeddings:
+        raise ValueError(
+            f"input_ids: expected at most {config.max_position_embeddings} columns, the length of the model, found {ids.shape[1]}"
+        )
+    if ids.min() < 0 or ids.max() >= config.vocab_size:
+        raise ValueError(f"input_ids: expected 0 to {config.vocab_size - 1}, found {ids.min()} to {ids.max()}")
+    mask = np.ones(ids.shape, np.bool_) if attention_mask is None else np.asarray(attention_mask)
+    types = np.zeros(ids.shape, np.int32) if token_type_ids is None else np.asarray(token_type_ids)
+    for name, array in (("attention_mask", mask), ("token_type_ids", types)):
+        if array.shape != ids.shape:
+            raise ValueError(f"{name}: expected the shape of input_ids {ids.shape}, found {array.shape}")
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError(f"attention_mask: expected 0 and 1, found {np.unique(mask)[:5]}")
+    if not mask.any(axis=1).all():
+        raise ValueError(f"attention_mask: expected a 1 in every row, found none in row {int(np.argmin(mask.any(axis=1)))}")
+    if not np.issubdtype(types.dtype, np.integer) or types.min() < 0 or types.max() >= config.type_vocab_size:
+        raise ValueError(f"token_type_ids: expected whole numbers 0 to {config.type_vocab_size - 1}, found {types.min()} to {types.max()}")
+    return ids.astype(np.int32), mask.astype(np.bool_), types.astype(np.int32)

@@ -1,0 +1,74 @@
+"""Make the golden files: what transformers and tokenizers say, for tests that run without them.
+
+The only script of the core suite that imports torch. Weights come from make_models.py, so the files hold results only; of the large
+results a sample, since an error in any term shows in every value. Versions are recorded inside.
+
+    pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3
+    python tests/make_golden.py
+"""
+
+import json
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+import torch
+import transformers
+from golden_cases import CASES, Case, sample
+from hard_texts import TEXTS, tokenizer_folders
+from make_models import write_model
+from tokenizers import Tokenizer
+
+GOLDEN = Path(__file__).parent / "golden"
+VERSIONS = {
+    "python": platform.python_version(),
+    "torch": torch.__version__,
+    "transformers": transformers.__version__,
+    "tokenizers": tokenizers.__version__,
+}
+
+
+def encoder_results(case: Case) -> dict[str, np.ndarray]:
+    """Hidden states, attentions and pooler output of transformers, eager attention, float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_model(Path(folder), case.config)
+        model = transformers.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+    results: dict[str, np.ndarray] = {}
+    for number, rectangle in enumerate(case.rectangles()):
+        ids, mask, types = (torch.tensor(array, dtype=torch.long) for array in rectangle)
+        with torch.no_grad():
+            output = model(ids, mask, types, output_hidden_states=True, output_attentions=True)
+        hidden = np.stack([state.numpy() for state in output.hidden_states])
+        attentions = np.stack([probs.numpy() for probs in output.attentions])
+        results[f"{number}/hidden_states"] = sample(hidden * mask.numpy()[None, :, :, None], case.sampled)
+        visible = mask.numpy()[None, :, None, :, None] * mask.numpy()[None, :, None, None, :]
+        results[f"{number}/attentions"] = sample(attentions * visible, case.sampled)
+        results[f"{number}/pooler_output"] = sample(output.pooler_output.numpy() * mask.numpy()[:, :1], case.sampled)
+    return results
+
+
+def tokenizer_results() -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in tokenizer_folders(Path(folder)).items():
+            referent = Tokenizer.from_file(str(path / "tokenizer.json"))
+            encodings = [referent.encode(text) for text in TEXTS]
+            results[name] = [
+                {"ids": e.ids, "offsets": e.offsets, "word_ids": e.word_ids, "decoded": referent.decode(e.ids)} for e in encodings
+            ]
+    return results
+
+
+def main() -> None:
+    GOLDEN.mkdir(exist_ok=True)
+    for name, case in CASES.items():
+        np.savez_compressed(GOLDEN / f"{name}.npz", versions=json.dumps(VERSIONS), **encoder_results(case))
+    content = {"versions": VERSIONS, "texts": TEXTS, "results": tokenizer_results()}
+    (GOLDEN / "tokenizer.json").write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The command line, as a user types it."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minibert
+from minibert.cli import main
+
+TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", ""]
+
+
+def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "minibert", *map(str, arguments)], input=stdin, capture_output=True, check=False)
+
+
+def at_a_terminal(*arguments: str | Path) -> str:
+    """Standard output of a command whose standard output is a terminal."""
+    parent, child = pty.openpty()
+    with subprocess.Popen([sys.executable, "-m", "minibert", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=child) as process:
+        os.close(child)
+        output = b""
+        while True:
+            try:
+                if not (part := os.read(parent, 4096)):
+                    break
+            except OSError:  # how Linux says that the other side has closed
+                break
+            output += part
+    os.close(parent)
+    assert process.returncode == 0
+    return output.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    return path
+
+
+def test_embed_from_arguments_file_and_standard_input(tiny_folder: Path, tiny: minibert.MiniBert, file: Path, tmp_path: Path) -> None:
+    expected = tiny.encode(TEXTS)
+    for name, more, stdin in [("a.npy", TEXTS, b""), ("b.npy", ["--file", file], b""), ("c.npy", [], file.read_bytes())]:
+        assert run("embed", "-m", tiny_folder, "--output", tmp_path / name, *more, stdin=stdin).returncode == 0
+        np.testing.assert_array_equal(np.load(tmp_path / name), expected)
+    lines = run("embed", "-m", tiny_folder, *TEXTS).stdout.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == TEXTS
+    np.testing.assert_array_equal(np.array([json.loads(line)["embedding"] for line in lines], np.float32), expected)
+    assert main(["embed", "-m", str(tiny_folder), "-f", str(file), "-o", str(tmp_path / "d.jsonl")]) == 0
+    assert (tmp_path / "d.jsonl").read_bytes().splitlines() == lines
+
+
+def test_options_of_embed(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
+    output = tmp_path / "x.npy"
+    assert main(["embed", "-m", str(tiny_folder), "-o", str(output), "--pooling", "cls", "--normalize", *TEXTS]) == 0
+    np.testing.assert_array_equal(np.load(output), tiny.encode(TEXTS, pooling="cls", normalize_embeddings=True))
+
+
+def test_tokens(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+    (line,) = run("embed", "-m", tiny_folder, "--tokens", "I love NLP").stdout.splitlines()
+    row = json.loads(line)
+    assert row["tokens"] == ["I", "love", "NLP"]
+    assert row["offsets"] == [[0, 1], [2, 6], [7, 10]]
+    np.testing.assert_array_equal(np.array(row["vectors"], np.float32), tiny.encode_tokens("I love NLP", level="word").vectors)
+
+
+def test_similarity(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
+    unit = tiny.encode(TEXTS, normalize_embeddings=True)
+    assert main(["similarity", "-m", str(tiny_folder), "-o", str(tmp_path / "x.npy"), *TEXTS]) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "x.npy"), unit @ unit.T, atol=1e-6)
+    lines = run("similarity", "-m", tiny_folder, "--query", TEXTS[1], "--top", "2", *TEXTS).stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 2
+    assert rows[0]["text"] == TEXTS[1]
+    assert rows[0]["similarity"] == pytest.approx(1, abs=1e-6)
+
+
+def test_tokenize(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
+    assert main(["tokenize", "-m", str(tiny_folder), "-o", str(tmp_path / "x.npy"), *TEXTS]) == 0
+    ids = np.load(tmp_path / "x.npy")
+    for row, text in zip(ids, TEXTS, strict=True):
+        assert row[row > 0].tolist() == tiny.tokenizer(text).input_ids
+    row = json.loads(run("tokenize", "-m", tiny_folder, "--split-special-tokens", "a [SEP]").stdout)
+    assert row["tokens"] == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
+
+
+def test_info(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+    description = json.loads(run("info", "-m", tiny_folder).stdout)
+    assert description["hidden_size"] == 24
+    assert description["parameters"] == tiny.num_parameters
+    assert description["pooling"] == "mean"
+
+
+def test_what_a_terminal_shows(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+    shown = at_a_terminal("tokenize", "-m", tiny_folder, "Unaffable")
+    assert "##ffa" in shown
+    assert "'Una'" in shown
+    shown = at_a_terminal("embed", "-m", tiny_folder, "I hate cancer")
+    assert f"{tiny.encode('I hate cancer')[0]:.4f}" in shown
+    assert "dim 24" in shown
+    assert at_a_terminal("similarity", "-m", tiny_folder, "a", "b").splitlines()[1].startswith("   1  1.000")
+    assert "hidden_size              24" in at_a_terminal("info", "-m", tiny_folder)
+
+
+def test_a_lone_surrogate_survives_as_its_escape(tiny_folder: Path, tmp_path: Path) -> None:
+    assert main(["embed", "-m", str(tiny_folder), "-o", str(tmp_path / "x.jsonl"), "a\udc80"]) == 0
+    assert json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8"))["text"] == "a\udc80"
+
+
+def test_truncation_is_reported_once(tiny_folder: Path) -> None:
+    result = run("embed", "-m", tiny_folder, "word " * 100)
+    assert result.returncode == 0
+    assert result.stderr.decode() == "minibert: 1 of 1 texts are longer than 64 tokens; 38 tokens were cut off (max_length and truncation decide)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "-m", "nowhere", "x"], "no such folder"),
+        (["embed", "-m", "MODEL", "-o", "x.csv", "x"], "expected a name that ends in .npy or .jsonl"),
+        (["embed", "-m", "MODEL", "--tokens", "-o", "x.npy", "x"], "expected a name that ends in .jsonl"),
+        (["embed", "-m", "MODEL", "--tokens", "--normalize", "x"], "--tokens"),
+        (["embed", "-m", "MODEL", "-f", "FILE", "x"], "found both"),
+        (["embed", "-m", "MODEL", "-f", "absent.txt"], "absent.txt"),
+        (["embed", "-m", "MODEL", "--truncation", "error", "word " * 100], "would be cut off"),
+        (["embed", "-m", "MODEL", "--prompt-name", "query", "x"], "the folder has no prompts"),
+        (["similarity", "-m", "MODEL", "--top", "3", "x"], "--top"),
+        (["tokenize", "-m", "MODEL", "--max-length", "1", "x"], "max_length"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], message: str, tiny_folder: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"MODEL": str(tiny_folder), "FILE": str(file)}
+    assert main([names.get(argument, argument) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("minibert: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["texts.txt"]
+
+
+def test_text_that_is_not_utf8(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latin.txt").write_bytes("fine\ncaf\xe9\n".encode("latin-1"))
+    assert main(["embed", "-m", str(tiny_folder), "-f", str(tmp_path / "latin.txt")]) == 2
+    assert "expected UTF-8, found byte 0xe9 in line 2" in capsys.readouterr().err
+
+
+def test_no_texts_at_a_terminal(tiny_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    assert main(["embed", "-m", str(tiny_folder)]) == 2
+    assert "no texts" in capsys.readouterr().err
+
+
+def test_a_failed_write_leaves_the_old_file(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.npy").write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    assert main(["embed", "-m", str(tiny_folder), "-o", str(tmp_path / "x.npy"), "x"]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+    assert (tmp_path / "x.npy").read_bytes() == b"old"
+
+
+def test_a_reader_that_leaves_early(tiny_folder: Path) -> None:
+    command = f"yes text | head -2000 | {sys.executable} -m minibert embed -m {tiny_folder} | head -1"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False)
+    assert result.stderr == b""
+    assert json.loads(result.stdout)["text"] == "text"
+
+
+@pytest.mark.parametrize("command", ["embed", "similarity", "tokenize", "info"])
+def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"  minibert {command} -m MODEL" in capsys.readouterr().out

@@ -1,0 +1,317 @@
+"""Model folders: what is read, in which dialect, and what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_models import make_config, make_weights, write_model
+from safetensors.numpy import save_file
+
+import minibert
+
+CONFIG = make_config(2, 24, 3, max_position_embeddings=64)
+TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", ""]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_folder: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def save(folder: Path, tensors: dict[str, np.ndarray]) -> None:
+    save_file(tensors, folder / "model.safetensors")
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+# Weights
+
+
+def old_names(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def old(name: str) -> str:
+        return "bert." + (name.replace(".weight", ".gamma").replace(".bias", ".beta") if "LayerNorm" in name else name)
+
+    return {old(name): array for name, array in tensors.items()}
+
+
+def with_heads(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    more = {
+        "cls.predictions.bias": np.zeros(30522, np.float32),
+        "cls.predictions.transform.LayerNorm.gamma": np.ones(24, np.float32),
+        "cls.seq_relationship.weight": np.zeros((2, 24), np.float32),
+        "bert.embeddings.position_ids": np.arange(64)[np.newaxis],
+    }
+    return old_names(tensors) | more
+
+
+def without_pooler(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in tensors.items() if not name.startswith("pooler")}
+
+
+@pytest.mark.parametrize("dialect", [old_names, with_heads, without_pooler])
+def test_dialects_of_names(folder: Path, tiny: minibert.MiniBert, dialect: Any) -> None:
+    save(folder, dialect(make_weights(CONFIG)))
+    np.testing.assert_array_equal(minibert.load(folder).encode(TEXTS), tiny.encode(TEXTS))
+
+
+def test_without_pooler(folder: Path) -> None:
+    save(folder, without_pooler(make_weights(CONFIG)))
+    model = minibert.load(folder)
+    assert model([[101, 102]]).pooler_output is None
+    with pytest.raises(ValueError, match="no pooler"):
+        model.encode("text", pooling="pooler")
+
+
+def test_half_precision_equals_its_widened_values(folder: Path) -> None:
+    half = {name: array.astype(np.float16) for name, array in make_weights(CONFIG).items()}
+    save(folder, {name: array.astype(np.float32) for name, array in half.items()})
+    expected = minibert.load(folder).encode(TEXTS)
+    save(folder, half)
+    np.testing.assert_array_equal(minibert.load(folder).encode(TEXTS), expected)
+
+
+def test_bfloat16_equals_its_widened_values(folder: Path) -> None:
+    bits = {name: array.view(np.uint32) >> 16 for name, array in make_weights(CONFIG).items()}
+    save(folder, {name: (array << 16).view(np.float32) for name, array in bits.items()})
+    expected = minibert.load(folder).encode(TEXTS)
+    header, data = {}, b""
+    for name, array in bits.items():
+        header[name] = {"dtype": "BF16", "shape": array.shape, "data_offsets": [len(data), len(data) + 2 * array.size]}
+        data += array.astype("<u2").tobytes()
+    encoded = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(encoded).to_bytes(8, "little") + encoded + data)
+    np.testing.assert_array_equal(minibert.load(folder).encode(TEXTS), expected)
+
+
+def test_all_that_is_wrong_with_tensors_is_listed_at_once(folder: Path) -> None:
+    tensors = make_weights(CONFIG)
+    del tensors["encoder.layer.0.output.dense.bias"], tensors["embeddings.LayerNorm.weight"]
+    tensors["encoder.layer.2.output.dense.bias"] = np.zeros(24, np.float32)
+    tensors["adapter.weight"] = np.zeros(1, np.float32)
+    tensors["encoder.layer.1.intermediate.dense.weight"] = np.zeros((24, 96), np.float32)
+    tensors["encoder.layer.1.intermediate.dense.bias"] = np.zeros(96, np.int32)
+    save(folder, tensors)
+    with pytest.raises(ValueError, match="do not belong together") as error:
+        minibert.load(folder)
+    message = str(error.value)
+    assert "missing: embeddings.LayerNorm.weight, encoder.layer.0.output.dense.bias" in message
+    assert "unexpected: adapter.weight, encoder.layer.2.output.dense.bias" in message
+    assert "encoder.layer.1.intermediate.dense.weight: expected (96, 24) from config.json" in message
+    assert "found (96,) int32" in message
+
+
+def test_one_tensor_under_two_names(folder: Path) -> None:
+    tensors = make_weights(CONFIG)
+    save(folder, tensors | {"bert.pooler.dense.bias": tensors["pooler.dense.bias"]})
+    with pytest.raises(ValueError, match=r"two tensors for pooler\.dense\.bias"):
+        minibert.load(folder)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", [name for name in make_weights(CONFIG) if "layer.1" not in name])
+def test_numbers_that_are_not_finite_are_named_and_never_returned(folder: Path, name: str, bad: float) -> None:
+    tensors = make_weights(CONFIG)
+    if "embeddings.weight" in name:
+        tensors[name][...] = bad
+    else:
+        tensors[name].flat[7] = bad
+    save(folder, tensors)
+    model = minibert.load(folder)
+    calls = [lambda: model([[101, 7592, 102]])]
+    if "pooler" in name:
+        calls.append(lambda: model.encode("hello", pooling="pooler"))
+    else:
+        calls += [lambda: model.encode("hello world"), lambda: model.encode_tokens("hello world"), lambda: model.encode("a", pooling="max")]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"NaN or infinity in {name}"):
+            call()
+
+
+def test_overflow_is_not_blamed_on_the_weights(folder: Path) -> None:
+    tensors = make_weights(CONFIG)
+    tensors["embeddings.word_embeddings.weight"][...] = np.float32(3e38)
+    save(folder, tensors)
+    with pytest.raises(ValueError, match="overflowed"):
+        minibert.load(folder).encode("hello")
+
+
+# config.json
+
+
+REFUSED = {
+    "position_embedding_type": "relative_key",
+    "hidden_act": "relu",
+    "model_type": "roberta",
+    "is_decoder": True,
+    "add_cross_attention": True,
+    "pruned_heads": {"0": [1]},
+    "quantization_config": {"bits": 4},
+    "auto_map": {"AutoModel": "code.Model"},
+    "embedding_size": 12,
+    "num_attention_heads": 5,
+    "hidden_size": 24.0,
+    "vocab_size": None,
+    "num_hidden_layers": 0,
+    "layer_norm_eps": "1e-12",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_configurations_that_are_refused(folder: Path, name: str) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", content | {name: REFUSED[name]})
+    with pytest.raises(ValueError, match=f"config.json: .*({name}|hidden_size)"):
+        minibert.load(folder)
+
+
+def test_an_old_configuration(folder: Path, tiny: minibert.MiniBert) -> None:
+    """As Google wrote it: no model_type, no layer_norm_eps."""
+    content = json.loads((folder / "config.json").read_text())
+    del content["layer_norm_eps"], content["model_type"]
+    write_json(folder / "config.json", content)
+    model = minibert.load(folder)
+    assert model.config.layer_norm_eps == 1e-12
+    np.testing.assert_array_equal(model.encode(TEXTS), tiny.encode(TEXTS))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\udc80"])
+def test_broken_configuration(folder: Path, content: str) -> None:
+    (folder / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=r"config\.json: expected"):
+        minibert.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_missing_files(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        minibert.load(folder)
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        minibert.load(tmp_path / "nothing")
+
+
+def test_a_vocabulary_that_does_not_fit(folder: Path) -> None:
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("onemore\n")
+    with pytest.raises(ValueError, match="at most 30522 tokens"):
+        minibert.load(folder)
+
+
+# sentence-transformers
+
+
+def module(name: str, path: str, package: str = "sentence_transformers.models") -> dict[str, Any]:
+    return {"idx": 0, "name": "0", "path": path, "type": f"{package}.{name}"}
+
+
+OLD = [module("Transformer", ""), module("Pooling", "1_Pooling"), module("Normalize", "2_Normalize")]
+NEW = [
+    module("Transformer", "", "sentence_transformers.base.modules.transformer"),
+    module("Pooling", "1_Pooling", "sentence_transformers.sentence_transformer.modules.pooling"),
+    module("Normalize", "2_Normalize", "sentence_transformers.base.modules.normalize"),
+]
+OLD_POOLING = {"word_embedding_dimension": 24, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+NEW_POOLING = {"embedding_dimension": 24, "pooling_mode": "cls", "include_prompt": True}
+
+
+@pytest.mark.parametrize(("modules", "pooling"), [(OLD, OLD_POOLING), (NEW, NEW_POOLING), (NEW, OLD_POOLING)])
+def test_modules_old_and_new(folder: Path, tiny: minibert.MiniBert, modules: list[Any], pooling: dict[str, Any]) -> None:
+    write_json(folder / "modules.json", modules)
+    write_json(folder / "1_Pooling" / "config.json", pooling)
+    model = minibert.load(folder)
+    expected = tiny.encode(TEXTS, pooling="cls", normalize_embeddings=True)
+    np.testing.assert_array_equal(model.encode(TEXTS), expected)
+    np.testing.assert_array_equal(model.encode(TEXTS, normalize_embeddings=False), tiny.encode(TEXTS, pooling="cls"))
+    np.testing.assert_array_equal(model.encode(TEXTS, truncate_dim=5), expected[:, :5])
+    np.testing.assert_allclose(np.linalg.norm(model.encode(TEXTS, truncate_dim=5, normalize_embeddings=True), axis=1), 1, atol=1e-6)
+
+
+def test_a_transformer_in_its_own_folder(folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    folder.rename(parent / "0_BERT")
+    write_json(parent / "modules.json", [module("Transformer", "0_BERT"), module("Pooling", "1_Pooling")])
+    write_json(parent / "1_Pooling" / "config.json", {"pooling_mode_mean_tokens": True})
+    write_json(parent / "0_BERT" / "sentence_bert_config.json", {"max_seq_length": 7, "do_lower_case": False})
+    model = minibert.load(parent)
+    assert model.max_length == 7
+    np.testing.assert_array_equal(model.encode(TEXTS[:1]), tiny.encode(TEXTS[:1]))
+
+
+def test_prompts(folder: Path, tiny: minibert.MiniBert) -> None:
+    write_json(folder / "modules.json", OLD[:2])
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
+    prompts = {"query": "query: ", "passage": "passage: ", "other": "x"}
+    write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": "other"})
+    model = minibert.load(folder)
+    for actual, prefix in [
+        (model.encode("hello"), "x"),
+        (model.encode("hello", prompt=""), ""),
+        (model.encode("hello", prompt="y "), "y "),
+        (model.encode("hello", prompt_name="query"), "query: "),
+        (model.encode_query("hello"), "query: "),
+        (model.encode_document("hello"), "passage: "),
+        (model.encode_query("hello", prompt="z"), "z"),
+    ]:
+        np.testing.assert_array_equal(actual, tiny.encode(prefix + "hello"))
+    with pytest.raises(ValueError, match="expected one of query, passage, other, found 'nothing'"):
+        model.encode("hello", prompt_name="nothing")
+
+
+def test_lower_casing_asked_for_by_sentence_transformers(folder: Path, tiny: minibert.MiniBert) -> None:
+    write_json(folder / "modules.json", OLD[:2])
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
+    write_json(folder / "tokenizer_config.json", {"do_lower_case": False})
+    assert not np.array_equal(minibert.load(folder).encode("HELLO"), tiny.encode("HELLO"))
+    write_json(folder / "sentence_bert_config.json", {"do_lower_case": True})
+    np.testing.assert_array_equal(minibert.load(folder).encode("HELLO"), tiny.encode("HELLO"))
+
+
+MODULE_FILES: dict[str, tuple[str, Any, str]] = {
+    "Dense": ("modules.json", [*OLD, module("Dense", "3_Dense")], "sentence_transformers.models.Dense"),
+    "own code": ("modules.json", [module("Transformer", "", "custom")], "custom.Transformer"),
+    "two poolings": ("modules.json", [OLD[0], OLD[1], OLD[1]], "at most once"),
+    "no pooling": ("modules.json", OLD[:1], "expected a Pooling module"),
+    "order": ("modules.json", [OLD[0], OLD[2], OLD[1]], "then Pooling, then Normalize"),
+    "weighted mean": ("1_Pooling/config.json", {"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
+    "two modes": ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, "cls and mean"),
+    "prompt left out": ("1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False}, "include_prompt"),
+    "another output": ("sentence_bert_config.json", {"module_output_name": "logits"}, "module_output_name"),
+    "normalised tokens": ("2_Normalize/config.json", {"module_input_name": "token_embeddings"}, "module_input_name"),
+    "default prompt": ("config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": "query"}, "default_prompt_name"),
+    "not JSON": ("1_Pooling/config.json", None, "pooling_mode|JSON|expected"),
+}
+
+
+@pytest.mark.parametrize("name", MODULE_FILES)
+def test_modules_and_options_that_are_refused(folder: Path, name: str) -> None:
+    write_json(folder / "modules.json", OLD)
+    write_json(folder / "1_Pooling" / "config.json", OLD_POOLING)
+    path, content, message = MODULE_FILES[name]
+    write_json(folder / path, content)
+    if content is None:
+        (folder / path).write_text("{")
+    with pytest.raises(ValueError, match=message):
+        minibert.load(folder)
+
+
+def test_limits_of_length(folder: Path) -> None:
+    assert minibert.load(folder).max_length == 64
+    write_json(folder / "tokenizer_config.json", {"model_max_length": 512})
+    assert minibert.load(folder).max_length == 64
+    write_json(folder / "tokenizer_config.json", {"model_max_length": 9})
+    assert minibert.load(folder).max_length == 9
+
+
+def test_write_model_is_deterministic(tmp_path: Path) -> None:
+    one, other = (write_model(tmp_path / name, CONFIG) / "model.safetensors" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()

@@ -1,0 +1,202 @@
+"""The tokenizer without its referent: golden files, edges, files it reads and files it refuses."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hard_texts import SETTINGS, TEXTS, VOCAB, tokenizer_folders, tokenizer_json
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, wordpiece
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, WordPieceTokenizer]:
+    folders = tokenizer_folders(tmp_path_factory.mktemp("tokenizers"))
+    return {name: WordPieceTokenizer.from_folder(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="module")
+def uncased(tokenizers: dict[str, WordPieceTokenizer]) -> WordPieceTokenizer:
+    return tokenizers["uncased"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_equals_the_golden_file(name: str, tokenizers: dict[str, WordPieceTokenizer]) -> None:
+    assert GOLDEN["texts"] == TEXTS
+    for text, expected in zip(TEXTS, GOLDEN["results"][name], strict=True):
+        actual = tokenizers[name](text)
+        assert actual.input_ids == expected["ids"], text
+        assert [list(span) for span in actual.offsets] == expected["offsets"], text
+        assert actual.word_ids == expected["word_ids"], text
+        assert tokenizers[name].input_ids(text) == (expected["ids"], 0), text
+        assert tokenizers[name].decode(actual.input_ids) == expected["decoded"], text
+
+
+def test_a_word_seen_before_gives_the_same(uncased: WordPieceTokenizer) -> None:
+    text = "Unaffable Électro-[MASK]kiwis " * 2
+    fresh = WordPieceTokenizer(uncased.settings)
+    assert fresh(text) == fresh(text)
+
+
+def test_memory_of_words_is_bounded(uncased: WordPieceTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wordpiece, "MAX_KNOWN_WORDS", 100)
+    fresh = WordPieceTokenizer(uncased.settings)
+    fresh(" ".join(map(str, range(1000))) + " " + "x" * 1000)
+    assert 0 < len(fresh._known) <= 100
+    assert "x" * 1000 not in fresh._known
+
+
+def test_split_special_tokens(uncased: WordPieceTokenizer) -> None:
+    assert uncased.tokenize("a [SEP] b") == ["a", "[SEP]", "b"]
+    assert uncased.tokenize("a [SEP] b", split_special_tokens=True) == ["a", "[", "sep", "]", "b"]
+
+
+def test_lone_surrogates_count_as_replacement_characters(tokenizers: dict[str, WordPieceTokenizer]) -> None:
+    for tokenizer in tokenizers.values():
+        assert tokenizer("a\ud800b \udfff c").tokens == tokenizer("a\ufffdb \ufffd c").tokens
+
+
+def test_pairs(uncased: WordPieceTokenizer) -> None:
+    encoding = uncased("a cat", "two dogs")
+    assert encoding.tokens == ["[CLS]", "a", "cat", "[SEP]", "two", "dogs", "[SEP]"]
+    assert encoding.token_type_ids == [0, 0, 0, 0, 1, 1, 1]
+    assert encoding.offsets == [(0, 0), (0, 1), (2, 5), (0, 0), (0, 3), (4, 8), (0, 0)]
+    assert encoding.word_ids == [None, 0, 1, None, 0, 1, None]
+
+
+def test_truncation_counts_what_it_cuts(uncased: WordPieceTokenizer) -> None:
+    encoding = uncased("one two three four five", max_length=4)
+    assert encoding.tokens == ["[CLS]", "one", "two", "[SEP]"]
+    assert encoding.num_truncated == 3
+    assert uncased.input_ids("one two three four five", 4) == (encoding.input_ids, 3)
+    pair = uncased("one two three four five", "six", max_length=6)
+    assert pair.tokens == ["[CLS]", "one", "two", "[SEP]", "six", "[SEP]"]
+    assert pair.num_truncated == 3
+    assert uncased("one", max_length=2).tokens == ["[CLS]", "[SEP]"]
+
+
+@pytest.mark.parametrize(("pair", "smallest"), [(None, 2), ("b", 3)])
+def test_max_length_has_room_for_the_frame(uncased: WordPieceTokenizer, pair: str | None, smallest: int) -> None:
+    with pytest.raises(ValueError, match=f"max_length of at least {smallest}"):
+        uncased("a", pair, max_length=smallest - 1)
+
+
+@pytest.mark.parametrize("text", [None, 3, b"bytes", ["a", "list"]])
+def test_only_str_is_a_text(uncased: WordPieceTokenizer, text: object) -> None:
+    for call in (uncased, uncased.tokenize, uncased.input_ids):
+        with pytest.raises(TypeError, match="expected a text"):
+            call(text)
+
+
+def test_decode_refuses_unknown_ids(uncased: WordPieceTokenizer) -> None:
+    assert uncased.decode([101, 7592, 102], skip_special_tokens=False) == "[CLS] hello [SEP]"
+    with pytest.raises(ValueError, match="found 30522"):
+        uncased.decode([30522])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.characters(), max_size=60))
+def test_offsets_point_into_the_text(text: str) -> None:
+    tokenizer = WordPieceTokenizer(TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", "a", "##a"])}))
+    encoding = tokenizer(text)
+    assert encoding.input_ids == tokenizer.input_ids(text)[0]
+    assert all(0 <= start < end <= len(text) for start, end in encoding.offsets[1:-1])
+
+
+@pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\u302e\u0323", "\x00", "x\u200d"])
+def test_a_long_word_takes_linear_time(uncased: WordPieceTokenizer, word: str) -> None:
+    """Sixteen times the length in less than forty times the time: quadratic would be 256 times."""
+
+    def seconds(length: int) -> float:
+        text = word * (length // len(word))
+        start = time.perf_counter()
+        uncased.input_ids(text)
+        return time.perf_counter() - start
+
+    short = min(seconds(20_000) for _ in range(3))
+    assert seconds(320_000) < 40 * short + 0.1
+
+
+def test_a_word_of_ten_megabytes(uncased: WordPieceTokenizer) -> None:
+    encoding = uncased("a" * 10_000_000)
+    assert encoding.tokens == ["[CLS]", "[UNK]", "[SEP]"]
+    assert encoding.offsets[1] == (0, 10_000_000)
+
+
+# Files
+
+
+def test_vocab_alone_means_lower_case(tmp_path: Path, uncased: WordPieceTokenizer) -> None:
+    (tmp_path / "vocab.txt").write_bytes(VOCAB.read_bytes())
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    assert [tokenizer(text) for text in TEXTS] == [uncased(text) for text in TEXTS]
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_tokenizer_config_beside_vocab(tmp_path: Path, tokenizers: dict[str, WordPieceTokenizer], windows: bool) -> None:
+    vocab = VOCAB.read_bytes()
+    (tmp_path / "vocab.txt").write_bytes(vocab.replace(b"\n", b"\r\n") if windows else vocab)
+    config = {"do_lower_case": False, "strip_accents": True, "cls_token": {"content": "[CLS]"}, "model_max_length": 1e30}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    assert [tokenizer(text) for text in TEXTS] == [tokenizers["cased without accents"](text) for text in TEXTS]
+    assert tokenizer.settings.model_max_length is None
+
+
+def test_truncation_in_tokenizer_json_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer_json()))
+    assert len(WordPieceTokenizer.from_folder(tmp_path)("one two three four five six")) == 8
+
+
+REFUSED = {
+    "normalizer": ({"normalizer": {"type": "NFKC"}}, "normalizer"),
+    "pre_tokenizer": ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer"),
+    "model": ({"model": {"type": "BPE", "vocab": {}, "merges": []}}, "model"),
+    "post_processor": ({"post_processor": {"type": "RobertaProcessing"}}, "post_processor"),
+    "no post_processor": ({"post_processor": None}, "post_processor"),
+    "template": (
+        {"post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": []}},
+        "post_processor",
+    ),
+    "added token": (
+        {"added_tokens": [{"id": 9, "content": "x", "single_word": False, "lstrip": False, "rstrip": False, "normalized": True}]},
+        "normalized",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_implemented_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    change, message = REFUSED[name]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer_json() | change))
+    with pytest.raises(ValueError, match=f"tokenizer.json: expected .*{message}"):
+        WordPieceTokenizer.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"), [({"do_basic_tokenize": False}, "do_basic_tokenize"), ({"never_split": ["a"]}, "never_split")]
+)
+def test_tokenizer_config_refusals(tmp_path: Path, config: dict[str, object], message: str) -> None:
+    (tmp_path / "vocab.txt").write_bytes(VOCAB.read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=message):
+        WordPieceTokenizer.from_folder(tmp_path)
+
+
+def test_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"expected tokenizer.json or vocab.txt"):
+        WordPieceTokenizer.from_folder(tmp_path)
+    (tmp_path / "vocab.txt").write_text("just\nsome\nwords\n")
+    with pytest.raises(ValueError, match=r"no \[CLS\], \[SEP\], \[UNK\]"):
+        WordPieceTokenizer.from_folder(tmp_path)
+    (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="UTF-8"):
+        WordPieceTokenizer.from_folder(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("[")
+    with pytest.raises(ValueError, match="expected JSON"):
+        WordPieceTokenizer.from_folder(tmp_path)

@@ -121,16 +121,16 @@ def _texts(options: argparse.Namespace) -> list[str]:
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 
-def _encoding(options: argparse.Namespace) -> dict[str, Any]:
+def _encoding(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:
     """The options of `MiniBert.encode` that both commands share."""
     names = ("pooling", "max_length", "truncation", "prompt_name")
-    return {name: getattr(options, name) for name in names} | {"show_progress_bar": sys.stderr.isatty()}
+    return {name: getattr(options, name) for name in names} | {"show_progress_bar": sys.stderr.isatty() and len(texts) > 1000}
 
 
 def _embed(options: argparse.Namespace) -> None:
     model, texts = load(options.model, num_threads=options.threads), _texts(options)
     if not options.tokens:
-        vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options))
+        vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options, texts))
         rows: Rows = ({"text": text, "embedding": vector.tolist()} for text, vector in zip(texts, vectors, strict=True))
         _write(options.output, vectors, rows, lambda: map(_line, texts, vectors))
         return
@@ -148,7 +148,7 @@ def _similarity(options: argparse.Namespace) -> None:
     if options.top is not None and (options.query is None or options.top < 1):
         raise ValueError("--top: expected a positive number, together with --query")
     model, texts = load(options.model, num_threads=options.threads), _texts(options)
-    encoding = _encoding(options) | {"normalize_embeddings": True}
+    encoding = _encoding(options, texts) | {"normalize_embeddings": True}
     if options.query is None:
         vectors = model.encode(texts, **encoding)
         cosines = vectors @ vectors.T

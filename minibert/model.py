@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast, overload
+from typing import Any, Literal, NoReturn, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,7 @@ class MiniBert:
     Attributes:
         config: the numbers of the architecture, a BertConfig.
         tokenizer: text -> ids; see WordPieceTokenizer.
+        num_threads: threads of a call.
         num_parameters: how many numbers the encoder has learnt, pooler included.
         max_length: tokens of the longest text that is not cut, [CLS] and [SEP] included.
         pooling, normalize_embeddings: what `encode` does unless told otherwise; from the folder, else "mean" and False.
@@ -75,7 +76,7 @@ class MiniBert:
         check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
         if num_threads is not None and num_threads < 1:
             raise ValueError(f"num_threads: expected a positive number or None, found {num_threads!r}")
-        self._num_threads = num_threads or available_cpus()
+        self.num_threads = num_threads or available_cpus()
         folder = load_folder(Path(path))
         self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
         self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
@@ -94,7 +95,7 @@ class MiniBert:
         self._weights_file = folder.weights / "model.safetensors"
         if not self._weights_file.exists():
             raise FileNotFoundError(f"{self._weights_file}: not found; `save_pretrained` of transformers writes it")
-        self._ops: Backend = cast(Backend, reference)
+        self._ops: Backend = reference
         weights = from_arrays(load_safetensors(self._weights_file), self.config, self._weights_file)
         self.num_parameters = weights.num_parameters
         self._parameters = self._ops.prepare(weights)
@@ -270,7 +271,7 @@ class MiniBert:
         ids, mask, types = check_rectangle(input_ids, attention_mask, token_type_ids, self.config)
         batch = pack_padded(ids, mask, types)
         attentions: list[list[Float32]] | None = [] if output_attentions else None
-        with blas_threads(self._num_threads), np.errstate(all="ignore"):
+        with blas_threads(self.num_threads), np.errstate(all="ignore"):
             states: list[Float32] = []
             for hidden in encoder.forward(self._parameters, batch, self._ops, attentions):
                 states = [*states, hidden] if output_hidden_states else [hidden]
@@ -357,9 +358,9 @@ class MiniBert:
         if batch_tokens is not None and batch_tokens < 1:
             raise ValueError(f"batch_tokens: expected a positive number or None, found {batch_tokens}")
         batches = list(plan_batches(seqlens, batch_tokens or BATCH_TOKENS))
-        workers = max(1, min(self._num_threads, len(batches)))
+        workers = max(1, min(self.num_threads, len(batches)))
         done = 0
-        with blas_threads(self._num_threads // workers), ThreadPoolExecutor(workers) as executor:
+        with blas_threads(self.num_threads // workers), ThreadPoolExecutor(workers) as executor:
             results = executor.map(work, batches) if workers > 1 else map(work, batches)
             for batch, _ in zip(batches, results, strict=True):
                 done += len(batch)

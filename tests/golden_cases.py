@@ -21,7 +21,7 @@ class Case:
 
     def rectangles(self) -> Iterator[Rectangle]:
         """Random ids and types. In every second rectangle, the rows end early, begin late and have holes in turn."""
-        random = np.random.RandomState(7)  # noqa: NPY002
+        random = np.random.RandomState(7)
         for number, (num_sequences, seq_len) in enumerate(self.shapes):
             ids = random.randint(0, self.config.vocab_size, (num_sequences, seq_len))
             types = random.randint(0, self.config.type_vocab_size, (num_sequences, seq_len))
@@ -38,7 +38,7 @@ def sample(array: np.ndarray, number: int | None) -> np.ndarray:
     values = array.astype(np.float32).ravel()
     if number is None or number >= values.size:
         return values
-    return values[np.random.RandomState(values.size % 2**31).choice(values.size, number, replace=False)]  # noqa: NPY002
+    return values[np.random.RandomState(values.size % 2**31).choice(values.size, number, replace=False)]
 
 
 SHAPES = ((1, 1), (3, 2), (2, 7), (4, 20), (2, 65), (3, 128), (1, 301), (2, 512))

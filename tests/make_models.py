@@ -39,7 +39,7 @@ def make_config(num_layers: int, hidden_size: int, num_heads: int, **changes: ob
 
 def make_weights(config: BertConfig, seed: int = 0) -> dict[str, np.ndarray]:
     """Random tensors under transformers' names. The layers see rows with variance of about 1.3: gammas and betas as above."""
-    random = np.random.RandomState(seed)  # noqa: NPY002  # its stream is frozen for ever; the new generators' may change
+    random = np.random.RandomState(seed)  # its stream is frozen for ever; the new generators' may change
     hidden, intermediate = config.hidden_size, config.intermediate_size
     row_variance = hidden * (1 + 1 / 12 + 0.5**2)  # the expected squared length of a row that leaves a norm
     stds = {

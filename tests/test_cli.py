@@ -118,7 +118,10 @@ def test_a_lone_surrogate_survives_as_its_escape(tiny_folder: Path, tmp_path: Pa
 def test_truncation_is_reported_once(tiny_folder: Path) -> None:
     result = run("embed", "-m", tiny_folder, "word " * 100)
     assert result.returncode == 0
-    assert result.stderr.decode() == "minibert: 1 of 1 texts are longer than 64 tokens; 38 tokens were cut off (max_length and truncation decide)\n"
+    assert (
+        result.stderr.decode()
+        == "minibert: 1 of 1 texts are longer than 64 tokens; 38 tokens were cut off (max_length and truncation decide)\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,13 @@ def test_truncation_is_reported_once(tiny_folder: Path) -> None:
     ],
 )
 def test_errors_are_one_line(
-    arguments: list[str], message: str, tiny_folder: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    message: str,
+    tiny_folder: Path,
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = {"MODEL": str(tiny_folder), "FILE": str(file)}

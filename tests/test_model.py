@@ -129,7 +129,7 @@ def test_truncation(tiny: minibert.MiniBert) -> None:
     assert len(caught) == 1
     assert caught[0].filename == __file__
     np.testing.assert_allclose(vectors[0], tiny.encode("word " * 62), atol=1e-6)
-    with pytest.raises(ValueError, match="1 of 1 texts .* 38 tokens would be cut off"):
+    with pytest.raises(ValueError, match=r"1 of 1 texts .* 38 tokens would be cut off"):
         tiny.encode(long, truncation="error")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

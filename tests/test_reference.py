@@ -1,5 +1,6 @@
 """The maths against closed forms and against the equation written as a loop."""
 
+import itertools
 import math
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_attention_is_its_equation(seqlens: list[int]) -> None:
     query, key, value = query_key_value.astype(np.float64).reshape(-1, 3, num_heads, head_dim).swapaxes(0, 1)
     expected = np.empty((cu_seqlens[-1], num_heads, head_dim))
     probs = reference.attention_probs(query_key_value, cu_seqlens, num_heads)
-    for text, (start, end) in enumerate(zip(cu_seqlens[:-1], cu_seqlens[1:], strict=True)):
+    for text, (start, end) in enumerate(itertools.pairwise(cu_seqlens)):
         for head in range(num_heads):
             weights = np.exp(query[start:end, head] @ key[start:end, head].T / math.sqrt(head_dim))
             weights /= weights.sum(axis=1, keepdims=True)

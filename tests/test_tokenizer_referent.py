@@ -106,7 +106,7 @@ def test_decoding(folders: dict[str, Path]) -> None:
     pair = Pair(folders["uncased"])
     source = random.Random(4)
     for _ in range(3000):
-        ids = source.choices(range(30522), k=source.randrange(12)) + [101, 1005, 1012, 2102, 2079, 2025]
+        ids = [*source.choices(range(30522), k=source.randrange(12)), 101, 1005, 1012, 2102, 2079, 2025]
         source.shuffle(ids)
         for skip in (True, False):
             assert pair.ours.decode(ids, skip) == pair.referent.decode(ids, skip_special_tokens=skip)

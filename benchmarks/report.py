@@ -1,0 +1,104 @@
+"""Write the measured tables into README.md, between their markers, from results/*.json.
+
+    python benchmarks/report.py            # tests/test_readme.py fails when README.md is not what this would write
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).parent.parent / "README.md"
+RESULTS = Path(__file__).parent / "results"
+
+
+def load(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return content
+
+
+def measured_on(content: dict[str, Any], *packages: str) -> str:
+    machine = content["machine"]
+    versions = ", ".join(f"{package} {machine['versions'][package]}" for package in packages)
+    return f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {versions}, {content['date']}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
+
+
+def parity() -> str:
+    content = load("parity")
+    results = content["results"]
+    sts, tokens = results["sts"], results["tokenizer"]
+    rows = [
+        [
+            row["model"],
+            f"hidden states against transformers, every length 1 to {row['lengths']} and ragged batches",
+            f"last layer and pooler {row['last']:.1e}; inner layers and attentions {row['inner']:.1e} (median {row['inner_median']:.1e})",
+        ]
+        for row in results["hidden_states"]
+    ]
+    rows.append(
+        ["all-MiniLM-L6-v2", f"{2 * sts['pairs']:,} sentence vectors against sentence-transformers", f"{sts['greatest_difference']:.1e}"]
+    )
+    scores = f"{sts['minibert_spearman']:.4f}; sentence-transformers {sts['sentence_transformers_spearman']:.4f}"
+    rows.append(["all-MiniLM-L6-v2", "STS benchmark, dev, Spearman x 100", scores])
+    rows += [
+        ["all-MiniLM-L6-v2", f"ids, offsets, types and word ids of {each['texts']:,} {kind} texts against tokenizers", f"{each['mismatches']} mismatches"]
+        for kind, each in tokens.items()
+    ]
+    above = {row["model"]: row["inner_above_2e-5"] for row in results["hidden_states"] if row["inner_above_2e-5"]}
+    note = "".join(
+        f" Inner layers of {model} exceed 2e-5 in {number} of these inputs: its states reach 10, and there two float32 roundings, each up to "
+        "1.9e-5 from float64, meet."
+        for model, number in above.items()
+    )
+    packages = ("torch", "transformers", "sentence-transformers", "tokenizers")
+    return (
+        table(["model", "compared", "greatest difference"], rows)
+        + "\n\nThe miniatures have random weights in which every term counts."
+        + note
+        + f" `benchmarks/parity.py`; {measured_on(content, *packages)}."
+    )
+
+
+def speed() -> str:
+    content = load("speed")
+    rows = [
+        [
+            row["model"],
+            row["texts"],
+            f"{row['minibert_tokens_per_s']:,}",
+            f"{row['onnxruntime_tokens_per_s']:,} ({row['onnxruntime_best']})",
+            f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_greatest']:.2f})",
+        ]
+        for row in content["results"]
+    ]
+    return (
+        "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, sorted by length, the best of "
+        "three batch sizes and two graphs. Below 1, it wins.\n\n"
+        + table(["model", "texts", "minibert", "onnxruntime (best graph and batch)", "ratio (spread)"], rows)
+        + f"\n\nMedians of 7 paired runs. `benchmarks/speed.py`; {measured_on(content, 'numpy', 'onnxruntime', 'tokenizers')}."
+    )
+
+
+def start() -> str:
+    content = load("start")
+    rows = [
+        [row["model"], f"{row['file_mb']} MB", f"{row['import_ms']} ms", f"{row['load_ms']} ms", f"{row['load_adds_mb']} MB", f"{row['first_vector_ms']} ms"]
+        for row in content["results"]
+    ]
+    header = ["model", "file", "`import minibert`, after NumPy", "load", "memory that load adds", "first vector"]
+    return table(header, rows) + f"\n\nMedians of 9 fresh processes. `benchmarks/start.py`; {measured_on(content, 'numpy')}."
+
+
+def render(readme: str) -> str:
+    for name, write in (("start", start), ("parity", parity), ("speed", speed)):
+        marker = re.escape(f"<!-- {name}: written by benchmarks/report.py -->")
+        readme = re.sub(f"({marker}\n).*?(<!-- end -->)", lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}", readme, count=1, flags=re.S)
+    return readme
+
+
+if __name__ == "__main__":
+    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")

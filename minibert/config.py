@@ -89,6 +89,20 @@ class BertConfig:
         return GELU_FORMS[self.hidden_act]
 
 
+def load_json(path: Path, kind: type = dict) -> Any:
+    """The content of a JSON file, an object unless another kind is expected.
+
+    Raises FileNotFoundError, or ValueError for what is not JSON or of another kind.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from None
+    if not isinstance(content, kind):
+        raise ValueError(f"{path}: expected a JSON {kind.__name__}, found {type(content).__name__}")
+    return content
+
+
 def load_config(path: Path) -> BertConfig:
     """The BertConfig of a `config.json`.
 
@@ -96,12 +110,7 @@ def load_config(path: Path) -> BertConfig:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    content = load_json(path)
     for name, (is_implemented, expected) in IMPLEMENTED.items():
         if content.get(name) is not None and not is_implemented(content[name]):
             raise ValueError(f"{path}: {name}: expected {expected}, found {content[name]!r}, which minibert does not implement")

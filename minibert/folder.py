@@ -7,11 +7,10 @@ the vectors would be others.
 Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and the older files of 2.x to 5.x.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from .config import load_json
 from .pooling import POOLINGS, Pooling
 
 MODULES = ("Transformer", "Pooling", "Normalize")
@@ -66,17 +65,10 @@ def load_folder(folder: Path) -> FolderSettings:
     return FolderSettings(weights, pooling, "Normalize" in modules, max_seq_length, do_lower_case, prompts, default_prompt_name)
 
 
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-
-
 def _modules(path: Path) -> dict[str, str]:
     """Class of each module -> its folder. The class path has changed with every major version; its last name has not."""
     modules: dict[str, str] = {}
-    for module in _load_json(path):
+    for module in load_json(path, list):
         package, _, name = module["type"].rpartition(".")
         if not package.startswith("sentence_transformers.") or name not in MODULES or name in modules:
             raise ValueError(
@@ -89,7 +81,7 @@ def _modules(path: Path) -> dict[str, str]:
 
 
 def _pooling(path: Path) -> Pooling:
-    config = _load_json(path)
+    config = load_json(path)
     if config.get("include_prompt", True) is not True:
         raise ValueError(f"{path}: include_prompt: expected true, found {config['include_prompt']!r}, which is not implemented")
     modes = config.get("pooling_mode", [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch)] or "mean")
@@ -101,7 +93,7 @@ def _pooling(path: Path) -> Pooling:
 
 
 def _transformer(path: Path) -> tuple[int | None, bool]:
-    config = _load_json(path) if path.exists() else {}
+    config = load_json(path) if path.exists() else {}
     for name, expected in TRANSFORMER_FIELDS.items():
         if config.get(name, expected) != expected:
             raise ValueError(f"{path}: {name}: expected {expected!r}, found {config[name]!r}, which is not implemented")
@@ -109,7 +101,7 @@ def _transformer(path: Path) -> tuple[int | None, bool]:
 
 
 def _prompts(path: Path) -> tuple[dict[str, str], str | None]:
-    config = _load_json(path) if path.exists() else {}
+    config = load_json(path) if path.exists() else {}
     prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
     if default is not None and default not in prompts:
         raise ValueError(f"{path}: default_prompt_name: expected one of {', '.join(prompts) or 'no prompts'}, found {default!r}")
@@ -117,6 +109,6 @@ def _prompts(path: Path) -> tuple[dict[str, str], str | None]:
 
 
 def _check_normalize(path: Path) -> None:
-    for name, value in (_load_json(path) if path.exists() else {}).items():
+    for name, value in (load_json(path) if path.exists() else {}).items():
         if name in ("module_input_name", "module_output_name") and value != "sentence_embedding":
             raise ValueError(f"{path}: {name}: expected 'sentence_embedding', found {value!r}, which is not implemented")

@@ -78,23 +78,7 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
     Raises ValueError that lists every missing, unexpected and misshapen tensor at once.
     """
     tensors = canonical_names(arrays, source)
-    shapes = dict(expected_shapes(config))
-    pooler = ("pooler.dense.weight", "pooler.dense.bias")
-    if not any(name in tensors for name in pooler):
-        for name in pooler:
-            del shapes[name]
-    missing = sorted(shapes.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - shapes.keys())
-    misfits = [
-        f"{name}: expected {shape} from config.json, as float32, float16 or bfloat16, found {tensors[name].shape} {tensors[name].dtype}"
-        for name, shape in shapes.items()
-        if name in tensors and (tensors[name].shape != shape or tensors[name].dtype not in FLOATS)
-    ]
-    problems = [f"missing: {', '.join(missing)}"] if missing else []
-    problems += [f"unexpected: {', '.join(unexpected)}"] if unexpected else []
-    problems += misfits
-    if problems:
-        raise ValueError(f"{source}: config and weights do not belong together, or this is not a BERT encoder\n  " + "\n  ".join(problems))
+    _check_tensors(tensors, config, source)
 
     def linear(name: str) -> Linear:
         return Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
@@ -124,6 +108,23 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
         layers=tuple(layers),
         pooler=linear("pooler.dense") if "pooler.dense.weight" in tensors else None,
     )
+
+
+def _check_tensors(tensors: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path) -> None:
+    shapes = dict(expected_shapes(config))
+    if not any(name.startswith("pooler.") for name in tensors):
+        shapes = {name: shape for name, shape in shapes.items() if not name.startswith("pooler.")}
+    missing = sorted(shapes.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - shapes.keys())
+    problems = [f"missing: {', '.join(missing)}"] if missing else []
+    problems += [f"unexpected: {', '.join(unexpected)}"] if unexpected else []
+    problems += [
+        f"{name}: expected {shape} from config.json, as float32, float16 or bfloat16, found {tensors[name].shape} {tensors[name].dtype}"
+        for name, shape in shapes.items()
+        if name in tensors and (tensors[name].shape != shape or tensors[name].dtype not in FLOATS)
+    ]
+    if problems:
+        raise ValueError(f"{source}: config and weights do not belong together, or this is not a BERT encoder\n  " + "\n  ".join(problems))
 
 
 def canonical_names(arrays: dict[str, npt.NDArray[Any]], source: str | Path) -> dict[str, npt.NDArray[Any]]:

@@ -3,7 +3,6 @@
 import doctest
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -55,5 +54,3 @@ def test_links_inside_the_readme() -> None:
     headings = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", README, re.M)}
     for anchor in re.findall(r"\]\(#([^)]*)\)", README):
         assert anchor in headings
-
-

@@ -5,10 +5,11 @@ From `tokenizer.json` where there is one, else from `tokenizer_config.json` and 
 Truncation and padding in `tokenizer.json` are ignored: they are leftovers of somebody's last call.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ..config import load_json
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ def load_settings(folder: Path) -> TokenizerSettings:
     Raises FileNotFoundError without `tokenizer.json` and `vocab.txt`, ValueError for a setting that is not implemented.
     """
     path, vocab_path, config_path = (folder / name for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"))
-    config = _load_json(config_path) if config_path.exists() else {}
+    config = load_json(config_path) if config_path.exists() else {}
     if path.exists():
-        return _from_tokenizer_json(path, _load_json(path), _max_length(config))
+        return _from_tokenizer_json(path, load_json(path), _max_length(config))
     if vocab_path.exists():
         return _from_vocab(folder, config_path, config, load_vocab(vocab_path))
     raise FileNotFoundError(f"{folder}: expected tokenizer.json or vocab.txt, found neither; copy one of them from the model's source")
@@ -69,16 +70,6 @@ def load_vocab(path: Path) -> dict[str, int]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, one token a line: {error}") from None
     return {line.rstrip(): index for index, line in enumerate(lines)}
-
-
-def _load_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
 
 
 def _max_length(config: dict[str, Any]) -> int | None:

@@ -81,8 +81,8 @@ def speed() -> str:
         for row in content["results"]
     ]
     return (
-        "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, sorted "
-        "by length, the best of four batch sizes and two graphs. Below 1, it wins.\n\n"
+        "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, "
+        "sorted by length, the best of four batch sizes and two graphs. Below 1, it wins.\n\n"
         + table(["model", "texts", "minibert", "onnxruntime (best graph and batch)", "ratio (spread)"], rows)
         + f"\n\nMedians of 7 paired runs. `benchmarks/speed.py`; {measured_on(content, 'numpy', 'onnxruntime', 'tokenizers')}."
     )

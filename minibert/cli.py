@@ -10,13 +10,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .model import load
+from .model import load, load_tokenizer
 from .pooling import POOLINGS
 
 Rows = Iterable[dict[str, Any]]
@@ -48,13 +49,14 @@ EXAMPLES = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, or 2 after an error that is the caller's to mend."""
     options = _parser().parse_args(arguments)
-    warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
+            options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError, Warning) as error:
         print(f"minibert: error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         + "\nMODEL is a folder as transformers or sentence-transformers write it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"minibert {metadata.version('minibert-numpy')}")
     commands = parser.add_subparsers(title="commands", required=True)
 
     def command(name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
@@ -92,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument(
             "texts", nargs="*", metavar="TEXT", help="texts; without any, and without --file, one a line from standard input"
         )
-        added.add_argument("-f", "--file", type=Path, help="read texts from a UTF-8 file, one a line")
+        added.add_argument("-f", "--file", type=Path, help="read texts from a UTF-8 file, one a line; - for standard input")
         added.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens, [CLS] and [SEP] included")
     for added in (embed, similarity):
         added.add_argument("--pooling", choices=POOLINGS, help="how token vectors become one (default: what the folder says, else mean)")
@@ -108,16 +111,15 @@ def _texts(options: argparse.Namespace) -> list[str]:
         raise ValueError("expected texts as arguments or --file, found both")
     if options.texts:
         return list(options.texts)
-    if not options.file and sys.stdin.isatty():
+    file = None if options.file in (None, Path("-")) else options.file
+    if not file and (sys.stdin is None or (sys.stdin.isatty() and not options.file)):
         raise ValueError("no texts: give them as arguments, with --file, or on standard input, one a line")
-    data = options.file.read_bytes() if options.file else sys.stdin.buffer.read()
+    data = file.read_bytes() if file else sys.stdin.buffer.read()
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{options.file or 'standard input'}: expected UTF-8, found byte {data[error.start]:#04x} in line {line}"
-        ) from None
+        raise ValueError(f"{file or 'standard input'}: expected UTF-8, found byte {data[error.start]:#04x} in line {line}") from None
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 
@@ -132,7 +134,7 @@ def _embed(options: argparse.Namespace) -> None:
     if not options.tokens:
         vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options, texts))
         rows: Rows = ({"text": text, "embedding": vector.tolist()} for text, vector in zip(texts, vectors, strict=True))
-        _write(options.output, vectors, rows, lambda: map(_line, texts, vectors))
+        _write(options.output, lambda: vectors, rows, lambda: map(_line, texts, vectors))
         return
     if options.pooling or options.prompt_name or options.normalize is not None:
         raise ValueError("--tokens: --pooling, --prompt-name and --normalize belong to vectors of whole texts")
@@ -153,20 +155,23 @@ def _similarity(options: argparse.Namespace) -> None:
         vectors = model.encode(texts, **encoding)
         cosines = vectors @ vectors.T
         rows: Rows = ({"text": text, "similarity": row.tolist()} for text, row in zip(texts, cosines, strict=True))
-        _write(options.output, cosines, rows, lambda: _matrix(texts, cosines))
+        _write(options.output, lambda: cosines, rows, lambda: _matrix(texts, cosines))
         return
     scores = model.encode_document(texts, **encoding) @ model.encode_query(options.query, **encoding)
     order = np.argsort(-scores, kind="stable")[: options.top]
     rows = ({"text": texts[index], "similarity": float(scores[index])} for index in order)
-    _write(options.output, scores, rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
+    _write(options.output, lambda: scores[order], rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
 
 
 def _tokenize(options: argparse.Namespace) -> None:
-    tokenizer, texts = load(options.model).tokenizer, _texts(options)
+    tokenizer, texts = load_tokenizer(options.model), _texts(options)
     encodings = [tokenizer(text, max_length=options.max_length, split_special_tokens=options.split_special_tokens) for text in texts]
-    padded = np.zeros((len(texts), max(map(len, encodings), default=0)), np.int32)
-    for row, encoding in zip(padded, encodings, strict=True):
-        row[: len(encoding)] = encoding.input_ids
+
+    def padded() -> npt.NDArray[Any]:
+        ids = np.zeros((len(texts), max(map(len, encodings), default=0)), np.int32)
+        for row, encoding in zip(ids, encodings, strict=True):
+            row[: len(encoding)] = encoding.input_ids
+        return ids
 
     def people() -> Iterator[str]:
         for text, encoding in zip(texts, encodings, strict=True):
@@ -187,6 +192,7 @@ def _info(options: argparse.Namespace) -> None:
         "max_length": model.max_length,
         "pooling": model.pooling,
         "normalize_embeddings": model.normalize_embeddings,
+        "truncate_dim": model.truncate_dim,
         "prompts": model.prompts,
         "default_prompt_name": model.default_prompt_name,
         "lowercase": settings.lowercase,
@@ -209,7 +215,7 @@ def _matrix(texts: list[str], cosines: npt.NDArray[np.float32]) -> Iterator[str]
         yield " ".join([f"{number:>4}", *(f"{cosine:6.3f}" for cosine in row), f" {text}"])
 
 
-def _write(output: Path | None, array: npt.NDArray[Any] | None, rows: Rows, people: Callable[[], Iterable[str]]) -> None:
+def _write(output: Path | None, array: Callable[[], npt.NDArray[Any]] | None, rows: Rows, people: Callable[[], Iterable[str]]) -> None:
     """To a file by its suffix, to people at a terminal, as JSON lines elsewhere."""
     if output is None:
         # backslashreplace: a lone surrogate in a text becomes its JSON escape
@@ -217,7 +223,7 @@ def _write(output: Path | None, array: npt.NDArray[Any] | None, rows: Rows, peop
         for line in people() if sys.stdout.isatty() else map(_json, rows):
             print(line)
     elif output.suffix == ".npy" and array is not None:
-        _replace(output, lambda file: np.save(file, array))
+        _replace(output, lambda file: np.save(file, array()))
     elif output.suffix == ".jsonl":
         _replace(output, lambda file: file.writelines(_json(row).encode("utf-8", "backslashreplace") + b"\n" for row in rows))
     else:
@@ -229,7 +235,8 @@ def _json(row: dict[str, Any]) -> str:
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside and rename."""
+    """Write beside and rename; behind a symbolic link, where it points."""
+    path = path.resolve()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

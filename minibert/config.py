@@ -7,10 +7,11 @@ Source: google-research/bert, modeling.py, `BertConfig`; the field names are tho
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from .fields import load_fields
 
 # hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote "gelu" and computed the tanh form;
 # in a file that transformers reads, "gelu" is the erf form.
@@ -32,16 +33,16 @@ ARCHITECTURE = (
     "type_vocab_size",
 )
 
-# Fields that change the result -> what they must say if they are there at all.
-IMPLEMENTED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "model_type": (lambda value: value == "bert", '"bert"'),
-    "position_embedding_type": (lambda value: value == "absolute", '"absolute"'),
-    "is_decoder": (lambda value: not value, "false"),
-    "add_cross_attention": (lambda value: not value, "false"),
-    "is_encoder_decoder": (lambda value: not value, "false"),
-    "pruned_heads": (lambda value: not value, "{}"),
-    "quantization_config": (lambda value: not value, "null"),
-    "auto_map": (lambda value: not value, "absent, since it names code that comes with the model"),
+# Fields that change the result -> the only values that are implemented. `auto_map` names code that comes with the model.
+IMPLEMENTED: dict[str, tuple[Any, ...]] = {
+    "model_type": ("bert",),
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "is_encoder_decoder": (False,),
+    "pruned_heads": ({},),
+    "quantization_config": ({},),
+    "auto_map": ({},),
 }
 
 
@@ -68,15 +69,15 @@ class BertConfig:
     def __post_init__(self) -> None:
         for name in ARCHITECTURE:
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}: expected a positive whole number, found {value!r}")
+            if value < 1:
+                raise ValueError(f"{name}: expected a positive number, found {value!r}")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size: expected a multiple of num_attention_heads ({self.num_attention_heads}), found {self.hidden_size}"
             )
         if self.hidden_act not in GELU_FORMS:
             raise ValueError(f"hidden_act: expected one of {', '.join(GELU_FORMS)}, found {self.hidden_act!r}, which is not implemented")
-        if not isinstance(self.layer_norm_eps, float) or not 0 < self.layer_norm_eps < 1:
+        if not 0 < self.layer_norm_eps < 1:
             raise ValueError(f"layer_norm_eps: expected a number between 0 and 1, found {self.layer_norm_eps!r}")
 
     @property
@@ -89,20 +90,6 @@ class BertConfig:
         return GELU_FORMS[self.hidden_act]
 
 
-def load_json(path: Path, kind: type = dict) -> Any:
-    """The content of a JSON file, an object unless another kind is expected.
-
-    Raises FileNotFoundError, or ValueError for what is not JSON or of another kind.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-    if not isinstance(content, kind):
-        raise ValueError(f"{path}: expected a JSON {kind.__name__}, found {type(content).__name__}")
-    return content
-
-
 def load_config(path: Path) -> BertConfig:
     """The BertConfig of a `config.json`.
 
@@ -110,19 +97,19 @@ def load_config(path: Path) -> BertConfig:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt")
-    content = load_json(path)
-    for name, (is_implemented, expected) in IMPLEMENTED.items():
-        if content.get(name) is not None and not is_implemented(content[name]):
-            raise ValueError(f"{path}: {name}: expected {expected}, found {content[name]!r}, which minibert does not implement")
-    missing = [name for name in (*ARCHITECTURE, "hidden_act") if content.get(name) is None]
+    fields = load_fields(path)
+    for name, values in IMPLEMENTED.items():
+        if fields.content.get(name) not in (None, *values):
+            raise fields.refuse(name, json.dumps(values[0]))
+    missing = [name for name in (*ARCHITECTURE, "hidden_act") if fields.content.get(name) is None]
     if missing:
         raise ValueError(f"{path}: missing {', '.join(missing)}; is this the config.json of a BERT?")
-    if content.get("embedding_size", content["hidden_size"]) != content["hidden_size"]:
-        raise ValueError(f"{path}: embedding_size: expected hidden_size ({content['hidden_size']}), found {content['embedding_size']}")
-    numbers = {name: content[name] for name in ARCHITECTURE}
+    if fields.get("embedding_size", int, fields.need("hidden_size", int)) != fields.need("hidden_size", int):
+        raise fields.refuse("embedding_size", f"hidden_size ({fields.content['hidden_size']})")
+    numbers = {name: fields.need(name, int) for name in ARCHITECTURE}
     # 1e-12 is the original's constant; configurations older than the field do not name it
-    eps = content.get("layer_norm_eps", 1e-12)
+    eps = fields.get("layer_norm_eps", float) or 1e-12
     try:
-        return BertConfig(**numbers, hidden_act=content["hidden_act"], layer_norm_eps=eps)
+        return BertConfig(**numbers, hidden_act=fields.need("hidden_act", str), layer_norm_eps=eps)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

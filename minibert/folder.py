@@ -10,11 +10,24 @@ Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and th
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .config import load_json
-from .pooling import POOLINGS, Pooling
+from .fields import Fields, load_fields, load_list
+from .pooling import Pooling
 
 MODULES = ("Transformer", "Pooling", "Normalize")
-# 1_Pooling/config.json until 5.x: a switch per mode. pooling_mode since 6.0.
+# The names that sentence-transformers has given to the settings of Transformer; it reads the first that is there.
+TRANSFORMER_FILES = tuple(
+    f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+# What those settings may say: any value, or only the given one. Anything else would change the result in ways that are not implemented.
+TRANSFORMER_FIELDS = {
+    "max_seq_length": None,
+    "do_lower_case": None,
+    "unpad_inputs": None,  # saves work, changes nothing
+    "transformer_task": "feature-extraction",
+    "module_output_name": "token_embeddings",
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+}
+# 1_Pooling/config.json until 5.x: a switch per mode. `pooling_mode` since 6.0.
 POOLING_SWITCHES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -23,12 +36,9 @@ POOLING_SWITCHES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# sentence_bert_config.json: fields that change the result -> what they must say if they are there at all.
-TRANSFORMER_FIELDS = {
-    "transformer_task": "feature-extraction",
-    "module_output_name": "token_embeddings",
-    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-}
+FOLDER_POOLINGS: dict[str, Pooling] = {"cls": "cls", "max": "max", "mean": "mean"}
+# sentence-transformers knows these two prompts for every model; they are empty unless the folder says otherwise.
+DEFAULT_PROMPTS = {"query": "", "document": ""}
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,9 @@ class FolderSettings:
     normalize: bool = False
     max_seq_length: int | None = None
     do_lower_case: bool = False
-    prompts: dict[str, str] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROMPTS))
     default_prompt_name: str | None = None
+    truncate_dim: int | None = None
 
 
 def load_folder(folder: Path) -> FolderSettings:
@@ -54,61 +65,79 @@ def load_folder(folder: Path) -> FolderSettings:
     if not (folder / "modules.json").exists():
         return FolderSettings(folder)
     modules = _modules(folder / "modules.json")
-    if "Pooling" not in modules:
-        raise ValueError(f"{folder / 'modules.json'}: expected a Pooling module, found {', '.join(modules)}")
-    weights = folder / modules["Transformer"]
-    pooling = _pooling(folder / modules["Pooling"] / "config.json")
-    max_seq_length, do_lower_case = _transformer(weights / "sentence_bert_config.json")
-    prompts, default_prompt_name = _prompts(folder / "config_sentence_transformers.json")
     if "Normalize" in modules:
-        _check_normalize(folder / modules["Normalize"] / "config.json")
-    return FolderSettings(weights, pooling, "Normalize" in modules, max_seq_length, do_lower_case, prompts, default_prompt_name)
+        _check_normalize(_optional(folder / modules["Normalize"] / "config.json"))
+    weights = folder / modules["Transformer"]
+    transformer = _transformer(weights)
+    general = _optional(folder / "config_sentence_transformers.json")
+    prompts, default_prompt_name = _prompts(general)
+    return FolderSettings(
+        weights=weights,
+        pooling=_pooling(load_fields(folder / modules["Pooling"] / "config.json")),
+        normalize="Normalize" in modules,
+        max_seq_length=_positive(transformer, "max_seq_length"),
+        do_lower_case=transformer.get("do_lower_case", bool, False) is True,
+        prompts=prompts,
+        default_prompt_name=default_prompt_name,
+        truncate_dim=_positive(general, "truncate_dim"),
+    )
+
+
+def _optional(path: Path) -> Fields:
+    return load_fields(path) if path.exists() else Fields(str(path), {})
+
+
+def _positive(fields: Fields, name: str) -> int | None:
+    number = fields.get(name, int)
+    if number is not None and number < 1:
+        raise ValueError(f"{fields.where}: {name}: expected a positive number, found {number}")
+    return number
 
 
 def _modules(path: Path) -> dict[str, str]:
     """Class of each module -> its folder. The class path has changed with every major version; its last name has not."""
     modules: dict[str, str] = {}
-    for module in load_json(path, list):
-        package, _, name = module["type"].rpartition(".")
+    for module in load_list(path):
+        package, _, name = module.need("type", str).rpartition(".")
         if not package.startswith("sentence_transformers.") or name not in MODULES or name in modules:
-            raise ValueError(
-                f"{path}: expected each of {', '.join(MODULES)} at most once, found {module['type']}, which is not implemented"
-            )
-        modules[name] = module["path"]
-    if list(modules) != [name for name in MODULES if name in modules] or "Transformer" not in modules:
-        raise ValueError(f"{path}: expected Transformer, then Pooling, then Normalize, found {', '.join(modules)}")
+            raise module.refuse("type", f"each of {', '.join(MODULES)} at most once")
+        modules[name] = module.need("path", str)
+    if list(modules) not in (["Transformer", "Pooling"], list(MODULES)):
+        raise ValueError(f"{path}: expected Transformer, then Pooling, then Normalize or nothing, found {', '.join(modules) or 'nothing'}")
     return modules
 
 
-def _pooling(path: Path) -> Pooling:
-    config = load_json(path)
-    if config.get("include_prompt", True) is not True:
-        raise ValueError(f"{path}: include_prompt: expected true, found {config['include_prompt']!r}, which is not implemented")
-    modes = config.get("pooling_mode", [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch)] or "mean")
-    modes = [modes] if isinstance(modes, str) else list(modes)
-    if len(modes) != 1 or modes[0] not in POOLINGS:
-        raise ValueError(f"{path}: expected one pooling mode of cls, max, mean, found {' and '.join(modes)}, which is not implemented")
-    mode: Pooling = modes[0]
-    return mode
+def _pooling(config: Fields) -> Pooling:
+    if config.get("include_prompt", bool, True) is not True:
+        raise config.refuse("include_prompt", "true")
+    switched = [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch, bool)]
+    modes = config.content.get("pooling_mode") or switched or ["mean"]
+    modes = [modes] if isinstance(modes, str) else modes
+    if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in FOLDER_POOLINGS:
+        raise ValueError(f"{config.where}: pooling_mode: expected one of {', '.join(FOLDER_POOLINGS)}, found {modes!r:.200}")
+    return FOLDER_POOLINGS[modes[0]]
 
 
-def _transformer(path: Path) -> tuple[int | None, bool]:
-    config = load_json(path) if path.exists() else {}
-    for name, expected in TRANSFORMER_FIELDS.items():
-        if config.get(name, expected) != expected:
-            raise ValueError(f"{path}: {name}: expected {expected!r}, found {config[name]!r}, which is not implemented")
-    return config.get("max_seq_length"), config.get("do_lower_case", False)
+def _transformer(weights: Path) -> Fields:
+    path = next((weights / name for name in TRANSFORMER_FILES if (weights / name).exists()), weights / TRANSFORMER_FILES[0])
+    config = _optional(path)
+    for name, value in config.content.items():
+        expected = TRANSFORMER_FIELDS.get(name, {})
+        if value not in (None, {}) and expected is not None and value != expected:
+            raise config.refuse(name, repr(expected) if expected else "nothing")
+    return config
 
 
-def _prompts(path: Path) -> tuple[dict[str, str], str | None]:
-    config = load_json(path) if path.exists() else {}
-    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+def _prompts(config: Fields) -> tuple[dict[str, str], str | None]:
+    saved = config.child("prompts")
+    prompts = DEFAULT_PROMPTS | {name: saved.get(name, str, "") or "" for name in saved.content}
+    default = config.get("default_prompt_name", str)
     if default is not None and default not in prompts:
-        raise ValueError(f"{path}: default_prompt_name: expected one of {', '.join(prompts) or 'no prompts'}, found {default!r}")
+        raise ValueError(f"{config.where}: default_prompt_name: expected one of {', '.join(prompts)}, found {default!r}")
     return prompts, default
 
 
-def _check_normalize(path: Path) -> None:
-    for name, value in (load_json(path) if path.exists() else {}).items():
-        if name in ("module_input_name", "module_output_name") and value != "sentence_embedding":
-            raise ValueError(f"{path}: {name}: expected 'sentence_embedding', found {value!r}, which is not implemented")
+def _check_normalize(config: Fields) -> None:
+    for name in ("module_input_name", "module_output_name"):
+        if config.get(name, str, "sentence_embedding") != "sentence_embedding":
+            raise config.refuse(name, "'sentence_embedding'")

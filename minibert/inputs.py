@@ -1,8 +1,11 @@
 """The door: whatever comes in is checked here, once, with the error that says what was expected, what came and what to do."""
 
+import operator
+import sys
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +26,22 @@ def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {value!r}")
 
 
-def check_text(text: object, index: int) -> str:
+def check_integer(name: str, value: Any, least: int, most: int | None = None, meaning: str = "") -> int:
+    """The value as an int; TypeError for what is not a whole number, ValueError outside least..most."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, found {value!r}") from None
+    if number < least or (most is not None and number > most):
+        limits = f"{least} to {most}" if most is not None else f"at least {least}"
+        raise ValueError(f"{name}: expected {limits}{meaning}, found {number}")
+    return number
+
+
+def check_text(text: object, name: str) -> str:
     """The text itself; TypeError for what is not a str."""
     if not isinstance(text, str):
-        raise TypeError(f"texts[{index}]: expected a str, found {type(text).__name__}: {text!r:.80}")
+        raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {text!r:.80}")
     return text
 
 
@@ -42,14 +57,25 @@ def report_truncation(num_truncated: list[int], max_length: int, truncation: Tru
     )
     if truncation == "error":
         raise ValueError(message)
-    warnings.warn(message, TruncationWarning, stacklevel=4)
+    warnings.warn(message, TruncationWarning, stacklevel=_stacklevel_of_caller())
+
+
+def _stacklevel_of_caller() -> int:
+    """The `stacklevel` at which a warning names the line outside this package that called it, through whichever method."""
+    package, frame, level = str(Path(__file__).parent), sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def check_rectangle(
     input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
 ) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
     """The arguments of a forward pass as arrays (num_sequences, seq_len), checked; ValueError says what is wrong."""
-    ids = np.asarray(input_ids)
+    try:
+        ids = np.asarray(input_ids)
+    except ValueError as error:
+        raise ValueError(f"input_ids: expected rows of equal length, padded, with an attention_mask: {error}") from None
     if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
         raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
     if ids.shape[1] > config.max_position_embeddings:

@@ -12,17 +12,16 @@ import numpy.typing as npt
 
 from . import encoder
 from .config import load_config
-from .folder import load_folder
+from .folder import FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors
-from .inputs import Truncation, check_choice, check_rectangle, check_text, report_truncation
+from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, report_truncation
 from .ops import Backend, Float32, reference
 from .outputs import BertOutput, TokenEmbeddings
 from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
 from .pooling import POOLINGS, Pooling, WordPooling, pool, pool_words, unit_length
 from .threads import available_cpus, blas_threads
-from .tokenizer import WordPieceTokenizer
-from .tokenizer.settings import load_settings
+from .tokenizer import WordPieceTokenizer, load_settings
 from .weights import FLOATS, from_arrays
 
 TokenLevel = Literal["piece", "word"]
@@ -66,6 +65,7 @@ class MiniBert:
         num_parameters: how many numbers the encoder has learnt, pooler included.
         max_length: tokens of the longest text that is not cut, [CLS] and [SEP] included.
         pooling, normalize_embeddings: what `encode` does unless told otherwise; from the folder, else "mean" and False.
+        truncate_dim: dimensions that `encode` keeps unless told otherwise, None for all.
         prompts: the folder's prompts, name -> text that `encode` puts before each text; default_prompt_name: the one it uses, or None.
     """
 
@@ -74,24 +74,23 @@ class MiniBert:
         check_choice("backend", backend, ("auto", "numpy"))
         check_choice("precision", precision, ("float32",))
         check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
-        if num_threads is not None and num_threads < 1:
-            raise ValueError(f"num_threads: expected a positive number or None, found {num_threads!r}")
-        self.num_threads = num_threads or available_cpus()
+        self.num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
         folder = load_folder(Path(path))
         self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
         self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
+        self.truncate_dim = folder.truncate_dim
         self.config = load_config(folder.weights / "config.json")
-        settings = load_settings(folder.weights)
-        if folder.do_lower_case:
-            settings = replace(settings, lowercase=True)
-        if max(settings.vocab.values()) >= self.config.vocab_size:
+        self.tokenizer = _tokenizer(folder)
+        settings = self.tokenizer.settings
+        if max(settings.ids.values()) >= self.config.vocab_size:
             raise ValueError(
                 f"{path}: expected a vocabulary of at most {self.config.vocab_size} tokens (vocab_size in config.json), "
-                f"found ids up to {max(settings.vocab.values())}; tokenizer and weights belong to different models"
+                f"found ids up to {max(settings.ids.values())}; tokenizer and weights belong to different models"
             )
-        self.tokenizer = WordPieceTokenizer(settings)
         limits = [folder.max_seq_length, settings.model_max_length]
         self.max_length = min(next(filter(None, limits), sys.maxsize), self.config.max_position_embeddings)
+        if self.max_length < 2:
+            raise ValueError(f"{path}: expected a maximal length of at least 2 tokens, [CLS] and [SEP], found {self.max_length}")
         self._weights_file = folder.weights / "model.safetensors"
         if not self._weights_file.exists():
             raise FileNotFoundError(f"{self._weights_file}: not found; `save_pretrained` of transformers writes it")
@@ -129,9 +128,10 @@ class MiniBert:
             pooling: "mean" (of all tokens, [CLS] and [SEP] included), "cls", "max", "pooler" (tanh of a linear of [CLS]) or
                 "mean_words" (without [CLS] and [SEP]); None for what the folder says, else "mean".
             layer: which hidden states to pool: 0 for the embeddings, 1.. for the layers, negative from the end; several are averaged.
-            normalize_embeddings: True for vectors of length 1; None for what the folder says.
-            truncate_dim: keep the first dimensions only. Afterwards `normalize_embeddings=True` normalises again, as in
-                sentence-transformers; the folder's own normalisation comes before and does not.
+            normalize_embeddings: True for vectors of length 1, False for vectors as they are, None for what the folder says.
+                (sentence-transformers differs in one place: its False leaves the folder's own normalisation on, as None does here.)
+            truncate_dim: keep the first dimensions only; None for what the folder says, else all. `normalize_embeddings=True`
+                normalises what is left, as in sentence-transformers; the folder's own normalisation comes before and does not.
             max_length: tokens of a text, [CLS] and [SEP] included; longer ones are cut. None for `model.max_length`.
             truncation: what to do about texts that are cut: "warn" once with numbers, "error", or "silent".
             prompt: text to put before each text. prompt_name: the same, by its name in `model.prompts`.
@@ -142,11 +142,11 @@ class MiniBert:
             TypeError: a text is not a str. ValueError: an argument is out of range; a text is too long and `truncation="error"`;
             the weights are not finite numbers.
         """
-        pooling = pooling or self.pooling
+        pooling = self.pooling if pooling is None else pooling
         check_choice("pooling", pooling, POOLINGS)
         layers = self._layers(layer)
-        if truncate_dim is not None and not 1 <= truncate_dim <= self.config.hidden_size:
-            raise ValueError(f"truncate_dim: expected 1 to {self.config.hidden_size}, found {truncate_dim}")
+        if truncate_dim is not None:
+            truncate_dim = check_integer("truncate_dim", truncate_dim, 1, self.config.hidden_size)
         prefix = self._prompt(prompt, prompt_name)
         ids = self._input_ids([texts] if isinstance(texts, str) else texts, prefix, max_length, truncation)
         embeddings = np.empty((len(ids), self.config.hidden_size), np.float32)
@@ -154,13 +154,13 @@ class MiniBert:
         def work(indices: list[int]) -> None:
             batch = pack([ids[index] for index in indices])
             pooled = pool(self._hidden_states(batch, layers), batch.cu_seqlens, pooling)
+            self._check_finite(pooled)
             embeddings[indices] = self._pool_cls(pooled) if pooling == "pooler" else pooled
 
         self._run(work, [len(each) for each in ids], batch_tokens, bool(show_progress_bar))
-        self._check_finite(embeddings)
         if normalize_embeddings is None and self.normalize_embeddings:
             embeddings = unit_length(embeddings)
-        embeddings = embeddings[:, :truncate_dim]
+        embeddings = embeddings[:, : self.truncate_dim if truncate_dim is None else truncate_dim]
         if normalize_embeddings:
             embeddings = unit_length(embeddings)
         return embeddings[0] if isinstance(texts, str) else embeddings
@@ -214,8 +214,8 @@ class MiniBert:
         Args:
             texts, layer, max_length, truncation, batch_tokens: as in `encode`.
             level: "piece": every piece of the vocabulary, [CLS] and [SEP] included. "word": every stretch between whitespace, as the text
-                spells it, so that tokens pair with `text.split()`; a word of which the model saw nothing (cut off, or made of control
-                characters only) has a vector of zeros.
+                spells it; a word of which the model saw nothing (cut off, or made of control characters only) has a vector of zeros.
+                Whitespace is the tokenizer's: for BERT a form feed is a control character and does not end a word, as in `str.split`.
             word_pooling: the vector of a word: its "first" piece, or the "mean" of its pieces.
 
         Raises:
@@ -226,7 +226,7 @@ class MiniBert:
         layers = self._layers(layer)
         many = [texts] if isinstance(texts, str) else list(texts)
         limit = self._limit(max_length)
-        encodings = [self.tokenizer(check_text(text, index), max_length=limit) for index, text in enumerate(many)]
+        encodings = [self.tokenizer(check_text(text, f"texts[{index}]"), max_length=limit) for index, text in enumerate(many)]
         report_truncation([each.num_truncated for each in encodings], limit, truncation)
         results: list[TokenEmbeddings] = [None] * len(many)  # type: ignore[list-item]
 
@@ -308,45 +308,41 @@ class MiniBert:
 
     def _prompt(self, prompt: str | None, prompt_name: str | None) -> str:
         if prompt is not None:
-            return prompt
+            return check_text(prompt, "prompt")
         name = prompt_name if prompt_name is not None else self.default_prompt_name
         if name is not None and name not in self.prompts:
-            raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts) or 'none, the folder has no prompts'}, found {name!r}")
+            raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts)}, found {name!r}")
         return "" if name is None else self.prompts[name]
 
     def _layers(self, layer: int | Sequence[int]) -> list[int]:
         states = self.config.num_hidden_layers + 1
-        layers = [layer] if isinstance(layer, int) else list(layer)
-        if not layers or not all(-states <= each < states for each in layers):
-            raise ValueError(f"layer: expected numbers from {-states} to {states - 1}, found {layer!r}")
-        return [each % states for each in layers]
+        layers = list(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else [layer]
+        if not layers:
+            raise ValueError("layer: expected one number or several, found none")
+        return [check_integer("layer", each, -states, states - 1) % states for each in layers]
 
     def _limit(self, max_length: int | None) -> int:
-        longest = self.config.max_position_embeddings
-        if max_length is not None and not 2 <= max_length <= longest:
-            raise ValueError(f"max_length: expected 2 ([CLS] and [SEP]) to {longest} (the position embeddings), found {max_length}")
-        return max_length or self.max_length
+        if max_length is None:
+            return self.max_length
+        return check_integer("max_length", max_length, 2, self.config.max_position_embeddings, " ([CLS] and [SEP], to all positions)")
 
     def _input_ids(self, texts: Iterable[str], prefix: str, max_length: int | None, truncation: Truncation) -> list[list[int]]:
         limit = self._limit(max_length)
-        pairs = [self.tokenizer.input_ids(prefix + check_text(text, index), limit) for index, text in enumerate(texts)]
+        pairs = [self.tokenizer.input_ids(prefix + check_text(text, f"texts[{index}]"), limit) for index, text in enumerate(texts)]
         report_truncation([num_truncated for _, num_truncated in pairs], limit, truncation)
         return [ids for ids, _ in pairs]
 
     def _hidden_states(self, batch: PackedBatch, layers: list[int]) -> Float32:
         """The mean of some hidden states, (num_tokens, hidden_size); no layer above the last one wanted is computed."""
-        total: Float32 | None = None
-        with np.errstate(all="ignore"):  # numbers that are not finite are found in the result
-            for index, hidden in enumerate(encoder.forward(self._parameters, batch, self._ops)):
-                for _ in range(layers.count(index)):
-                    total = hidden if total is None else total + hidden
-                if index == max(layers):
-                    break
-        assert total is not None
-        return total if len(layers) == 1 else total / np.float32(len(layers))
+        states: list[Float32] = []
+        for index, hidden in enumerate(encoder.forward(self._parameters, batch, self._ops)):
+            states += [hidden] * layers.count(index)
+            if index == max(layers):
+                break
+        return states[0] if len(states) == 1 else np.mean(states, axis=0, dtype=np.float32)
 
     def _pool_cls(self, vectors: Float32) -> Float32:
-        """The pooler. Its tanh would make 1 of an infinity, so here the weights themselves are looked at."""
+        """The pooler. Its tanh would make 1 of an infinity, so its weights are looked at (and its input, by the caller)."""
         if (weights := self._parameters.pooler) is None:
             raise ValueError(f"{self._weights_file}: no pooler.dense in these weights; choose another pooling")
         if not (np.isfinite(weights.weight).all() and np.isfinite(weights.bias).all()):
@@ -355,13 +351,17 @@ class MiniBert:
 
     def _run(self, work: Callable[[list[int]], None], seqlens: list[int], batch_tokens: int | None, show_progress: bool) -> None:
         """Hand batches to threads; a single one is worked on here, with all threads for its matrix products."""
-        if batch_tokens is not None and batch_tokens < 1:
-            raise ValueError(f"batch_tokens: expected a positive number or None, found {batch_tokens}")
-        batches = list(plan_batches(seqlens, batch_tokens or BATCH_TOKENS))
+        budget = BATCH_TOKENS if batch_tokens is None else check_integer("batch_tokens", batch_tokens, 1)
+        batches = list(plan_batches(seqlens, budget))
         workers = max(1, min(self.num_threads, len(batches)))
+
+        def quietly(batch: list[int]) -> None:
+            with np.errstate(all="ignore"):  # numbers that are not finite are found in the result
+                work(batch)
+
         done = 0
         with blas_threads(self.num_threads // workers), ThreadPoolExecutor(workers) as executor:
-            results = executor.map(work, batches) if workers > 1 else map(work, batches)
+            results = executor.map(quietly, batches) if workers > 1 else map(quietly, batches)
             for batch, _ in zip(batches, results, strict=True):
                 done += len(batch)
                 if show_progress:
@@ -380,3 +380,13 @@ class MiniBert:
         raise ValueError(
             f"{self._weights_file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged"
         )
+
+
+def load_tokenizer(path: str | Path) -> WordPieceTokenizer:
+    """The tokenizer of a model folder alone; weights are not looked at. Raises like `load`."""
+    return _tokenizer(load_folder(Path(path)))
+
+
+def _tokenizer(folder: FolderSettings) -> WordPieceTokenizer:
+    settings = load_settings(folder.weights)
+    return WordPieceTokenizer(replace(settings, lowercase=True) if folder.do_lower_case else settings)

@@ -42,11 +42,12 @@ def pool(hidden_states: Float32, cu_seqlens: Int32, pooling: Pooling) -> Float32
 def pool_words(vectors: Float32, offsets: Sequence[Span], words: Sequence[Span], pooling: WordPooling) -> Float32:
     """Vectors of pieces, in the order of the text, -> one per word, (num_words, hidden_size); zeros for a word without pieces.
 
-    `first` piece of each word, or the `mean` of its pieces. A piece belongs to the word in which its offsets begin.
+    `first` piece of each word, or the `mean` of its pieces. A piece belongs to the word in which it ends: an added token may begin with
+    the whitespace before it.
     """
     result = np.zeros((len(words), vectors.shape[-1]), np.float32)
     if words and offsets:
-        owners = np.searchsorted([start for start, _ in words], [start for start, _ in offsets], side="right") - 1
+        owners = np.searchsorted([start for start, _ in words], [end - 1 for _, end in offsets], side="right") - 1
         seen, first, num_pieces = np.unique(owners, return_index=True, return_counts=True)
         result[seen] = vectors[first] if pooling == "first" else np.add.reduceat(vectors, first, axis=0) / _column(num_pieces)
     return result
@@ -58,5 +59,6 @@ def _column(numbers: npt.NDArray[Any]) -> Float32:
 
 def unit_length(vectors: Float32) -> Float32:
     """Each row divided by its Euclidean length; a row of zeros stays."""
-    lengths: Float32 = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, np.maximum(lengths, 1e-12), dtype=np.float32)
+    lengths = np.sqrt(np.einsum("td,td->t", vectors, vectors, dtype=np.float64))  # the square of a float32 may not be one
+    unit: Float32 = (vectors / np.maximum(lengths, 1e-12)[:, np.newaxis]).astype(np.float32)
+    return unit

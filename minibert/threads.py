@@ -42,9 +42,11 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     for path in sorted([*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")]):
         try:
             library = ctypes.CDLL(str(path))
-            return library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
-        except (OSError, AttributeError):
+        except OSError:
             continue
+        for prefix in ("scipy_openblas_", "openblas_"):  # NumPy 2, NumPy 1.26
+            if hasattr(library, f"{prefix}get_num_threads64_"):
+                return getattr(library, f"{prefix}get_num_threads64_"), getattr(library, f"{prefix}set_num_threads64_")
     return None
 
 

@@ -111,6 +111,8 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
 
 
 def _check_tensors(tensors: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path) -> None:
+    if config.num_hidden_layers > len(tensors):  # each has 16 tensors
+        raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(tensors)} tensors in all")
     shapes = dict(expected_shapes(config))
     if not any(name.startswith("pooler.") for name in tensors):
         shapes = {name: shape for name, shape in shapes.items() if not name.startswith("pooler.")}

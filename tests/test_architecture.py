@@ -16,7 +16,7 @@ from minibert.ops import Backend, reference
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "config", "tokenizer", "formats", "weights", "packing", "ops", "encoder", "pooling", "folder", "threads", "inputs", "outputs",
+    "fields", "config", "tokenizer", "formats", "weights", "packing", "ops", "encoder", "pooling", "folder", "threads", "inputs", "outputs",
     "model", "cli", "__main__",
 ]  # fmt: skip
 COMPILED = {"ops/simd.py", "ops/kernels.py", "tokenizer/compiled.py"}  # the only places for Numba

@@ -134,7 +134,7 @@ def test_truncation_is_reported_once(tiny_folder: Path) -> None:
         (["embed", "-m", "MODEL", "-f", "FILE", "x"], "found both"),
         (["embed", "-m", "MODEL", "-f", "absent.txt"], "absent.txt"),
         (["embed", "-m", "MODEL", "--truncation", "error", "word " * 100], "would be cut off"),
-        (["embed", "-m", "MODEL", "--prompt-name", "query", "x"], "the folder has no prompts"),
+        (["embed", "-m", "MODEL", "--prompt-name", "nothing", "x"], "expected one of query, document"),
         (["similarity", "-m", "MODEL", "--top", "3", "x"], "--top"),
         (["tokenize", "-m", "MODEL", "--max-length", "1", "x"], "max_length"),
     ],

@@ -11,6 +11,7 @@ from make_models import make_config, make_weights, write_model
 from safetensors.numpy import save_file
 
 import minibert
+from minibert.pooling import POOLINGS
 
 CONFIG = make_config(2, 24, 3, max_position_embeddings=64)
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", ""]
@@ -114,7 +115,7 @@ def test_one_tensor_under_two_names(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", [name for name in make_weights(CONFIG) if "layer.1" not in name])
+@pytest.mark.parametrize("name", make_weights(CONFIG))
 def test_numbers_that_are_not_finite_are_named_and_never_returned(folder: Path, name: str, bad: float) -> None:
     tensors = make_weights(CONFIG)
     if "embeddings.weight" in name:
@@ -123,14 +124,23 @@ def test_numbers_that_are_not_finite_are_named_and_never_returned(folder: Path, 
         tensors[name].flat[7] = bad
     save(folder, tensors)
     model = minibert.load(folder)
-    calls = [lambda: model([[101, 7592, 102]])]
-    if "pooler" in name:
-        calls.append(lambda: model.encode("hello", pooling="pooler"))
-    else:
-        calls += [lambda: model.encode("hello world"), lambda: model.encode_tokens("hello world"), lambda: model.encode("a", pooling="max")]
+    calls = [lambda: model([[101, 7592, 102]]), lambda: model.encode("hello world", pooling="pooler")]
+    if "pooler" not in name:
+        calls.append(lambda: model.encode_tokens("hello world"))
+        calls += [lambda pooling=pooling: model.encode("hello world", pooling=pooling) for pooling in POOLINGS]
     for call in calls:
         with pytest.raises(ValueError, match=f"NaN or infinity in {name}"):
             call()
+
+
+def test_overflow_beyond_the_layers_is_noticed(folder: Path) -> None:
+    tensors = make_weights(CONFIG)
+    tensors["encoder.layer.1.output.LayerNorm.bias"][...] = np.float32(2e38)
+    save(folder, tensors)
+    model = minibert.load(folder)
+    with pytest.raises(ValueError, match="overflowed"):
+        model.encode("hello world", pooling="mean")
+    np.testing.assert_allclose(np.linalg.norm(model.encode("hello", pooling="cls", normalize_embeddings=True)), 1, atol=1e-6)
 
 
 def test_overflow_is_not_blamed_on_the_weights(folder: Path) -> None:
@@ -144,29 +154,39 @@ def test_overflow_is_not_blamed_on_the_weights(folder: Path) -> None:
 # config.json
 
 
-REFUSED = {
-    "position_embedding_type": "relative_key",
-    "hidden_act": "relu",
-    "model_type": "roberta",
-    "is_decoder": True,
-    "add_cross_attention": True,
-    "pruned_heads": {"0": [1]},
-    "quantization_config": {"bits": 4},
-    "auto_map": {"AutoModel": "code.Model"},
-    "embedding_size": 12,
-    "num_attention_heads": 5,
-    "hidden_size": 24.0,
-    "vocab_size": None,
-    "num_hidden_layers": 0,
-    "layer_norm_eps": "1e-12",
+REFUSED: dict[str, tuple[Any, str]] = {
+    "position_embedding_type": ("relative_key", 'position_embedding_type: expected "absolute"'),
+    "hidden_act": ("relu", "hidden_act: expected one of gelu"),
+    "model_type": ("roberta", 'model_type: expected "bert"'),
+    "is_decoder": (True, "is_decoder: expected false"),
+    "add_cross_attention": (True, "add_cross_attention: expected false"),
+    "pruned_heads": ({"0": [1]}, "pruned_heads: expected {}"),
+    "quantization_config": ({"bits": 4}, "quantization_config: expected"),
+    "auto_map": ({"AutoModel": "code.Model"}, "auto_map: expected"),
+    "embedding_size": (12, r"embedding_size: expected hidden_size \(24\)"),
+    "num_attention_heads": (5, r"hidden_size: expected a multiple of num_attention_heads \(5\)"),
+    "hidden_size": (24.0, "hidden_size: expected a whole number"),
+    "intermediate_size": (True, "intermediate_size: expected a whole number"),
+    "vocab_size": (None, "missing vocab_size"),
+    "num_hidden_layers": (0, "num_hidden_layers: expected a positive number"),
+    "layer_norm_eps": ("1e-12", "layer_norm_eps: expected a number"),
+    "max_position_embeddings": ([512], "max_position_embeddings: expected a whole number"),
+    "type_vocab_size": (-2, "type_vocab_size: expected a positive number"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_configurations_that_are_refused(folder: Path, name: str) -> None:
     content = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", content | {name: REFUSED[name]})
-    with pytest.raises(ValueError, match=f"config.json: .*({name}|hidden_size)"):
+    write_json(folder / "config.json", content | {name: REFUSED[name][0]})
+    with pytest.raises(ValueError, match=REFUSED[name][1]):
+        minibert.load(folder)
+
+
+def test_more_layers_than_tensors(folder: Path) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", content | {"num_hidden_layers": 10**8})
+    with pytest.raises(ValueError, match="expected 100000000 layers"):
         minibert.load(folder)
 
 
@@ -253,17 +273,18 @@ def test_prompts(folder: Path, tiny: minibert.MiniBert) -> None:
     prompts = {"query": "query: ", "passage": "passage: ", "other": "x"}
     write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": "other"})
     model = minibert.load(folder)
+    assert minibert.load(folder).prompts == {"query": "query: ", "document": "", "passage": "passage: ", "other": "x"}
     for actual, prefix in [
         (model.encode("hello"), "x"),
         (model.encode("hello", prompt=""), ""),
         (model.encode("hello", prompt="y "), "y "),
         (model.encode("hello", prompt_name="query"), "query: "),
         (model.encode_query("hello"), "query: "),
-        (model.encode_document("hello"), "passage: "),
+        (model.encode_document("hello"), ""),  # "document" is always there, and empty, in sentence-transformers
         (model.encode_query("hello", prompt="z"), "z"),
     ]:
         np.testing.assert_array_equal(actual, tiny.encode(prefix + "hello"))
-    with pytest.raises(ValueError, match="expected one of query, passage, other, found 'nothing'"):
+    with pytest.raises(ValueError, match="expected one of query, document, passage, other, found 'nothing'"):
         model.encode("hello", prompt_name="nothing")
 
 
@@ -276,19 +297,42 @@ def test_lower_casing_asked_for_by_sentence_transformers(folder: Path, tiny: min
     np.testing.assert_array_equal(minibert.load(folder).encode("HELLO"), tiny.encode("HELLO"))
 
 
+@pytest.mark.parametrize("name", ["sentence_distilbert_config.json", "sentence_roberta_config.json"])
+def test_older_names_of_the_settings(folder: Path, name: str) -> None:
+    write_json(folder / "modules.json", OLD[:2])
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean"})
+    write_json(folder / name, {"max_seq_length": 20})
+    write_json(folder / "config_sentence_transformers.json", {"truncate_dim": 5, "prompts": {"query": None}})
+    model = minibert.load(folder)
+    assert model.max_length == 20
+    assert model.encode("hello").shape == model.encode_query("hello").shape == (5,)
+    assert model.encode("hello", truncate_dim=7).shape == (7,)
+
+
 MODULE_FILES: dict[str, tuple[str, Any, str]] = {
     "Dense": ("modules.json", [*OLD, module("Dense", "3_Dense")], "sentence_transformers.models.Dense"),
     "own code": ("modules.json", [module("Transformer", "", "custom")], "custom.Transformer"),
     "two poolings": ("modules.json", [OLD[0], OLD[1], OLD[1]], "at most once"),
-    "no pooling": ("modules.json", OLD[:1], "expected a Pooling module"),
+    "no pooling": ("modules.json", OLD[:1], "expected Transformer, then Pooling"),
+    "no modules": ("modules.json", [], "found nothing"),
+    "module without path": ("modules.json", [{"type": "sentence_transformers.models.Transformer"}], "path: expected a text, found nothing"),
+    "module of text": ("modules.json", ["Transformer"], r"\[0\]: expected an object"),
     "order": ("modules.json", [OLD[0], OLD[2], OLD[1]], "then Pooling, then Normalize"),
     "weighted mean": ("1_Pooling/config.json", {"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
-    "two modes": ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, "cls and mean"),
+    "two modes": ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, "pooling_mode: expected one of"),
+    "a pooling of ours": ("1_Pooling/config.json", {"pooling_mode": "mean_words"}, "pooling_mode: expected one of"),
+    "pooling of a number": ("1_Pooling/config.json", {"pooling_mode": 3}, "pooling_mode: expected one of"),
     "prompt left out": ("1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False}, "include_prompt"),
     "another output": ("sentence_bert_config.json", {"module_output_name": "logits"}, "module_output_name"),
+    "another task": ("sentence_bert_config.json", {"query_length": 5}, "query_length: expected nothing"),
+    "options of the model": ("sentence_bert_config.json", {"config_args": {"num_hidden_layers": 1}}, "config_args: expected nothing"),
+    "length of text": ("sentence_bert_config.json", {"max_seq_length": "12"}, "max_seq_length: expected a whole number"),
+    "length of nothing": ("sentence_bert_config.json", {"max_seq_length": 1}, "at least 2 tokens"),
+    "negative length": ("sentence_bert_config.json", {"max_seq_length": -3}, "max_seq_length: expected a positive number"),
+    "prompt of a number": ("config_sentence_transformers.json", {"prompts": {"a": 3}}, "prompts: a: expected a text"),
     "normalised tokens": ("2_Normalize/config.json", {"module_input_name": "token_embeddings"}, "module_input_name"),
-    "default prompt": ("config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": "query"}, "default_prompt_name"),
-    "not JSON": ("1_Pooling/config.json", None, "pooling_mode|JSON|expected"),
+    "default prompt": ("config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": "q"}, "default_prompt_name"),
+    "not JSON": ("1_Pooling/config.json", None, "expected JSON"),
 }
 
 

@@ -57,6 +57,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "not JSON": (lambda path: write(path, b"{nonsense"), "not valid JSON"),
     "not UTF-8": (lambda path: write(path, b'{"\xff": 1}'), "not valid JSON"),
     "nested without end": (lambda path: write(path, b"[" * 200_000), "not valid JSON"),
+    "many duplicate names": (lambda path: write(path, b"{" + b'"x":0,' * 500_000 + b'"y":0}'), "duplicate names: x"),
+    "a name that is no text": (lambda path: write(path, b'{"\\ud800": 0}'), "not valid JSON"),
     "a list": (lambda path: write(path, []), "expected a JSON object"),
     "duplicate names": (
         lambda path: write(path, b'{"x": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}, "x": {}}', b"1"),
@@ -66,7 +68,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "unknown dtype": (lambda path: write(path, {"x": entry("F7", [1], 0, 4)}, b"1234"), "x: expected a dtype"),
     "dtype is a list": (lambda path: write(path, {"x": {**entry("", [1], 0, 4), "dtype": []}}, b"1234"), "x: expected a dtype"),
     "missing field": (lambda path: write(path, {"x": {"dtype": "F32", "shape": [1]}}, b"1234"), "x: expected dtype, shape"),
-    "negative shape": (lambda path: write(path, {"x": entry("F32", [-1], 0, 4)}, b"1234"), "x: expected whole numbers"),
+    "negative shape": (lambda path: write(path, {"x": entry("F32", [-1], 0, 4)}, b"1234"), "whole numbers from 0, found -1"),
     "shape of floats": (lambda path: write(path, {"x": entry("F32", [1.0], 0, 4)}, b"1234"), "x: expected whole numbers"),  # type: ignore[list-item]
     "shape of booleans": (lambda path: write(path, {"x": entry("F32", [True], 0, 4)}, b"1234"), "x: expected whole numbers"),
     "shape of 40 dimensions": (lambda path: write(path, {"x": entry("U8", [1] * 40, 0, 1)}, b"1"), "x: expected two data_offsets"),

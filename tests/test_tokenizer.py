@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hard_texts import SETTINGS, TEXTS, VOCAB, tokenizer_folders, tokenizer_json
@@ -174,15 +175,105 @@ REFUSED = {
 def test_what_is_not_implemented_is_refused_by_name(tmp_path: Path, name: str) -> None:
     change, message = REFUSED[name]
     (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer_json() | change))
-    with pytest.raises(ValueError, match=f"tokenizer.json: expected .*{message}"):
+    with pytest.raises(ValueError, match=f"tokenizer.json: .*{message}: expected .*not implemented"):
         WordPieceTokenizer.from_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("config", "message"), [({"do_basic_tokenize": False}, "do_basic_tokenize"), ({"never_split": ["a"]}, "never_split")]
+    ("config", "message"),
+    [
+        ({"do_basic_tokenize": False}, "do_basic_tokenize"),
+        ({"never_split": ["a"]}, "never_split"),
+        ({"tokenizer_class": "MPNetTokenizer"}, "tokenizer_class"),
+        ({"cls_token": 5}, "cls_token"),
+        ({"added_tokens_decoder": {"-5": {"content": "x"}}}, "added_tokens_decoder"),
+    ],
 )
 def test_tokenizer_config_refusals(tmp_path: Path, config: dict[str, object], message: str) -> None:
     (tmp_path / "vocab.txt").write_bytes(VOCAB.read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=message):
+        WordPieceTokenizer.from_folder(tmp_path)
+
+
+def write_vocab(folder: Path, *more: str) -> None:
+    (folder / "vocab.txt").write_text(VOCAB.read_text(encoding="utf-8") + "".join(f"{token}\n" for token in more), encoding="utf-8")
+
+
+def test_special_tokens_beside_vocab(tmp_path: Path) -> None:
+    write_vocab(tmp_path, "[E1]", "[E2]", "[OTHER]")
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"cls_token": "[unused1]", "additional_special_tokens": ["[E1]"]}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"additional_special_tokens": [{"content": "[E2]"}], "max_len": 30}))
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    assert tokenizer("a[E2]").tokens == ["[unused1]", "a", "[E2]", "[SEP]"]
+    assert tokenizer("[E2]", split_special_tokens=True).tokens[1:-1] == ["[", "e", "##2", "]"]
+    assert tokenizer.settings.model_max_length == 30
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"additional_special_tokens": ["[E9]"]}))
+    with pytest.raises(ValueError, match=r"\[E9\]"):
+        WordPieceTokenizer.from_folder(tmp_path)
+
+
+def test_added_tokens_are_no_pieces(tmp_path: Path) -> None:
+    content = tokenizer_json()
+    added = {"id": 30522, "content": "kiwi", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    content["added_tokens"].append(added)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    assert tokenizer.tokenize("kiwi") == ["kiwi"]
+    assert tokenizer.tokenize("Kiwi") == ["ki", "##wi"]
+    assert tokenizer.tokenize("kiwi", split_special_tokens=True) == ["ki", "##wi"]
+    assert tokenizer.decode([30522], skip_special_tokens=False) == "kiwi"
+
+
+def test_lower_casing_as_sentence_transformers_saves_it(tmp_path: Path, tokenizers: dict[str, WordPieceTokenizer]) -> None:
+    content = tokenizer_json(lowercase=False, strip_accents=False)
+    content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, content["normalizer"]]}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    assert [tokenizer(text) for text in TEXTS] == [tokenizers["uncased with accents"](text) for text in TEXTS]
+
+
+def test_decoder_without_clean_up(tmp_path: Path) -> None:
+    content = tokenizer_json()
+    content["decoder"]["cleanup"] = False
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    assert tokenizer.decode(tokenizer("Don't!").input_ids) == "don ' t !"
+
+
+MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
+    "no vocab": ({"model": {"type": "WordPiece", "unk_token": "[UNK]"}}, "model: vocab: expected an object, found nothing"),
+    "negative id": ({"model": tokenizer_json()["model"] | {"vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "bad": -1}}}, "'bad': -1"),
+    "id of text": ({"model": tokenizer_json()["model"] | {"vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "bad": "7"}}}, "'bad': '7'"),
+    "normalizer is a list": ({"normalizer": []}, "normalizer: expected an object"),
+    "lowercase is a text": ({"normalizer": {"type": "BertNormalizer", "lowercase": "false"}}, "lowercase: expected true or false"),
+    "added token without content": ({"added_tokens": [{"id": 1}]}, r"added_tokens\[0\]: content: expected a text"),
+    "empty added token": ({"added_tokens": [{"id": 1, "content": ""}]}, "content: expected a text"),
+    "limit of nothing": ({"model": tokenizer_json()["model"] | {"max_input_chars_per_word": None}}, "max_input_chars_per_word"),
+    "another decoder": ({"decoder": {"type": "ByteLevel"}}, "decoder: expected WordPiece"),
+    "half a template": ({"post_processor": {"type": "TemplateProcessing", "single": []}}, "post_processor: expected"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_tokenizer_json(tmp_path: Path, name: str) -> None:
+    change, message = MALFORMED[name]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer_json() | change))
+    with pytest.raises(ValueError, match=message):
+        WordPieceTokenizer.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"do_lower_case": False}, "do_lower_case is False, and in tokenizer.json beside it True"),
+        ({"strip_accents": False}, "strip_accents is False"),
+        ({"truncation_side": "left"}, "truncation_side: expected right"),
+        ({"model_max_length": "512"}, "model_max_length: expected a number"),
+    ],
+)
+def test_files_that_contradict_each_other(tmp_path: Path, config: dict[str, object], message: str) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer_json()))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=message):
         WordPieceTokenizer.from_folder(tmp_path)

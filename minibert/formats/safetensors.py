@@ -1,7 +1,7 @@
 """safetensors -> {name: array}, mapped: nothing is read before it is used, and processes share the pages.
 
 The file is 8 bytes of header length, a JSON header `{name: {dtype, shape, data_offsets}}`, and the data. The library `safetensors`
-copies every tensor when NumPy reads it, so the reader is our own; it refuses what the library refuses.
+copies every tensor when NumPy reads it, so the reader is our own; it refuses what the library refuses, and a little more.
 
 Source: the format section of the safetensors README.
 """
@@ -9,6 +9,7 @@ Source: the format section of the safetensors README.
 import json
 import math
 import mmap
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -62,14 +63,19 @@ Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, first b
 
 def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            raise ValueError(f"duplicate names: {', '.join(repeated)}")
+        repeated = [name for name, number in Counter(name for name, _ in pairs).items() if number > 1]
+        if repeated:
+            raise ValueError(f"duplicate names: {', '.join(repeated[:5])}")
         return dict(pairs)
 
+    def natural(digits: str) -> int:
+        if digits.startswith("-"):
+            raise ValueError(f"expected whole numbers from 0, found {digits:.50}")
+        return int(digits)
+
     try:
-        content = json.loads(header.decode("utf-8"), object_pairs_hook=unique)
+        content = json.loads(header.decode("utf-8"), object_pairs_hook=unique, parse_int=natural)
+        "".join(content).encode("utf-8")  # names with lone surrogates, which JSON can spell
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: the header is not valid JSON: {error}") from None
     if not isinstance(content, dict):

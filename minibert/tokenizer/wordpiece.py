@@ -22,8 +22,8 @@ from typing import NamedTuple
 from .settings import AddedToken, TokenizerSettings, load_settings
 from .unicode import CharacterMap, canonical_order, characters, surviving_marks
 
-MAX_KNOWN_WORDS = 32_768  # words remembered; with their pieces about 400 bytes each, 13 MB at most
-MAX_KNOWN_WORD_CHARS = 48  # longer ones (addresses, lines of Chinese) rarely come back
+MAX_KNOWN_WORDS = 16_384  # words remembered: 36 MB if all are 24 punctuation marks, the worst case, and less than half of it in prose
+MAX_KNOWN_WORD_CHARS = 24  # longer ones (addresses, lines of Chinese) rarely come back
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class WordPieceTokenizer:
         self.settings = settings
         self.vocab = settings.vocab
         self.cls_id, self.sep_id, self.unk_id = (
-            settings.vocab[token] for token in (settings.cls_token, settings.sep_token, settings.unk_token)
+            settings.ids[token] for token in (settings.cls_token, settings.sep_token, settings.unk_token)
         )
         prefix = settings.continuing_subword_prefix
         self._first = settings.vocab
         self._following = {token[len(prefix) :]: id for token, id in settings.vocab.items() if token.startswith(prefix)}
         self._longest_first = max(map(len, self._first))
         self._longest_following = max(map(len, self._following), default=0)
-        self._token_of = {id: token for token, id in settings.vocab.items()}
+        self._token_of = {id: token for token, id in settings.ids.items()}
         self._normalize = CharacterMap(
             clean_text=settings.clean_text,
             handle_chinese_chars=settings.handle_chinese_chars,
@@ -165,12 +165,12 @@ class WordPieceTokenizer:
         tokens = []
         for id in ids:
             if (token := self._token_of.get(int(id))) is None:
-                raise ValueError(f"expected ids of the vocabulary of {len(self.vocab)} tokens, found {id}")
+                raise ValueError(f"expected ids of the vocabulary of {len(self._token_of)} tokens, found {id}")
             if not (skip_special_tokens and id in special):
                 tokens.append(token)
         prefix = self.settings.continuing_subword_prefix
         spaced = (token.removeprefix(prefix) if token.startswith(prefix) else " " + token for token in tokens[1:])
-        return "".join(map(_close_up, [*tokens[:1], *spaced]))
+        return "".join(map(_close_up if self.settings.decoder_cleanup else str, [*tokens[:1], *spaced]))
 
     def _pieces(self, text: str, split_special_tokens: bool) -> WordPieces:
         """All pieces of a text, with offsets into it."""

@@ -8,7 +8,9 @@ In an environment of its own, since it takes torch:
 """
 
 import copy
+import functools
 import json
+import pydoc_data.topics
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from make_models import SIZES, make_config, write_model
+from make_models import SIZES, VOCAB, make_config, write_model
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertModel
 
 import minibert
+from minibert.tokenizer import TokenizerSettings
+from minibert.tokenizer.settings import load_vocab
 
 TOLERANCE = 2e-5
 VECTOR_TOLERANCE = 1e-5
@@ -63,14 +67,20 @@ def compare(models: tuple[Any, Any], ids: np.ndarray, mask: np.ndarray, types: n
     return float(max(states[-1], pooled)), float(max(*states[:-1], *attentions))
 
 
+@functools.cache
+def language_reference() -> list[int]:
+    """The ids of a long English text that every Python carries."""
+    tokenizer = minibert.WordPieceTokenizer(TokenizerSettings(load_vocab(VOCAB)))
+    return tokenizer.input_ids(" ".join(pydoc_data.topics.topics.values()))[0][1:-1]
+
+
 def real_ids(seqlens: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Text as ids, cut to lengths: [CLS] ... [SEP] where there is room. The weights of all-MiniLM are made for text."""
-    vocab = (Path(__file__).parent.parent.parent / "weights" / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    words = [index for index, token in enumerate(vocab) if token.isascii() and token.isalpha()]
-    random = np.random.default_rng(sum(seqlens))
+    """Stretches of text cut to lengths, [CLS] ... [SEP] where there is room: what trained weights are made for."""
+    text, start = language_reference(), 97 * sum(seqlens)
     ids = np.zeros((len(seqlens), max(seqlens)), np.int64)
     for row, seq_len in zip(ids, seqlens, strict=True):
-        row[:seq_len] = [101, *random.choice(words, seq_len), 102][:seq_len]
+        row[:seq_len] = [101, *text[start : start + max(seq_len - 2, 0)], 102][:seq_len]
+        start += seq_len
     mask = (np.arange(max(seqlens)) < np.array(seqlens)[:, None]).astype(np.int64)
     return ids, mask, np.zeros_like(ids)
 
@@ -150,8 +160,7 @@ def test_what_transformers_saves(dtype: torch.dtype, tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs = BertForPreTraining(config).to(dtype)
     theirs.save_pretrained(tmp_path)
-    vocab = Path(__file__).parent.parent.parent / "weights" / "vocab.txt"
-    shutil.copy(vocab, tmp_path / "vocab.txt")
+    shutil.copy(VOCAB, tmp_path / "vocab.txt")
     AutoTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
     ours = minibert.load(tmp_path)
     inputs = AutoTokenizer.from_pretrained(tmp_path)(TEXTS[:4], padding=True, return_tensors="pt")

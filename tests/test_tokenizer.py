@@ -266,8 +266,8 @@ def test_malformed_tokenizer_json(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"do_lower_case": False}, "do_lower_case is False, and in tokenizer.json beside it True"),
-        ({"strip_accents": False}, "strip_accents is False"),
+        ({"do_lower_case": False}, "do_lower_case is False, and lowercase in tokenizer.json True"),
+        ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars is False"),
         ({"truncation_side": "left"}, "truncation_side: expected right"),
         ({"model_max_length": "512"}, "model_max_length: expected a number"),
     ],

@@ -97,14 +97,15 @@ def _from_tokenizer_json(file: Fields, config: Fields, model_max_length: int | N
             raise file.refuse(part, expected)
     if file.child("decoder").get("type", str, "WordPiece") != "WordPiece":
         raise file.refuse("decoder", "WordPiece")
-    normalizer, lowercase = _normalizer(file)
+    normalizer, lowercase_before = _normalizer(file)
+    _check_agreement(normalizer, config)
     model = file.child("model")
     cls_token, sep_token = _template(file)
-    strip_accents = normalizer.get("strip_accents", bool)
-    settings = TokenizerSettings(
+    lowercase, strip_accents = normalizer.get("lowercase", bool, True) is True, normalizer.get("strip_accents", bool)
+    return TokenizerSettings(
         vocab=model.need("vocab", dict),
-        lowercase=lowercase or normalizer.get("lowercase", bool, True) is True,
-        strip_accents=normalizer.get("lowercase", bool, True) is True if strip_accents is None else strip_accents,
+        lowercase=lowercase or lowercase_before,
+        strip_accents=lowercase if strip_accents is None else strip_accents,
         handle_chinese_chars=normalizer.get("handle_chinese_chars", bool, True) is True,
         clean_text=normalizer.get("clean_text", bool, True) is True,
         unk_token=model.need("unk_token", str),
@@ -116,8 +117,6 @@ def _from_tokenizer_json(file: Fields, config: Fields, model_max_length: int | N
         decoder_cleanup=file.child("decoder").get("cleanup", bool, True) is True,
         model_max_length=model_max_length,
     )
-    _check_agreement(settings, config)
-    return settings
 
 
 def _normalizer(file: Fields) -> tuple[Fields, bool]:
@@ -129,16 +128,13 @@ def _normalizer(file: Fields) -> tuple[Fields, bool]:
     return parts[-1], len(parts) == 2
 
 
-def _check_agreement(settings: TokenizerSettings, config: Fields) -> None:
+def _check_agreement(normalizer: Fields, config: Fields) -> None:
     """`tokenizers` reads tokenizer.json, transformers corrects it by tokenizer_config.json: where they differ, so would the ids."""
-    said = {
-        "do_lower_case": settings.lowercase,
-        "strip_accents": settings.strip_accents,
-        "tokenize_chinese_chars": settings.handle_chinese_chars,
-    }
-    for name, ours in said.items():
-        if (theirs := config.get(name, bool)) is not None and theirs != ours:
-            raise ValueError(f"{config.where}: {name} is {theirs}, and in tokenizer.json beside it {ours}; make them say the same")
+    names = {"do_lower_case": "lowercase", "strip_accents": "strip_accents", "tokenize_chinese_chars": "handle_chinese_chars"}
+    for theirs, ours in names.items():
+        one, other = config.get(theirs, bool), normalizer.get(ours, bool)
+        if one is not None and other is not None and one != other:
+            raise ValueError(f"{config.where}: {theirs} is {one}, and {ours} in tokenizer.json {other}; make them say the same")
 
 
 def _template(file: Fields) -> tuple[str, str]:

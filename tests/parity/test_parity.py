@@ -143,6 +143,44 @@ def test_sentence_vectors(pooling: str, minilm_folder: Path, tmp_path: Path) -> 
         np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=VECTOR_TOLERANCE, err_msg=name)
 
 
+PROMPTS: list[tuple[dict[str, str], str | None]] = [
+    ({}, None),
+    ({"passage": "passage: "}, None),
+    ({"s": "Represent this: "}, "s"),
+    ({"query": "query: ", "corpus": "corpus: "}, "query"),
+]
+
+
+@pytest.mark.parametrize(("prompts", "default"), PROMPTS)
+def test_prompts(prompts: dict[str, str], default: str | None, minilm_folder: Path, tmp_path: Path) -> None:
+    model = SentenceTransformer(str(minilm_folder), truncate_dim=50)
+    model.prompts, model.default_prompt_name = prompts, default
+    model.save(str(tmp_path))
+    ours, theirs = minibert.load(tmp_path), SentenceTransformer(str(tmp_path))
+    assert (ours.prompts, ours.default_prompt_name) == (theirs.prompts, theirs.default_prompt_name)
+    for name in ("encode", "encode_query", "encode_document"):
+        np.testing.assert_allclose(
+            getattr(ours, name)(TEXTS[:3]), getattr(theirs, name)(TEXTS[:3]), rtol=0, atol=VECTOR_TOLERANCE, err_msg=name
+        )
+
+
+def test_lower_casing_that_sentence_transformers_adds_and_saves(minilm_folder: Path, tmp_path: Path) -> None:
+    """`do_lower_case` over a cased tokenizer, as the settings say it and as sentence-transformers writes it back."""
+    shutil.copytree(minilm_folder, tmp_path / "one")
+    for name in ("tokenizer_config.json", "sentence_bert_config.json"):
+        content = json.loads((tmp_path / "one" / name).read_text())
+        (tmp_path / "one" / name).write_text(json.dumps(content | {"do_lower_case": name.startswith("sentence")}))
+    tokenizer = json.loads((tmp_path / "one" / "tokenizer.json").read_text())
+    tokenizer["normalizer"]["lowercase"] = False
+    (tmp_path / "one" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    theirs = SentenceTransformer(str(tmp_path / "one"))
+    theirs.save(str(tmp_path / "two"))
+    for folder in ("one", "two"):
+        np.testing.assert_allclose(
+            minibert.load(tmp_path / folder).encode(TEXTS[:4]), theirs.encode(TEXTS[:4]), rtol=0, atol=VECTOR_TOLERANCE, err_msg=folder
+        )
+
+
 @pytest.mark.filterwarnings("ignore::minibert.TruncationWarning")
 def test_a_folder_without_modules_gets_mean_pooling(minilm_folder: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):

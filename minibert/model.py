@@ -70,7 +70,7 @@ class MiniBert:
     """
 
     def __init__(self, path: str | Path, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
-        self._options = (str(path), backend, precision, num_threads, tokenizer_compat)
+        self._options = (str(Path(path).absolute()), backend, precision, num_threads, tokenizer_compat)
         check_choice("backend", backend, ("auto", "numpy"))
         check_choice("precision", precision, ("float32",))
         check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
@@ -352,7 +352,7 @@ class MiniBert:
     def _run(self, work: Callable[[list[int]], None], seqlens: list[int], batch_tokens: int | None, show_progress: bool) -> None:
         """Hand batches to threads; a single one is worked on here, with all threads for its matrix products."""
         budget = BATCH_TOKENS if batch_tokens is None else check_integer("batch_tokens", batch_tokens, 1)
-        batches = list(plan_batches(seqlens, budget))
+        batches = list(plan_batches(seqlens, budget, self.num_threads))
         workers = max(1, min(self.num_threads, len(batches)))
 
         def quietly(batch: list[int]) -> None:

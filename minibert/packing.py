@@ -66,20 +66,31 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
     return padded
 
 
-def plan_batches(seqlens: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1) -> Iterator[list[int]]:
     """Indices of texts for one batch after the other, longest first, each of at most `batch_tokens` tokens or a single text.
+
+    Where several are needed, they are as many as the threads or a multiple, of equal size: three batches would keep two threads busy for
+    as long as four.
 
     >>> list(plan_batches([3, 9, 4, 2], batch_tokens=9))
     [[1], [2, 0, 3]]
+    >>> list(plan_batches([5] * 6, batch_tokens=10, num_threads=2))
+    [[0, 1], [2], [3, 4], [5]]
     """
+    total = sum(seqlens)
+    number = -(-total // batch_tokens)
+    if number > 1:
+        number += -number % num_threads
     batch: list[int] = []
-    num_tokens = 0
+    num_batches = num_tokens = planned = 0
     for index in sorted(range(len(seqlens)), key=lambda index: -seqlens[index]):
-        if batch and num_tokens + seqlens[index] > batch_tokens:
+        if batch and (num_tokens + seqlens[index] > batch_tokens or planned * number >= total * (num_batches + 1)):
             yield batch
+            num_batches += 1
             batch, num_tokens = [], 0
         batch.append(index)
         num_tokens += seqlens[index]
+        planned += seqlens[index]
     if batch:
         yield batch
 

@@ -46,9 +46,19 @@ def test_rows_come_back_in_order_whatever_the_batch(miniature: minibert.MiniBert
 
 def test_plan_takes_every_text_once_and_keeps_the_budget() -> None:
     seqlens = np.random.default_rng(0).integers(1, 50, 300).tolist()
-    plan = list(plan_batches(seqlens, 60))
-    assert sorted(index for batch in plan for index in batch) == list(range(300))
-    assert all(sum(seqlens[index] for index in batch) <= 60 for batch in plan)
+    for num_threads in (1, 2, 3, 8):
+        plan = list(plan_batches(seqlens, 60, num_threads))
+        assert sorted(index for batch in plan for index in batch) == list(range(300))
+        assert all(sum(seqlens[index] for index in batch) <= 60 for batch in plan)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 3, 8])
+def test_no_thread_is_left_idle(num_threads: int) -> None:
+    """Texts much shorter than the budget: batches come in multiples of the threads, and are of a size."""
+    seqlens = np.random.default_rng(1).integers(1, 20, 3000).tolist()
+    sizes = [sum(seqlens[index] for index in batch) for batch in plan_batches(seqlens, 1000, num_threads)]
+    assert len(sizes) % num_threads == 0
+    assert max(sizes) - min(sizes) <= 40
 
 
 def test_pooling(tiny: minibert.MiniBert) -> None:

@@ -7,6 +7,7 @@ canonical order of combining marks, is `canonical_order`.
 Source: `BertNormalizer` of Hugging Face tokenizers, after `BasicTokenizer` of google-research/bert's tokenization.py.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 
@@ -20,23 +21,38 @@ def is_surrogate(character: str) -> bool:
     return "\ud800" <= character <= "\udfff"
 
 
-def parse_ranges(ranges: str) -> frozenset[int]:
-    """The code points of a table such as `"9-a d 20"`.
+class CharacterRanges:
+    r"""A set of characters as sorted ranges: REMOVED alone would be 137,000 strings as a set.
 
-    >>> sorted(parse_ranges("9-a d 20"))
-    [9, 10, 13, 32]
+    >>> ranges = CharacterRanges("9-a d 20")
+    >>> "\n" in ranges, "\x0b" in ranges, list(ranges)
+    (True, False, ['\t', '\n', '\r', ' '])
     """
-    codes: set[int] = set()
-    for item in ranges.split():
-        first, _, last = item.partition("-")
-        codes.update(range(int(first, 16), int(last or first, 16) + 1))
-    return frozenset(codes)
+
+    def __init__(self, table: str) -> None:
+        pairs = [item.split("-") for item in table.split()]
+        self._firsts = [chr(int(pair[0], 16)) for pair in pairs]
+        self._lasts = [chr(int(pair[-1], 16)) for pair in pairs]
+
+    def __contains__(self, character: str) -> bool:
+        index = bisect_right(self._firsts, character) - 1
+        return index >= 0 and character <= self._lasts[index]
+
+    def __iter__(self) -> Iterator[str]:
+        for first, last in zip(self._firsts, self._lasts, strict=True):
+            yield from map(chr, range(ord(first), ord(last) + 1))
+
+
+@cache
+def ranges(table: str) -> CharacterRanges:
+    """A set of tables_hf.py by name."""
+    return CharacterRanges(getattr(tables, table))
 
 
 @cache
 def characters(table: str) -> frozenset[str]:
-    """A set of tables_hf.py by name, as characters."""
-    return frozenset(map(chr, parse_ranges(getattr(tables, table))))
+    """A small set of tables_hf.py by name, for questions about every character of a text."""
+    return frozenset(ranges(table))
 
 
 @cache
@@ -44,8 +60,8 @@ def combining_classes() -> dict[str, int]:
     """Canonical combining class of every character that has one; all others have 0."""
     classes = {}
     for line in tables.COMBINING_CLASSES.split("\n"):
-        number, _, ranges = line.partition(":")
-        classes.update(dict.fromkeys(map(chr, parse_ranges(ranges)), int(number or "0", 16)))
+        number, _, members = line.partition(":")
+        classes.update(dict.fromkeys(CharacterRanges(members), int(number or "0", 16)))
     return classes
 
 
@@ -100,15 +116,15 @@ class CharacterMap(dict[str, str]):
 
     def __missing__(self, character: str) -> str:
         text = REPLACEMENT if is_surrogate(character) else character
-        if self.clean_text and text in characters("REMOVED"):
+        if self.clean_text and text in ranges("REMOVED"):
             text = ""
-        elif self.clean_text and text in characters("CLEANED_TO_SPACE"):
+        elif self.clean_text and text in ranges("CLEANED_TO_SPACE"):
             text = " "
         if text and self.strip_accents:
-            text = "".join(part for part in decompose(text) if part not in characters("NONSPACING_MARKS"))
+            text = "".join(part for part in decompose(text) if part not in ranges("NONSPACING_MARKS"))
         if self.lowercase:
             text = "".join(lowercase().get(part, part) for part in text)
-        if self.handle_chinese_chars and character in characters("CHINESE"):
+        if self.handle_chinese_chars and character in ranges("CHINESE"):
             text = f" {text} "
         self[character] = text
         return text
@@ -121,7 +137,7 @@ def surviving_marks() -> frozenset[str]:
     There are a few dozen (Hangul tone marks, musical notation, spacing marks): the only ones for which canonical order matters.
     """
     candidates = [*combining_classes(), *decompositions()]
-    kept = combining_classes().keys() - characters("NONSPACING_MARKS")
+    kept = {mark for mark in combining_classes() if mark not in ranges("NONSPACING_MARKS")}
     return frozenset(character for character in candidates if not kept.isdisjoint(decompose(character)))
 
 
@@ -131,7 +147,7 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
     The referent sorts each run by combining class and then counts: the k-th character that is not an addition of a
     decomposition is said to come from the k-th character of the text. So offsets inside such a run follow places, not letters.
     """
-    classes, marks = combining_classes(), characters("NONSPACING_MARKS")
+    classes, marks = combining_classes(), ranges("NONSPACING_MARKS")
     run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition
     places: list[int] = []  # where the characters of the run stand in the text
 
@@ -145,7 +161,7 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
         places.clear()
 
     for index, character in enumerate(word):
-        if normalize.clean_text and character in characters("REMOVED"):
+        if normalize.clean_text and character in ranges("REMOVED"):
             continue  # cleaning comes before sorting
         parts = decompose(character)
         if parts[0] not in classes:

@@ -1,6 +1,6 @@
 """minibert: a BERT encoder in NumPy. `minibert.load(folder).encode(texts)` is all there is to know.
 
-Readers: start with ops/reference.py (the maths), then encoder.py, weights.py, packing.py, tokenizer/wordpiece.py.
+Readers: the README has the order in which to read the files.
 """
 
 from .config import BertConfig

@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, or 2 after an error that is the caller's to mend."""
     options = _parser().parse_args(arguments)
     try:
+        _check_output(options.output, (".jsonl",) if getattr(options, "tokens", options.run is _info) else (".npy", ".jsonl"))
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
             options.run(options)
@@ -96,7 +97,12 @@ def _parser() -> argparse.ArgumentParser:
             "texts", nargs="*", metavar="TEXT", help="texts; without any, and without --file, one a line from standard input"
         )
         added.add_argument("-f", "--file", type=Path, help="read texts from a UTF-8 file, one a line; - for standard input")
-        added.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens, [CLS] and [SEP] included")
+        added.add_argument(
+            "--max-length",
+            type=int,
+            metavar="N",
+            help="cut texts to N tokens (default: what the model reads, see `info`; `tokenize` does not cut)",
+        )
     for added in (embed, similarity):
         added.add_argument("--pooling", choices=POOLINGS, help="how token vectors become one (default: what the folder says, else mean)")
         added.add_argument("--prompt-name", metavar="NAME", help="put the folder's prompt of that name before each text")
@@ -104,6 +110,14 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--threads", type=int, metavar="N", help="threads (default: the CPUs that this process may use)")
     embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1 (default: what the folder says)")
     return parser
+
+
+def _check_output(output: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Before anything is computed."""
+    if output is not None and output.suffix not in suffixes:
+        raise ValueError(f"--output: expected a name that ends in {' or '.join(suffixes)}, found {output}")
+    if output is not None and not output.resolve().parent.is_dir():
+        raise ValueError(f"--output: expected a folder that exists, found {output}")
 
 
 def _texts(options: argparse.Namespace) -> list[str]:
@@ -224,10 +238,8 @@ def _write(output: Path | None, array: Callable[[], npt.NDArray[Any]] | None, ro
             print(line)
     elif output.suffix == ".npy" and array is not None:
         _replace(output, lambda file: np.save(file, array()))
-    elif output.suffix == ".jsonl":
-        _replace(output, lambda file: file.writelines(_json(row).encode("utf-8", "backslashreplace") + b"\n" for row in rows))
     else:
-        raise ValueError(f"--output: expected a name that ends in {'.npy or ' if array is not None else ''}.jsonl, found {output}")
+        _replace(output, lambda file: file.writelines(_json(row).encode("utf-8", "backslashreplace") + b"\n" for row in rows))
 
 
 def _json(row: dict[str, Any]) -> str:

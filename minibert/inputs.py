@@ -53,7 +53,8 @@ def report_truncation(num_truncated: list[int], max_length: int, truncation: Tru
         return
     message = (
         f"{len(cut)} of {len(num_truncated)} texts are longer than {max_length} tokens; {sum(cut)} tokens "
-        f"{'would be' if truncation == 'error' else 'were'} cut off (max_length and truncation decide)"
+        f"{'would be' if truncation == 'error' else 'were'} cut off. Raise max_length if the model allows it, split the texts, "
+        "or say truncation='silent'"
     )
     if truncation == "error":
         raise ValueError(message)

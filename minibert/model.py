@@ -25,7 +25,7 @@ from .tokenizer import WordPieceTokenizer, load_settings
 from .weights import FLOATS, from_arrays
 
 TokenLevel = Literal["piece", "word"]
-BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for both miniatures and texts of 20, 130 and mixed tokens
+BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for 8 x 128 and 6 x 768 and texts of 20, 130 and mixed tokens
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
 
 
@@ -41,7 +41,7 @@ def load(
 
     Args:
         path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`.
-        backend: "numpy", which needs NumPy and safetensors only, or "auto": the fastest there is, which so far is "numpy".
+        backend: "numpy", which needs nothing but NumPy, or "auto": the fastest there is, which so far is "numpy".
         precision: "float32".
         num_threads: threads of a call; None for the CPUs that affinity and the container's quota leave to this process.
         tokenizer_compat: "hf": ids as Hugging Face `tokenizers` 0.23.3 gives them.
@@ -215,7 +215,7 @@ class MiniBert:
             texts, layer, max_length, truncation, batch_tokens: as in `encode`.
             level: "piece": every piece of the vocabulary, [CLS] and [SEP] included. "word": every stretch between whitespace, as the text
                 spells it; a word of which the model saw nothing (cut off, or made of control characters only) has a vector of zeros.
-                Whitespace is the tokenizer's: for BERT a form feed is a control character and does not end a word, as in `str.split`.
+                Whitespace is the tokenizer's: a form feed is a control character for BERT and ends no word, though it does in `str.split`.
             word_pooling: the vector of a word: its "first" piece, or the "mean" of its pieces.
 
         Raises:

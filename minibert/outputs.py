@@ -19,6 +19,9 @@ class TokenEmbeddings:
     offsets: list[tuple[int, int]]
     vectors: Float32
 
+    def __repr__(self) -> str:
+        return f"TokenEmbeddings(tokens={self.tokens!r}, offsets={self.offsets!r}, vectors={self.vectors.shape} {self.vectors.dtype})"
+
 
 @dataclass(frozen=True)
 class BertOutput:

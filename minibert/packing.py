@@ -69,13 +69,13 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
 def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1) -> Iterator[list[int]]:
     """Indices of texts for one batch after the other, longest first, each of at most `batch_tokens` tokens or a single text.
 
-    Where several are needed, they are as many as the threads or a multiple, of equal size: three batches would keep two threads busy for
-    as long as four.
+    If one does not do, their number is rounded up to a multiple of the threads, each with the same share of all tokens, so that no thread
+    waits for another at the end: three batches would take two threads as long as four.
 
     >>> list(plan_batches([3, 9, 4, 2], batch_tokens=9))
     [[1], [2, 0, 3]]
-    >>> list(plan_batches([5] * 6, batch_tokens=10, num_threads=2))
-    [[0, 1], [2], [3, 4], [5]]
+    >>> list(plan_batches([5] * 12, batch_tokens=20, num_threads=2))
+    [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
     """
     total = sum(seqlens)
     number = -(-total // batch_tokens)
@@ -84,6 +84,7 @@ def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1
     batch: list[int] = []
     num_batches = num_tokens = planned = 0
     for index in sorted(range(len(seqlens)), key=lambda index: -seqlens[index]):
+        # full, or: this batch and those before it have had their share
         if batch and (num_tokens + seqlens[index] > batch_tokens or planned * number >= total * (num_batches + 1)):
             yield batch
             num_batches += 1

@@ -119,8 +119,8 @@ def test_truncation_is_reported_once(tiny_folder: Path) -> None:
     result = run("embed", "-m", tiny_folder, "word " * 100)
     assert result.returncode == 0
     assert (
-        result.stderr.decode()
-        == "minibert: 1 of 1 texts are longer than 64 tokens; 38 tokens were cut off (max_length and truncation decide)\n"
+        result.stderr.decode() == "minibert: 1 of 1 texts are longer than 64 tokens; 38 tokens were cut off. Raise max_length if "
+        "the model allows it, split the texts, or say truncation='silent'\n"
     )
 
 

@@ -12,19 +12,6 @@ from ..formats import widen
 from ..weights import BertWeights, LayerNorm, LayerWeights, Linear
 from . import Float32, GeluForm, Int32, Layer, Parameters
 
-# GELU(x) = x Φ(x), and Φ(x) = (1 + tanh(x P(x²))) / 2 with P a power series. Two terms are Hendrycks and Gimpel's approximation,
-# sqrt(2/π) (1 + 0.044715 x²). Seven, fitted to the least greatest error by benchmarks/fit_gelu.py, are the erf form to the last bits of
-# float32. NumPy has a vectorised tanh and no erf: this is the short way.
-TANH_SERIES = (0.7978845608028654, 0.035677408136300125)
-ERF_SERIES = (
-    0.7978842161142868,
-    0.03633428351670631,
-    -3.312999495960729e-05,
-    -5.52401581945405e-05,
-    3.9691094220135884e-06,
-    -1.3344640679964262e-07,
-    1.805616350018788e-09,
-)
 BLOCK = 65_536  # float32 values that a chain of elementwise steps takes at a time, 256 kB: they and their temporaries stay in the L2 cache
 
 
@@ -97,12 +84,96 @@ def linear(hidden_states: Float32, weights: Linear) -> Float32:
     return result
 
 
+def attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Float32:
+    """softmax(query key^T / sqrt(head_dim)) value, for each head, each text for itself.
+
+    The only place where tokens meet. No mask: a token of another text, or padding, is simply not there.
+    Source: Vaswani et al. 2017, equation 1 and section 3.2.2.
+    """
+    context = np.empty((len(query_key_value), query_key_value.shape[1] // 3), np.float32)
+    for tokens, query, key, value in _texts_of_equal_length(query_key_value, cu_seqlens, num_heads):
+        num_texts, _, seq_len, head_dim = query.shape
+        # a view, so that the product is written into its place in `context`
+        target = context[tokens].reshape(num_texts, seq_len, num_heads, head_dim).swapaxes(1, 2)
+        np.matmul(_probs(query, key), value, out=target)
+    return context
+
+
+def attention_probs(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> list[Float32]:
+    """softmax(query key^T / sqrt(head_dim)): (num_heads, seq_len, seq_len) for each text."""
+    groups = _texts_of_equal_length(query_key_value, cu_seqlens, num_heads)
+    return [probs for _, query, key, _ in groups for probs in _probs(query, key)]
+
+
+def _probs(query: Float32, key: Float32) -> Float32:
+    head_dim = query.shape[-1]
+    return softmax((query * np.float32(head_dim**-0.5)) @ key.swapaxes(-1, -2))
+
+
+def softmax(scores: Float32) -> Float32:
+    """exp(x) / sum(exp(x)) over the last axis. Overwrites its argument.
+
+    The greatest score is taken off first: the quotient stays the same, and exp cannot overflow.
+    """
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
+    return scores
+
+
+def _texts_of_equal_length(
+    query_key_value: Float32, cu_seqlens: Int32, num_heads: int
+) -> Iterator[tuple[slice, Float32, Float32, Float32]]:
+    """(tokens, query, key, value) of neighbours of equal length; the last three are (num_texts, num_heads, seq_len, head_dim).
+
+    A batched product instead of one per text: `encode` sorts by length, so such runs are long. They end where the scores leave the cache.
+    """
+    head_dim = query_key_value.shape[1] // 3 // num_heads
+    seqlens = np.diff(cu_seqlens)
+    first = 0
+    while first < len(seqlens):
+        seq_len = int(seqlens[first])
+        most = max(1, BLOCK // (num_heads * seq_len * seq_len))
+        differs = np.flatnonzero(seqlens[first : first + most] != seq_len)
+        last = first + (int(differs[0]) if len(differs) else min(most, len(seqlens) - first))
+        tokens = slice(cu_seqlens[first], cu_seqlens[last])
+        split = query_key_value[tokens].reshape(last - first, seq_len, 3, num_heads, head_dim)
+        query, key, value = split.transpose(2, 0, 3, 1, 4)
+        yield tokens, query, key, value
+        first = last
+
+
+def linear_add_layer_norm(hidden_states: Float32, weights: Linear, residual: Float32, norm: LayerNorm) -> Float32:
+    """LayerNorm(x weight^T + bias + residual): both halves of a layer end like this.
+
+    BERT normalises after the sum ("post-norm"). Source: Vaswani et al. 2017, section 3.1.
+    """
+    result = linear(hidden_states, weights)
+    result += residual
+    return layer_norm(result, norm)
+
+
 def linear_gelu(hidden_states: Float32, weights: Linear, approximate: GeluForm) -> Float32:
-    """GELU(x weight^T + bias): the widening half of the feed-forward network."""
+    """GELU(x weight^T + bias): the expanding half of the feed-forward network."""
     intermediate = linear(hidden_states, weights)
     for rows in _blocks(intermediate):
         rows *= gelu_gate(rows, approximate)
     return intermediate
+
+
+# GELU(x) = x Φ(x), and Φ(x) = (1 + tanh(x P(x²))) / 2 with P a power series. Two terms are Hendrycks and Gimpel's approximation,
+# sqrt(2/π) (1 + 0.044715 x²). Seven, fitted to the least greatest error by benchmarks/fit_gelu.py, are the erf form to the last bits of
+# float32. NumPy has a vectorised tanh and no erf: this is the short way.
+TANH_SERIES = (0.7978845608028654, 0.035677408136300125)
+ERF_SERIES = (
+    0.7978842161142868,
+    0.03633428351670631,
+    -3.312999495960729e-05,
+    -5.52401581945405e-05,
+    3.9691094220135884e-06,
+    -1.3344640679964262e-07,
+    1.805616350018788e-09,
+)
 
 
 def gelu_gate(x: Float32, approximate: GeluForm) -> Float32:
@@ -110,7 +181,8 @@ def gelu_gate(x: Float32, approximate: GeluForm) -> Float32:
 
         GELU(x) = x Φ(x),    Φ(x) = (1 + erf(x / sqrt(2))) / 2 = (1 + tanh(x P(x²))) / 2
 
-    `approximate="tanh"` ends P after two terms; the difference in GELU is up to 4.7e-4, at |x| near 2.7.
+    `approximate`, as in PyTorch: "none" is this; "tanh" has the original's two coefficients instead of the series, which makes a
+    difference of up to 4.7e-4 in GELU, at |x| near 2.7.
     Source: Hendrycks and Gimpel 2016; google-research/bert, modeling.py, `gelu` (the tanh form).
     """
     series = TANH_SERIES if approximate == "tanh" else ERF_SERIES
@@ -127,75 +199,12 @@ def gelu_gate(x: Float32, approximate: GeluForm) -> Float32:
     return gate
 
 
-def linear_add_layer_norm(hidden_states: Float32, weights: Linear, residual: Float32, norm: LayerNorm) -> Float32:
-    """LayerNorm(x weight^T + bias + residual): both halves of a layer end like this.
-
-    BERT normalises after the sum ("post-norm"). Source: Vaswani et al. 2017, section 3.1.
-    """
-    result = linear(hidden_states, weights)
-    result += residual
-    return layer_norm(result, norm)
-
-
-def attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Float32:
-    """softmax(query key^T / sqrt(head_dim)) value, for each head, each text for itself.
-
-    The only place where tokens meet. No mask: a token of another text, or padding, is simply not there.
-    Source: Vaswani et al. 2017, equation 1 and section 3.2.2.
-    """
-    context = np.empty((len(query_key_value), query_key_value.shape[1] // 3), np.float32)
-    for tokens, (query, key, value) in _heads(query_key_value, cu_seqlens, num_heads):
-        probs = softmax(query @ key.swapaxes(-1, -2))
-        num_texts, _, seq_len, head_dim = query.shape
-        target = context[tokens].reshape(num_texts, seq_len, num_heads, head_dim).swapaxes(1, 2)
-        np.matmul(probs, value, out=target)
-    return context
-
-
-def attention_probs(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> list[Float32]:
-    """softmax(query key^T / sqrt(head_dim)): (num_heads, seq_len, seq_len) for each text."""
-    return [
-        probs for _, (query, key, _) in _heads(query_key_value, cu_seqlens, num_heads) for probs in softmax(query @ key.swapaxes(-1, -2))
-    ]
-
-
-def softmax(scores: Float32) -> Float32:
-    """exp(x) / sum(exp(x)) over the last axis. Overwrites its argument.
-
-    The greatest score is taken off first: the quotient stays the same, and exp cannot overflow.
-    """
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
-    return scores
-
-
 def pooler(hidden_states: Float32, weights: Linear) -> Float32:
     """tanh(x weight^T + bias), for vectors of position 0 ([CLS]).
 
     Source: google-research/bert, modeling.py, `pooler`.
     """
     return np.tanh(linear(hidden_states, weights))
-
-
-def _heads(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Iterator[tuple[slice, tuple[Float32, Float32, Float32]]]:
-    """(tokens, (query / sqrt(head_dim), key, value)) of neighbouring texts of equal length, each (num_texts, num_heads, seq_len, head_dim).
-
-    A batched product instead of one per text: `encode` sorts by length, so such runs are long. They end where the scores leave the cache.
-    """
-    head_dim = query_key_value.shape[1] // 3 // num_heads
-    seqlens = np.diff(cu_seqlens)
-    first = 0
-    while first < len(seqlens):
-        seq_len = int(seqlens[first])
-        most = max(1, BLOCK // (num_heads * seq_len * seq_len))
-        differs = np.flatnonzero(seqlens[first : first + most] != seq_len)
-        last = first + (int(differs[0]) if len(differs) else min(most, len(seqlens) - first))
-        tokens = slice(cu_seqlens[first], cu_seqlens[last])
-        split = query_key_value[tokens].reshape(last - first, seq_len, 3, num_heads, head_dim)
-        query, key, value = split.transpose(2, 0, 3, 1, 4)
-        yield tokens, (query * np.float32(head_dim**-0.5), key, value)
-        first = last
 
 
 def _blocks(array: Float32) -> Iterator[Float32]:

@@ -14,7 +14,7 @@ from functools import cache
 from . import tables_hf as tables
 
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
-REPLACEMENT = "\ufffd"  # what a lone surrogate counts as: the referent cannot take one, and cleaning removes this
+REPLACEMENT = "\ufffd"  # what a lone surrogate counts as: `tokenizers` cannot take one, and cleaning removes this
 
 
 def is_surrogate(character: str) -> bool:
@@ -74,7 +74,10 @@ def decompositions() -> dict[str, str]:
 
 @cache
 def lowercase() -> dict[str, str]:
-    """Lower case of every character that has one. Per character: a final sigma stays σ."""
+    """Lower case of every character that has one. Per character: a final sigma stays σ.
+
+    The table says `41-5a/1+20`: from U+0041 to U+005A, every character, 0x20 up.
+    """
     mapping = {}
     for item in tables.LOWERCASE.split():
         if "=" in item:
@@ -142,10 +145,11 @@ def surviving_marks() -> frozenset[str]:
 
 
 def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, str]]:
-    """Pairs (index into `word`, replacement) as `normalize` gives them, with runs of combining marks in canonical order.
+    r"""Pairs (index into `word`, replacement) as `normalize` gives them, with runs of combining marks in canonical order.
 
-    The referent sorts each run by combining class and then counts: the k-th character that is not an addition of a
-    decomposition is said to come from the k-th character of the text. So offsets inside such a run follow places, not letters.
+    Sorting moves letters, and `tokenizers` does not follow them: after the sort it hands out the places of the run from left to right,
+    one to each character that stood in the text (those that a decomposition added take the place before them). In "a\u302e\u0323" the
+    dot below sorts before the tone mark and takes its place, 1; the tone mark, which alone survives, gets place 2 instead of its own.
     """
     classes, marks = combining_classes(), ranges("NONSPACING_MARKS")
     run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition

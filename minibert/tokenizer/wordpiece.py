@@ -6,7 +6,7 @@
     frame                                     [CLS] el ate : 3 naive ki ##wi ##s [SEP]
 
 A word with any part that is not in the vocabulary becomes one [UNK]. Special tokens written in a text (`[MASK]`) count as such,
-as they do in the referent, unless `split_special_tokens=True`. Whitespace ends a word whatever stands around it, so a word that
+as they do in transformers, unless `split_special_tokens=True`. Whitespace ends a word whatever stands around it, so a word that
 was seen before is looked up instead of taken apart; that dictionary is the whole of the speed here.
 
 Sources: Wu et al. 2016 (WordPiece); google-research/bert, tokenization.py; Hugging Face tokenizers, `BertNormalizer`,
@@ -112,8 +112,9 @@ class WordPieceTokenizer:
         Args:
             text: any str. Lone surrogates count as U+FFFD; an empty text is [CLS][SEP].
             text_pair: a second text, with token type 1.
-            max_length: at most so many tokens, frame included: cut from the end of the longer text first. None never cuts.
-            split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters. Use it for text from strangers.
+            max_length: at most so many tokens, frame included: cut from the end of the longer text first. None never cuts, whatever the
+                length of the model.
+            split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters: the safe way with text from strangers.
 
         Raises:
             TypeError: `text` is not a str. ValueError: `max_length` has no room for the frame.
@@ -309,7 +310,7 @@ def _pattern(tokens: Iterable[AddedToken]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, contents))) if contents else None
 
 
-# The decoder of the referent, in its order: it spaces every token and then closes some gaps, piece by piece.
+# The decoder of `tokenizers`, in its order: it spaces every token and then closes some gaps, piece by piece.
 GAPS = [(" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't")]
 GAPS += [(" 's", "'s"), (" 've", "'ve"), (" 're", "'re")]
 

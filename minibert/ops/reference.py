@@ -106,8 +106,10 @@ def attention_probs(query_key_value: Float32, cu_seqlens: Int32, num_heads: int)
 
 
 def _probs(query: Float32, key: Float32) -> Float32:
-    head_dim = query.shape[-1]
-    return softmax((query * np.float32(head_dim**-0.5)) @ key.swapaxes(-1, -2))
+    head_dim: int = query.shape[-1]
+    scale: np.float32 = np.float32(head_dim**-0.5)
+    scores: Float32 = np.matmul(query * scale, key.swapaxes(-1, -2))
+    return softmax(scores)
 
 
 def softmax(scores: Float32) -> Float32:

@@ -62,7 +62,9 @@ def hidden_states(name: str, folder: Path, lengths: list[int]) -> dict[str, Any]
 def as_ours(model: BertModel, ids: np.ndarray, mask: np.ndarray, types: np.ndarray, **options: bool) -> minibert.BertOutput:
     """Transformers called as MiniBert is, so that it can be measured against itself in float64."""
     output = model(*(torch.tensor(array, dtype=torch.long) for array in (ids, mask, types)), **options)
-    states, attentions = (tuple(each.numpy() for each in group) for group in (output.hidden_states, output.attentions))
+    visible = mask[:, None, :, None] * mask[:, None, None, :]
+    states = tuple(each.numpy() * mask[:, :, None] for each in output.hidden_states)
+    attentions = tuple(each.numpy() * visible for each in output.attentions)
     return minibert.BertOutput(states[-1], output.pooler_output.numpy(), states, attentions)
 
 

@@ -50,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, or 2 after an error that is the caller's to mend."""
     options = _parser().parse_args(arguments)
     try:
-        _check_output(options.output, (".jsonl",) if getattr(options, "tokens", options.run is _info) else (".npy", ".jsonl"))
+        is_ragged = options.run is _info or getattr(options, "tokens", False)
+        _check_output(options.output, (".jsonl",) if is_ragged else (".npy", ".jsonl"))
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
             options.run(options)

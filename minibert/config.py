@@ -108,7 +108,7 @@ def load_config(path: Path) -> BertConfig:
         raise fields.refuse("embedding_size", f"hidden_size ({fields.content['hidden_size']})")
     numbers = {name: fields.need(name, int) for name in ARCHITECTURE}
     # 1e-12 is the original's constant; configurations older than the field do not name it
-    eps = fields.get("layer_norm_eps", float) or 1e-12
+    eps = fields.get("layer_norm_eps", float, 1e-12)
     try:
         return BertConfig(**numbers, hidden_act=fields.need("hidden_act", str), layer_norm_eps=eps)
     except ValueError as error:

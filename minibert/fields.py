@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -16,6 +16,10 @@ class Fields:
     where: str
     content: dict[str, Any]
 
+    @overload
+    def get(self, name: str, kind: type[T]) -> T | None: ...
+    @overload
+    def get(self, name: str, kind: type[T], default: T) -> T: ...
     def get(self, name: str, kind: type[T], default: T | None = None) -> T | None:
         """The field, which must be of a kind; the default if it is absent."""
         value = self.content.get(name)

@@ -76,7 +76,7 @@ def load_folder(folder: Path) -> FolderSettings:
         pooling=_pooling(load_fields(folder / modules["Pooling"] / "config.json")),
         normalize="Normalize" in modules,
         max_seq_length=_positive(transformer, "max_seq_length"),
-        do_lower_case=transformer.get("do_lower_case", bool, False) is True,
+        do_lower_case=transformer.get("do_lower_case", bool, False),
         prompts=prompts,
         default_prompt_name=default_prompt_name,
         truncate_dim=_positive(general, "truncate_dim"),
@@ -108,7 +108,7 @@ def _modules(path: Path) -> dict[str, str]:
 
 
 def _pooling(config: Fields) -> Pooling:
-    if config.get("include_prompt", bool, True) is not True:
+    if not config.get("include_prompt", bool, True):
         raise config.refuse("include_prompt", "true")
     switched = [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch, bool)]
     modes = config.content.get("pooling_mode") or switched or ["mean"]

@@ -183,6 +183,13 @@ def test_configurations_that_are_refused(folder: Path, name: str) -> None:
         minibert.load(folder)
 
 
+def test_an_eps_of_zero_is_not_the_default(folder: Path) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", content | {"layer_norm_eps": 0})
+    with pytest.raises(ValueError, match=r"between 0 and 1, found 0\.0"):
+        minibert.load(folder)
+
+
 def test_more_layers_than_tensors(folder: Path) -> None:
     content = json.loads((folder / "config.json").read_text())
     write_json(folder / "config.json", content | {"num_hidden_layers": 10**8})

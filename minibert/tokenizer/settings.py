@@ -101,20 +101,20 @@ def _from_tokenizer_json(file: Fields, config: Fields, model_max_length: int | N
     _check_agreement(normalizer, config)
     model = file.child("model")
     cls_token, sep_token = _template(file)
-    lowercase, strip_accents = normalizer.get("lowercase", bool, True) is True, normalizer.get("strip_accents", bool)
+    lowercase, strip_accents = normalizer.get("lowercase", bool, True), normalizer.get("strip_accents", bool)
     return TokenizerSettings(
         vocab=model.need("vocab", dict),
         lowercase=lowercase or lowercase_before,
         strip_accents=lowercase if strip_accents is None else strip_accents,
-        handle_chinese_chars=normalizer.get("handle_chinese_chars", bool, True) is True,
-        clean_text=normalizer.get("clean_text", bool, True) is True,
+        handle_chinese_chars=normalizer.get("handle_chinese_chars", bool, True),
+        clean_text=normalizer.get("clean_text", bool, True),
         unk_token=model.need("unk_token", str),
         cls_token=cls_token,
         sep_token=sep_token,
         continuing_subword_prefix=model.need("continuing_subword_prefix", str),
         max_input_chars_per_word=model.need("max_input_chars_per_word", int),
         added_tokens=tuple(_added_token(token, token.need("id", int)) for token in file.children("added_tokens")),
-        decoder_cleanup=file.child("decoder").get("cleanup", bool, True) is True,
+        decoder_cleanup=file.child("decoder").get("cleanup", bool, True),
         model_max_length=model_max_length,
     )
 
@@ -167,12 +167,12 @@ def _added_token(token: Fields, id: int) -> AddedToken:
     content = token.need("content", str)
     if not content:
         raise token.refuse("content", "a text")
-    special, lstrip, rstrip = (token.get(name, bool, False) is True for name in ("special", "lstrip", "rstrip"))
+    special, lstrip, rstrip = (token.get(name, bool, False) for name in ("special", "lstrip", "rstrip"))
     return AddedToken(content, id, special, lstrip, rstrip)
 
 
 def _from_vocab(folder: Path, config: Fields, vocab: dict[str, int], model_max_length: int | None) -> TokenizerSettings:
-    if config.get("do_basic_tokenize", bool, True) is not True:
+    if not config.get("do_basic_tokenize", bool, True):
         raise config.refuse("do_basic_tokenize", "true")
     if config.get("never_split", list):
         raise config.refuse("never_split", "null")
@@ -191,12 +191,12 @@ def _from_vocab(folder: Path, config: Fields, vocab: dict[str, int], model_max_l
         added[token.content] = token
     if unknown := [name for name in unknown if name not in added]:
         raise ValueError(f"{folder}: expected every special token in vocab.txt, found {', '.join(unknown)} elsewhere only")
-    lowercase, strip_accents = config.get("do_lower_case", bool, True) is True, config.get("strip_accents", bool)
+    lowercase, strip_accents = config.get("do_lower_case", bool, True), config.get("strip_accents", bool)
     return TokenizerSettings(
         vocab=vocab,
         lowercase=lowercase,
         strip_accents=lowercase if strip_accents is None else strip_accents,
-        handle_chinese_chars=config.get("tokenize_chinese_chars", bool, True) is True,
+        handle_chinese_chars=config.get("tokenize_chinese_chars", bool, True),
         unk_token=names["unk_token"],
         cls_token=names["cls_token"],
         sep_token=names["sep_token"],

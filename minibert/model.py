@@ -21,7 +21,7 @@ from .outputs import BertOutput, TokenEmbeddings
 from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
 from .pooling import POOLINGS, Pooling, WordPooling, pool, pool_words, unit_length
 from .threads import available_cpus, blas_threads
-from .tokenizer import WordPieceTokenizer, load_settings
+from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
 from .weights import FLOATS, from_arrays
 
 TokenLevel = Literal["piece", "word"]
@@ -44,7 +44,8 @@ def load(
         backend: "numpy", which needs nothing but NumPy, or "auto": the fastest there is, which so far is "numpy".
         precision: "float32".
         num_threads: threads of a call; None for the CPUs that affinity and the container's quota leave to this process.
-        tokenizer_compat: "hf": ids as Hugging Face `tokenizers` 0.23.3 gives them.
+        tokenizer_compat: whose tokenizer: "hf", Hugging Face `tokenizers` 0.23.3, or "google", google-research/bert. They differ on
+            hundreds of characters; `minibert.tokenizer` has the list.
 
     Raises:
         FileNotFoundError: the folder or a file in it is missing.
@@ -73,14 +74,14 @@ class MiniBert:
         self._options = (str(Path(path).absolute()), backend, precision, num_threads, tokenizer_compat)
         check_choice("backend", backend, ("auto", "numpy"))
         check_choice("precision", precision, ("float32",))
-        check_choice("tokenizer_compat", tokenizer_compat, ("hf",))
+        check_choice("tokenizer_compat", tokenizer_compat, COMPATS)
         self.num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
         folder = load_folder(Path(path))
         self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
         self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
         self.truncate_dim = folder.truncate_dim
         self.config = load_config(folder.weights / "config.json")
-        self.tokenizer = _tokenizer(folder)
+        self.tokenizer = _tokenizer(folder, tokenizer_compat, backend)
         settings = self.tokenizer.settings
         if max(settings.ids.values()) >= self.config.vocab_size:
             raise ValueError(
@@ -148,16 +149,16 @@ class MiniBert:
         if truncate_dim is not None:
             truncate_dim = check_integer("truncate_dim", truncate_dim, 1, self.config.hidden_size)
         prefix = self._prompt(prompt, prompt_name)
-        ids = self._input_ids([texts] if isinstance(texts, str) else texts, prefix, max_length, truncation)
-        embeddings = np.empty((len(ids), self.config.hidden_size), np.float32)
+        encoding = self._encoding([texts] if isinstance(texts, str) else texts, prefix, max_length, truncation)
+        embeddings = np.empty((len(encoding), self.config.hidden_size), np.float32)
 
         def work(indices: list[int]) -> None:
-            batch = pack([ids[index] for index in indices])
+            batch = pack([encoding[index] for index in indices])
             pooled = pool(self._hidden_states(batch, layers), batch.cu_seqlens, pooling)
             self._check_finite(pooled)
             embeddings[indices] = self._pool_cls(pooled) if pooling == "pooler" else pooled
 
-        self._run(work, [len(each) for each in ids], batch_tokens, bool(show_progress_bar))
+        self._run(work, np.diff(encoding.cu_seqlens).tolist(), batch_tokens, bool(show_progress_bar))
         if normalize_embeddings is None and self.normalize_embeddings:
             embeddings = unit_length(embeddings)
         embeddings = embeddings[:, : self.truncate_dim if truncate_dim is None else truncate_dim]
@@ -326,11 +327,11 @@ class MiniBert:
             return self.max_length
         return check_integer("max_length", max_length, 2, self.config.max_position_embeddings, " ([CLS] and [SEP], to all positions)")
 
-    def _input_ids(self, texts: Iterable[str], prefix: str, max_length: int | None, truncation: Truncation) -> list[list[int]]:
+    def _encoding(self, texts: Iterable[str], prefix: str, max_length: int | None, truncation: Truncation) -> PackedEncoding:
         limit = self._limit(max_length)
-        pairs = [self.tokenizer.input_ids(prefix + check_text(text, f"texts[{index}]"), limit) for index, text in enumerate(texts)]
-        report_truncation([num_truncated for _, num_truncated in pairs], limit, truncation)
-        return [ids for ids, _ in pairs]
+        encoding = self.tokenizer.encode_batch([prefix + check_text(text, f"texts[{index}]") for index, text in enumerate(texts)], limit)
+        report_truncation(encoding.num_truncated.tolist(), limit, truncation)
+        return encoding
 
     def _hidden_states(self, batch: PackedBatch, layers: list[int]) -> Float32:
         """The mean of some hidden states, (num_tokens, hidden_size); no layer above the last one wanted is computed."""
@@ -382,11 +383,14 @@ class MiniBert:
         )
 
 
-def load_tokenizer(path: str | Path) -> WordPieceTokenizer:
+def load_tokenizer(path: str | Path, compat: str = "hf") -> WordPieceTokenizer:
     """The tokenizer of a model folder alone; weights are not looked at. Raises like `load`."""
-    return _tokenizer(load_folder(Path(path)))
+    check_choice("compat", compat, COMPATS)
+    return _tokenizer(load_folder(Path(path)), compat, "auto")
 
 
-def _tokenizer(folder: FolderSettings) -> WordPieceTokenizer:
+def _tokenizer(folder: FolderSettings, compat: str, backend: str) -> WordPieceTokenizer:
     settings = load_settings(folder.weights)
-    return WordPieceTokenizer(replace(settings, lowercase=True) if folder.do_lower_case else settings)
+    if folder.do_lower_case:
+        settings = replace(settings, lowercase=True)
+    return WordPieceTokenizer(settings.as_google() if compat == "google" else settings, backend)

@@ -28,16 +28,17 @@ class PackedBatch:
     cu_seqlens: Int32  # (num_sequences + 1,): where each text begins, then num_tokens
 
 
-def pack(texts: Sequence[Sequence[int]]) -> PackedBatch:
+def pack(texts: Sequence[npt.ArrayLike]) -> PackedBatch:
     """Pack single texts, given as ids.
 
     >>> pack([[101, 7592, 102], [101, 102]]).cu_seqlens
     array([0, 3, 5], dtype=int32)
     """
-    seqlens = np.fromiter(map(len, texts), np.int32, len(texts))
+    arrays = [np.asarray(ids, np.int32) for ids in texts]
+    seqlens = np.fromiter(map(len, arrays), np.int32, len(arrays))
     cu_seqlens = _cumulate(seqlens)
     num_tokens = int(cu_seqlens[-1])
-    input_ids = np.fromiter((id for ids in texts for id in ids), np.int32, num_tokens)
+    input_ids = np.concatenate([np.zeros(0, np.int32), *arrays])
     position_ids = np.arange(num_tokens, dtype=np.int32) - np.repeat(cu_seqlens[:-1], seqlens)
     return PackedBatch(input_ids, position_ids, np.zeros(num_tokens, np.int32), cu_seqlens)
 

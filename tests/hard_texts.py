@@ -1,8 +1,14 @@
 """Texts and settings that tokenizers disagree on. No oracle is imported here."""
 
+import hashlib
 import json
+import random
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from minibert.tokenizer import TokenizerSettings
 
 VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
 
@@ -105,3 +111,58 @@ def tokenizer_folders(parent: Path) -> dict[str, Path]:
         content["truncation"] = None
         (folders[name] / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     return folders
+
+
+# Every code point. With an entry of the vocabulary for each character, at the start of a word and within it, ids show what cleaning did.
+PLANES = (0, 1, 2, 3, 14)  # the others are unassigned or private from end to end; benchmarks/tokenizer_parity.py has them too
+COMPATS = {"hf": SETTINGS, "google": {"google uncased": {}, "google cased": {"lowercase": False}}}
+
+
+@cache
+def character_vocab() -> dict[str, int]:
+    frame = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    characters = [chr(code) for code in (*range(0x21, 0xD800), *range(0xE000, 0x14800), *range(0x16000, 0x1F000), *range(0x20000, 0x20100))]
+    tokens = [*frame, *characters, *("##" + character for character in characters)]
+    return {token: id for id, token in enumerate(dict.fromkeys(tokens))}
+
+
+def character_settings(name: str) -> TokenizerSettings:
+    """One of SETTINGS, or of Google's two, with the vocabulary of characters."""
+    options = {option: value for settings in COMPATS.values() for option, value in settings.get(name, {}).items()}
+    lowercase = options.setdefault("lowercase", True)
+    if options.get("strip_accents") is None:
+        options["strip_accents"] = lowercase
+    settings = TokenizerSettings(character_vocab(), **options)
+    return settings.as_google() if name in COMPATS["google"] else settings
+
+
+def code_points(first: int, last: int) -> list[str]:
+    """Texts with every character of a range alone, in a word, beside punctuation and beside marks. Sixteen a text."""
+    forms = "{0} a{0}b .{0}! e\u0301{0}\u0323"
+    return [
+        " ".join(forms.format(chr(code)) for code in range(start, start + 16) if not 0xD800 <= code < 0xE000)
+        for start in range(first, last, 16)
+    ]
+
+
+def code_point_ranges() -> list[tuple[int, int]]:
+    return [(start, start + 0x2000) for plane in PLANES for start in range(plane << 16, (plane + 1) << 16, 0x2000)]
+
+
+def digest(results: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(repr, results)).encode()).hexdigest()[:16]
+
+
+ALPHABET = [
+    *(chr(code) for code in range(0x20, 0x7F)), *"\t\n\r\x00\x0b\x0c\x1c\x85\xa0\xad\u200b\u200d\u2028\u3000\ufeff\ufffd\ue000",
+    *"éÉàÅñßẞŉİıΣςσΟǅﬁ½²Ⅻ", *"\u0301\u0323\u0308\u0344\u0345\u0f73\u0ddd\u302e\u302f\u034f", *"¡¿«»‘’“”–—…•€£",
+    *"漢字東京豈\U0002b820\U0002b920\U0002f800", *"가각힣\u1100\u1161\u11a8", *"हिन्दीதமிழ்ไทย", *"مَرْשָׁлйЁ", *"😀👨🏳️☕",
+    *"\U0001d15e\U0001d165\U0001d16d\U0001d17b\U000e0041", "the", "ing", "un", "aff", "able", "##s", "[CLS]", "[SEP]", "[MASK]", "[PAD]",
+    "[UNK]", "[unused1]", "A" * 99, "a" * 199, *[" "] * 60,
+]  # fmt: skip
+
+
+def adversarial_texts(number: int, seed: int) -> Iterator[str]:
+    source = random.Random(seed)
+    for _ in range(number):
+        yield "".join(source.choices(ALPHABET, k=source.randrange(30)))

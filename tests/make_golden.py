@@ -4,7 +4,8 @@ The only script of the core suite that imports torch. Weights come from make_mod
 results a sample, since an error in any term shows in every value. Versions are recorded inside.
 
     pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3
-    python tests/make_golden.py
+    pip install --no-deps bert-tensorflow==1.0.4
+    python3.11 tests/make_golden.py
 """
 
 import json
@@ -18,8 +19,9 @@ import tokenizers
 import torch
 import transformers
 from golden_cases import CASES, Case, sample
-from hard_texts import TEXTS, tokenizer_folders
+from hard_texts import COMPATS, TEXTS, character_settings, code_point_ranges, code_points, digest, tokenizer_folders
 from make_models import write_model
+from referents import google_tokenizer, hf_tokenizer
 from tokenizers import Tokenizer
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -62,8 +64,25 @@ def tokenizer_results() -> dict[str, Any]:
     return results
 
 
+def code_point_digests() -> dict[str, dict[str, str]]:
+    """For each setting, a digest of what the referent says about each range of code points: ids, and offsets and words of Hugging Face."""
+    digests: dict[str, dict[str, str]] = {}
+    for compat, names in COMPATS.items():
+        for name in names:
+            settings = character_settings(name)
+            google, hf = google_tokenizer(settings), hf_tokenizer(settings)
+            for first, last in code_point_ranges():
+                texts = code_points(first, last)
+                encodings = hf.encode_batch(texts) if compat == "hf" else []
+                results = [(e.ids, e.offsets, e.word_ids) for e in encodings] or [google.ids(text) for text in texts]
+                digests.setdefault(name, {})[f"{first:x}"] = digest(results)
+    return digests
+
+
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
+    digests = {"versions": VERSIONS, "digests": code_point_digests()}
+    (GOLDEN / "code_points.json").write_text(json.dumps(digests, indent=0) + "\n")
     for name, case in CASES.items():
         np.savez_compressed(GOLDEN / f"{name}.npz", versions=json.dumps(VERSIONS), **encoder_results(case))
     content = {"versions": VERSIONS, "texts": TEXTS, "results": tokenizer_results()}

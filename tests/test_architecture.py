@@ -16,10 +16,10 @@ from minibert.ops import Backend, reference
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "fields", "config", "tokenizer", "formats", "weights", "packing", "ops", "encoder", "pooling", "folder", "threads", "inputs", "outputs",
-    "model", "cli", "__main__",
+    "fields", "config", "jit", "tokenizer", "formats", "weights", "packing", "ops", "encoder", "pooling", "folder", "threads", "inputs",
+    "outputs", "model", "cli", "__main__",
 ]  # fmt: skip
-COMPILED = {"ops/simd.py", "ops/kernels.py", "tokenizer/compiled.py"}  # the only places for Numba
+COMPILED = {"jit.py", "ops/simd.py", "ops/kernels.py", "tokenizer/compiled.py"}  # the only places for Numba
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests"}
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

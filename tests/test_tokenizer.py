@@ -1,18 +1,31 @@
 """The tokenizer without its referent: golden files, edges, files it reads and files it refuses."""
 
+import ast
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hard_texts import SETTINGS, TEXTS, VOCAB, tokenizer_folders, tokenizer_json
+from hard_texts import (
+    COMPATS,
+    SETTINGS,
+    TEXTS,
+    VOCAB,
+    character_settings,
+    code_point_ranges,
+    code_points,
+    digest,
+    tokenizer_folders,
+    tokenizer_json,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, wordpiece
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
+DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +47,34 @@ def test_equals_the_golden_file(name: str, tokenizers: dict[str, WordPieceTokeni
         assert actual.input_ids == expected["ids"], text
         assert [list(span) for span in actual.offsets] == expected["offsets"], text
         assert actual.word_ids == expected["word_ids"], text
-        assert tokenizers[name].input_ids(text) == (expected["ids"], 0), text
+        assert tokenizers[name].encode_batch([text]).input_ids.tolist() == expected["ids"], text
         assert tokenizers[name].decode(actual.input_ids) == expected["decoded"], text
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_every_code_point_as_the_referent_has_it(name: str) -> None:
+    """Here and on every Python, whatever its Unicode version: ids of both referents, and offsets and words of Hugging Face.
+
+    Settings that differ in one option get every third range (the compiled twin's test has them all).
+    """
+    tokenizer = WordPieceTokenizer(character_settings(name), backend="numpy")
+    for first, last in code_point_ranges()[:: 1 if name in ("uncased", "cased", *COMPATS["google"]) else 3]:
+        encodings = [tokenizer(text) for text in code_points(first, last)]
+        is_google = name in COMPATS["google"]
+        results = [each.input_ids if is_google else (each.input_ids, each.offsets, each.word_ids) for each in encodings]
+        assert digest(results) == DIGESTS[name][f"{first:x}"], f"{name}, U+{first:04X} to U+{last:04X}"
+
+
+def test_the_interpreter_is_never_asked_about_characters() -> None:
+    """No `unicodedata`, and no method of str that depends on the Unicode version, but where a text is known to be ASCII."""
+    asking = {"lower", "casefold", "isspace", "isalpha", "isalnum", "isprintable", "split", "strip", "isupper", "istitle", "title", "upper"}
+    allowed = {("wordpiece", "lower"), ("wordpiece", "isprintable")}  # after `text.isascii()`
+    for path in Path(wordpiece.__file__).parent.glob("[!st]*.py"):  # settings.py reads files, tables are data
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in asking:
+                is_of_a_table = node.func.attr in ("split", "strip") and (node.args or path.stem == "unicode")
+                assert is_of_a_table or (path.stem, node.func.attr) in allowed, f"{path.name}:{node.lineno}: {ast.unparse(node)}"
+            assert not (isinstance(node, ast.Import) and any(alias.name == "unicodedata" for alias in node.names))
 
 
 def test_a_word_seen_before_gives_the_same(uncased: WordPieceTokenizer) -> None:
@@ -74,7 +113,8 @@ def test_truncation_counts_what_it_cuts(uncased: WordPieceTokenizer) -> None:
     encoding = uncased("one two three four five", max_length=4)
     assert encoding.tokens == ["[CLS]", "one", "two", "[SEP]"]
     assert encoding.num_truncated == 3
-    assert uncased.input_ids("one two three four five", 4) == (encoding.input_ids, 3)
+    batch = uncased.encode_batch(["one two three four five", "six"], max_length=4)
+    assert (batch[0].tolist(), batch.num_truncated.tolist()) == (encoding.input_ids, [3, 0])
     pair = uncased("one two three four five", "six", max_length=6)
     assert pair.tokens == ["[CLS]", "one", "two", "[SEP]", "six", "[SEP]"]
     assert pair.num_truncated == 3
@@ -89,9 +129,9 @@ def test_max_length_has_room_for_the_frame(uncased: WordPieceTokenizer, pair: st
 
 @pytest.mark.parametrize("text", [None, 3, b"bytes", ["a", "list"]])
 def test_only_str_is_a_text(uncased: WordPieceTokenizer, text: object) -> None:
-    for call in (uncased, uncased.tokenize, uncased.input_ids):
+    for call in (lambda: uncased(text), lambda: uncased.tokenize(text), lambda: uncased.encode_batch(["a", text])):
         with pytest.raises(TypeError, match="expected a text"):
-            call(text)
+            call()
 
 
 def test_decode_refuses_unknown_ids(uncased: WordPieceTokenizer) -> None:
@@ -105,7 +145,7 @@ def test_decode_refuses_unknown_ids(uncased: WordPieceTokenizer) -> None:
 def test_offsets_point_into_the_text(text: str) -> None:
     tokenizer = WordPieceTokenizer(TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", "a", "##a"])}))
     encoding = tokenizer(text)
-    assert encoding.input_ids == tokenizer.input_ids(text)[0]
+    assert encoding.input_ids == tokenizer.encode_batch([text]).input_ids.tolist()
     assert all(0 <= start < end <= len(text) for start, end in encoding.offsets[1:-1])
 
 
@@ -116,7 +156,7 @@ def test_a_long_word_takes_linear_time(uncased: WordPieceTokenizer, word: str) -
     def seconds(length: int) -> float:
         text = word * (length // len(word))
         start = time.perf_counter()
-        uncased.input_ids(text)
+        uncased.encode_batch([text])
         return time.perf_counter() - start
 
     short = min(seconds(20_000) for _ in range(3))
@@ -163,10 +203,6 @@ REFUSED = {
     "template": (
         {"post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": []}},
         "post_processor",
-    ),
-    "added token": (
-        {"added_tokens": [{"id": 9, "content": "x", "single_word": False, "lstrip": False, "rstrip": False, "normalized": True}]},
-        "normalized",
     ),
 }
 

@@ -1,6 +1,21 @@
 """Text -> ids with offsets. Read in this order: unicode.py (cleaning), wordpiece.py (splitting, WordPiece), settings.py (files)."""
 
-from .settings import AddedToken, TokenizerSettings, load_settings
-from .wordpiece import Encoding, WordPieceTokenizer
+from .added import AddedToken
+from .compare import Difference, differences
+from .encoding import Encoding, PackedEncoding
+from .settings import TokenizerSettings, load_settings
+from .unicode import COMPATS, Compat
+from .wordpiece import WordPieceTokenizer
 
-__all__ = ["AddedToken", "Encoding", "TokenizerSettings", "WordPieceTokenizer", "load_settings"]
+__all__ = [
+    "COMPATS",
+    "AddedToken",
+    "Compat",
+    "Difference",
+    "Encoding",
+    "PackedEncoding",
+    "TokenizerSettings",
+    "WordPieceTokenizer",
+    "differences",
+    "load_settings",
+]

@@ -6,26 +6,18 @@ refused by name, and so are files that contradict each other. Truncation and pad
 of somebody's last call.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..fields import Fields, load_fields
+from .added import AddedToken
+from .unicode import Compat
 
 # Where a folder without tokenizer.json names its kind of tokenizer, only these read vocab.txt as BERT does.
 CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "PreTrainedTokenizer", "TokenizersBackend")
+ADDED_TOKEN_FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
 ROLES = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
-
-
-@dataclass(frozen=True)
-class AddedToken:
-    """A token found in the raw text before anything else happens to it, such as `[MASK]`."""
-
-    content: str
-    id: int
-    special: bool = True
-    lstrip: bool = False  # swallows the whitespace before it
-    rstrip: bool = False  # swallows the whitespace after it
 
 
 @dataclass(frozen=True)
@@ -45,17 +37,31 @@ class TokenizerSettings:
     added_tokens: tuple[AddedToken, ...] = ()
     decoder_cleanup: bool = True  # whether `decode` closes the gaps before punctuation and in contractions
     model_max_length: int | None = None
+    compat: Compat = "hf"  # whose rules: Hugging Face `tokenizers`, or "google", google-research/bert
 
     def __post_init__(self) -> None:
         bad = [f"{token!r}: {id!r}" for token, id in self.ids.items() if type(id) is not int or id < 0]
         if bad:
             raise ValueError(f"expected whole numbers from 0 as ids of the vocabulary, found {', '.join(bad[:5])}")
+        for token in self.added_tokens:
+            if self.vocab.get(token.content, token.id) != token.id:
+                raise ValueError(f"the added token {token.content!r} has id {token.id}, and in the vocabulary {self.vocab[token.content]}")
         missing = sorted(({self.unk_token} - self.vocab.keys()) | ({self.cls_token, self.sep_token} - self.ids.keys()))
         if missing:
             raise ValueError(
                 f"the vocabulary of {len(self.vocab)} entries has no {', '.join(missing)}, which BERT needs; "
                 "is this the vocabulary of a BERT model, one token a line?"
             )
+
+    def as_google(self) -> "TokenizerSettings":
+        """The same vocabulary and case under the rules of google-research/bert.
+
+        Raises ValueError for cleaning that its tokenizer cannot be told to do.
+        """
+        for name, expected in (("strip_accents", self.lowercase), ("handle_chinese_chars", True), ("clean_text", True)):
+            if getattr(self, name) != expected:
+                raise ValueError(f"compat 'google': expected {name} {expected}, as google-research/bert has it, found {not expected}")
+        return replace(self, compat="google", max_input_chars_per_word=200, added_tokens=())
 
     @property
     def ids(self) -> dict[str, int]:
@@ -161,14 +167,10 @@ def _items(processor: Fields, part: str) -> list[tuple[Any, Any]]:
 
 
 def _added_token(token: Fields, id: int) -> AddedToken:
-    for name in ("normalized", "single_word"):
-        if token.get(name, bool):
-            raise token.refuse(name, f"false for the added token {token.content.get('content')!r}")
     content = token.need("content", str)
     if not content:
         raise token.refuse("content", "a text")
-    special, lstrip, rstrip = (token.get(name, bool, False) for name in ("special", "lstrip", "rstrip"))
-    return AddedToken(content, id, special, lstrip, rstrip)
+    return AddedToken(content, id, *(token.get(name, bool, False) for name in ADDED_TOKEN_FLAGS))
 
 
 def _from_vocab(folder: Path, config: Fields, vocab: dict[str, int], model_max_length: int | None) -> TokenizerSettings:

@@ -1,20 +1,27 @@
 """Text cleaning, character by character: control characters, Chinese, accents, case.
 
-Step 1 of 3 of the tokenizer (then splitting and WordPiece, in wordpiece.py). Every rule of BERT's cleaning looks at one character
-alone, so the whole of it is one lazily filled dictionary from a character to the text that replaces it. The one exception, the
-canonical order of combining marks, is `canonical_order`.
+Step 1 of 3 of the tokenizer (then splitting and WordPiece, in wordpiece.py). Nearly every rule of BERT's cleaning looks at one
+character alone, so nearly all of it is one lazily filled dictionary from a character to the text that replaces it, `CharacterMap`. Two
+rules look at neighbours: the canonical order of combining marks, `canonical_order`, and Greek final sigma, `final_sigmas`.
 
-Source: `BertNormalizer` of Hugging Face tokenizers, after `BasicTokenizer` of google-research/bert's tokenization.py.
+What the rules say about a character is frozen in tables_hf.py and tables_google.py, a `Referent` each. Nothing here asks the interpreter
+what a letter is.
+
+Sources: `BertNormalizer` of Hugging Face tokenizers; `BasicTokenizer` in tokenization.py of google-research/bert.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any, Literal
 
-from . import tables_hf as tables
+Compat = Literal["hf", "google"]
+COMPATS: tuple[Compat, ...] = ("hf", "google")
 
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
-REPLACEMENT = "\ufffd"  # what a lone surrogate counts as: `tokenizers` cannot take one, and cleaning removes this
+REPLACEMENT = "\ufffd"  # what a lone surrogate counts as for "hf": `tokenizers` cannot take one, and cleaning removes this
+CAPITAL_SIGMA, FINAL_SIGMA = "Σ", "ς"
 
 
 def is_surrogate(character: str) -> bool:
@@ -30,9 +37,10 @@ class CharacterRanges:
     """
 
     def __init__(self, table: str) -> None:
-        pairs = [item.split("-") for item in table.split()]
-        self._firsts = [chr(int(pair[0], 16)) for pair in pairs]
-        self._lasts = [chr(int(pair[-1], 16)) for pair in pairs]
+        ends = [item.split("-") for item in table.split()]
+        self.pairs = [(int(pair[0], 16), int(pair[-1], 16)) for pair in ends]  # first and last code point of each range
+        self._firsts = [chr(first) for first, _ in self.pairs]
+        self._lasts = [chr(last) for _, last in self.pairs]
 
     def __contains__(self, character: str) -> bool:
         index = bisect_right(self._firsts, character) - 1
@@ -43,105 +51,127 @@ class CharacterRanges:
             yield from map(chr, range(ord(first), ord(last) + 1))
 
 
-@cache
-def ranges(table: str) -> CharacterRanges:
-    """A set of tables_hf.py by name."""
-    return CharacterRanges(getattr(tables, table))
+class Referent:
+    """One of the two originals, and what it holds for true about characters."""
+
+    def __init__(self, compat: Compat) -> None:
+        self.is_google = compat == "google"
+        self._tables: Any = import_module(f".tables_{compat}", __package__)
+        self._ranges: dict[str, CharacterRanges] = {}
+        self._characters: dict[str, frozenset[str]] = {}
+
+    def ranges(self, table: str) -> CharacterRanges:
+        """A set of the tables by name."""
+        if table not in self._ranges:
+            self._ranges[table] = CharacterRanges(getattr(self._tables, table))
+        return self._ranges[table]
+
+    def characters(self, table: str) -> frozenset[str]:
+        """A small set of the tables by name, for questions about every character of a text."""
+        if table not in self._characters:
+            self._characters[table] = frozenset(self.ranges(table))
+        return self._characters[table]
+
+    @cached_property
+    def combining_classes(self) -> dict[str, int]:
+        """Canonical combining class of every character that has one; all others have 0."""
+        classes = {}
+        for line in self._tables.COMBINING_CLASSES.split("\n"):
+            number, _, members = line.partition(":")
+            classes.update(dict.fromkeys(CharacterRanges(members), int(number or "0", 16)))
+        return classes
+
+    @cached_property
+    def decompositions(self) -> dict[str, str]:
+        """Full canonical decompositions, without the Hangul syllables."""
+        entries = (item.split("=") for item in self._tables.DECOMPOSITIONS.replace("\n", "").split(";") if item)
+        return {chr(int(code, 16)): "".join(chr(int(part, 16)) for part in parts.split()) for code, parts in entries}
+
+    @cached_property
+    def lowercase(self) -> dict[str, str]:
+        """Lower case of every character that has one, wherever it stands: Σ gives σ.
+
+        The table says `41-5a/1+20`: from U+0041 to U+005A, every character, 0x20 up.
+        """
+        mapping = {}
+        for item in self._tables.LOWERCASE.split():
+            if "=" in item:
+                code, parts = item.split("=")
+                mapping[chr(int(code, 16))] = "".join(chr(int(part, 16)) for part in parts.split("+"))
+                continue
+            run, _, step_and_shift = item.partition("/")
+            first, last = (int(code, 16) for code in run.split("-"))
+            step, shift = int(step_and_shift[0], 16), int(step_and_shift[1:], 16)
+            mapping.update({chr(code): chr(code + shift) for code in range(first, last + 1, step)})
+        return mapping
+
+    def decompose(self, character: str) -> str:
+        """Full canonical decomposition of one character (the D of NFD).
+
+        Hangul syllables by arithmetic: The Unicode Standard, section 3.12.
+        """
+        if HANGUL_FIRST <= ord(character) <= HANGUL_LAST:
+            leading, rest = divmod(ord(character) - HANGUL_FIRST, 21 * 28)
+            vowel, trailing = divmod(rest, 28)
+            return chr(0x1100 + leading) + chr(0x1161 + vowel) + (chr(0x11A7 + trailing) if trailing else "")
+        return self.decompositions.get(character, character)
+
+    @cached_property
+    def surviving_marks(self) -> frozenset[str]:
+        """Characters that leave a mark with a combining class behind even when accents are stripped.
+
+        There are a few dozen (Hangul tone marks, musical notation, spacing marks): the only ones for which canonical order matters.
+        """
+        candidates = [*self.combining_classes, *self.decompositions]
+        kept = {mark for mark in self.combining_classes if mark not in self.ranges("NONSPACING_MARKS")}
+        return frozenset(character for character in candidates if not kept.isdisjoint(self.decompose(character)))
 
 
 @cache
-def characters(table: str) -> frozenset[str]:
-    """A small set of tables_hf.py by name, for questions about every character of a text."""
-    return frozenset(ranges(table))
-
-
-@cache
-def combining_classes() -> dict[str, int]:
-    """Canonical combining class of every character that has one; all others have 0."""
-    classes = {}
-    for line in tables.COMBINING_CLASSES.split("\n"):
-        number, _, members = line.partition(":")
-        classes.update(dict.fromkeys(CharacterRanges(members), int(number or "0", 16)))
-    return classes
-
-
-@cache
-def decompositions() -> dict[str, str]:
-    """Full canonical decompositions, without the Hangul syllables."""
-    entries = (item.split("=") for item in tables.DECOMPOSITIONS.replace("\n", "").split(";") if item)
-    return {chr(int(code, 16)): "".join(chr(int(part, 16)) for part in parts.split()) for code, parts in entries}
-
-
-@cache
-def lowercase() -> dict[str, str]:
-    """Lower case of every character that has one. Per character: a final sigma stays σ.
-
-    The table says `41-5a/1+20`: from U+0041 to U+005A, every character, 0x20 up.
-    """
-    mapping = {}
-    for item in tables.LOWERCASE.split():
-        if "=" in item:
-            code, parts = item.split("=")
-            mapping[chr(int(code, 16))] = "".join(chr(int(part, 16)) for part in parts.split("+"))
-            continue
-        run, _, step_and_shift = item.partition("/")
-        first, last = (int(code, 16) for code in run.split("-"))
-        step, shift = int(step_and_shift[0], 16), int(step_and_shift[1:], 16)
-        mapping.update({chr(code): chr(code + shift) for code in range(first, last + 1, step)})
-    return mapping
-
-
-def decompose(character: str) -> str:
-    """Full canonical decomposition of one character (the D of NFD).
-
-    Hangul syllables by arithmetic: The Unicode Standard, section 3.12.
-    """
-    if HANGUL_FIRST <= ord(character) <= HANGUL_LAST:
-        leading, rest = divmod(ord(character) - HANGUL_FIRST, 21 * 28)
-        vowel, trailing = divmod(rest, 28)
-        return chr(0x1100 + leading) + chr(0x1161 + vowel) + (chr(0x11A7 + trailing) if trailing else "")
-    return decompositions().get(character, character)
+def referent(compat: Compat) -> Referent:
+    """The tables of "hf" or "google", read once."""
+    return Referent(compat)
 
 
 class CharacterMap(dict[str, str]):
     r"""A character -> the text that replaces it, filled as characters are met.
 
-    >>> normalize = CharacterMap(clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
+    >>> normalize = CharacterMap("hf", clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
     >>> [normalize[character] for character in "É\t東\0"]
     ['e', ' ', ' 東 ', '']
     """
 
-    def __init__(self, *, clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lowercase: bool) -> None:
+    def __init__(self, compat: Compat, *, clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lowercase: bool) -> None:
+        self.referent = referent(compat)
         self.clean_text = clean_text
         self.handle_chinese_chars = handle_chinese_chars
         self.strip_accents = strip_accents
         self.lowercase = lowercase
 
+    def parts(self, character: str) -> str:
+        """The character cleaned and taken apart. Marks are still there: they may have to be sorted first.
+
+        Google lower-cases before it takes apart, Hugging Face after.
+        """
+        text = REPLACEMENT if is_surrogate(character) and not self.referent.is_google else character
+        if self.clean_text and text in self.referent.ranges("REMOVED"):
+            return ""
+        if self.clean_text and text in self.referent.ranges("CLEANED_TO_SPACE"):
+            return " "
+        if self.lowercase and self.referent.is_google:
+            text = self.referent.lowercase.get(text, text)
+        return "".join(map(self.referent.decompose, text)) if self.strip_accents else text
+
     def __missing__(self, character: str) -> str:
-        text = REPLACEMENT if is_surrogate(character) else character
-        if self.clean_text and text in ranges("REMOVED"):
-            text = ""
-        elif self.clean_text and text in ranges("CLEANED_TO_SPACE"):
-            text = " "
-        if text and self.strip_accents:
-            text = "".join(part for part in decompose(text) if part not in ranges("NONSPACING_MARKS"))
-        if self.lowercase:
-            text = "".join(lowercase().get(part, part) for part in text)
-        if self.handle_chinese_chars and character in ranges("CHINESE"):
+        text = self.parts(character)
+        if self.strip_accents:
+            text = "".join(part for part in text if part not in self.referent.ranges("NONSPACING_MARKS"))
+        if self.lowercase and not self.referent.is_google:
+            text = "".join(self.referent.lowercase.get(part, part) for part in text)
+        if self.handle_chinese_chars and character in self.referent.ranges("CHINESE"):
             text = f" {text} "
         self[character] = text
         return text
-
-
-@cache
-def surviving_marks() -> frozenset[str]:
-    """Characters that leave a mark with a combining class behind even when accents are stripped.
-
-    There are a few dozen (Hangul tone marks, musical notation, spacing marks): the only ones for which canonical order matters.
-    """
-    candidates = [*combining_classes(), *decompositions()]
-    kept = {mark for mark in combining_classes() if mark not in ranges("NONSPACING_MARKS")}
-    return frozenset(character for character in candidates if not kept.isdisjoint(decompose(character)))
 
 
 def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, str]]:
@@ -151,7 +181,7 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
     one to each character that stood in the text (those that a decomposition added take the place before them). In "a\u302e\u0323" the
     dot below sorts before the tone mark and takes its place, 1; the tone mark, which alone survives, gets place 2 instead of its own.
     """
-    classes, marks = combining_classes(), ranges("NONSPACING_MARKS")
+    classes, marks = normalize.referent.combining_classes, normalize.referent.ranges("NONSPACING_MARKS")
     run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition
     places: list[int] = []  # where the characters of the run stand in the text
 
@@ -165,11 +195,34 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
         places.clear()
 
     for index, character in enumerate(word):
-        if normalize.clean_text and character in ranges("REMOVED"):
+        parts = normalize.parts(character)
+        if not parts:
             continue  # cleaning comes before sorting
-        parts = decompose(character)
         if parts[0] not in classes:
             yield from flush()
         places.append(index)
         run += [(classes.get(part, 0), part, position == 0) for position, part in enumerate(parts)]
     yield from flush()
+
+
+def final_sigmas(word: str, normalize: CharacterMap) -> str:
+    """The word with ς for each Σ that ends a word, as `str.lower` decides: a cased letter before it and none after it.
+
+    Case-ignorable characters (apostrophes, marks) do not count, nor does what cleaning removes; a Chinese character ends a word.
+    Source: Unicode, SpecialCasing.txt, Final_Sigma. Hugging Face knows no such rule.
+    """
+    cased, ignorable, chinese = (normalize.referent.ranges(name) for name in ("CASED", "CASE_IGNORABLE", "CHINESE"))
+
+    def is_beside_cased(characters: Iterator[str]) -> Iterator[bool]:
+        """Whether the letter before each character is cased."""
+        state = False
+        for character in characters:
+            yield state
+            if character in chinese or (character not in ignorable and normalize.parts(character)):
+                state = character in cased
+
+    before, after = list(is_beside_cased(iter(word))), list(is_beside_cased(reversed(word)))[::-1]
+    return "".join(
+        FINAL_SIGMA if character == CAPITAL_SIGMA and before[index] and not after[index] else character
+        for index, character in enumerate(word)
+    )

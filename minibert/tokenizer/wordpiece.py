@@ -1,65 +1,45 @@
-"""Text -> ids with offsets: WordPiece, readable, exact against Hugging Face `tokenizers`.
+"""Text -> ids with offsets: WordPiece, readable, exact against both originals.
 
     clean and lower-case every character      "Él ate: 3 naïve kiwis"  ->  "el ate: 3 naive kiwis"      (unicode.py)
     split at whitespace and punctuation       el  ate  :  3  naive  kiwis
     longest known piece first, left to right  el  ate  :  3  naive  ki ##wi ##s
-    frame                                     [CLS] el ate : 3 naive ki ##wi ##s [SEP]
+    frame                                     [CLS] el ate : 3 naive ki ##wi ##s [SEP]                  (encoding.py)
 
 A word with any part that is not in the vocabulary becomes one [UNK]. Special tokens written in a text (`[MASK]`) count as such,
 as they do in transformers, unless `split_special_tokens=True`. Whitespace ends a word whatever stands around it, so a word that
-was seen before is looked up instead of taken apart; that dictionary is the whole of the speed here.
+was seen before is looked up instead of taken apart; that dictionary is the whole of the speed here. compiled.py does the same to
+many texts at once, a hundred times faster.
 
 Sources: Wu et al. 2016 (WordPiece); google-research/bert, tokenization.py; Hugging Face tokenizers, `BertNormalizer`,
 `BertPreTokenizer` and `WordPiece`, with which ids, offsets, types and word ids agree.
 """
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from .settings import AddedToken, TokenizerSettings, load_settings
-from .unicode import CharacterMap, canonical_order, characters, surviving_marks
+import numpy as np
+
+from ..jit import can_compile
+from .added import AddedTokens
+from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, overflow, truncate, windows
+from .settings import TokenizerSettings, load_settings
+from .unicode import CAPITAL_SIGMA, CharacterMap, canonical_order, final_sigmas
+
+if TYPE_CHECKING:
+    from .batch import CompiledTokenizer
 
 MAX_KNOWN_WORDS = 16_384  # words remembered: 36 MB if all are 24 punctuation marks, the worst case, and less than half of it in prose
 MAX_KNOWN_WORD_CHARS = 24  # longer ones (addresses, lines of Chinese) rarely come back
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """One text, or a pair of texts, as the model reads it. All lists have one entry per token.
-
-    Attributes:
-        input_ids: ids, [CLS] and [SEP] included.
-        token_type_ids: 0 for the first text and its frame, 1 for the second text and its [SEP].
-        tokens: the pieces as the vocabulary spells them.
-        offsets: (start, end) of each piece in its text, in code points; (0, 0) for [CLS] and [SEP].
-        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each text; None for [CLS] and [SEP].
-        num_truncated: how many pieces were cut off to respect `max_length`.
-    """
-
-    input_ids: list[int]
-    token_type_ids: list[int]
-    tokens: list[str]
-    offsets: list[tuple[int, int]]
-    word_ids: list[int | None]
-    num_truncated: int
-
-    def __len__(self) -> int:
-        return len(self.input_ids)
-
-
-class WordPieces(NamedTuple):
-    """The pieces of one stretch of text; offsets and word numbers count from its start."""
-
-    ids: Sequence[int]
-    offsets: Sequence[tuple[int, int]]
-    words: Sequence[int]
+COMPILED_PAYS = 1_000_000  # characters in one call from which on `backend="auto"` loads the compiled twin
 
 
 class WordPieceTokenizer:
-    """Text -> ids as Hugging Face `tokenizers` gives them. Safe to share between threads: a call changes nothing but the memory of words.
+    """Text -> ids as Hugging Face `tokenizers`, or Google's original, gives them (`settings.compat`).
+
+    Safe to share between threads: a call changes nothing but the memory of words.
 
     >>> from minibert.tokenizer import TokenizerSettings
     >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "chess", "!"]
@@ -71,33 +51,38 @@ class WordPieceTokenizer:
     [(0, 0), (0, 4), (4, 7), (8, 13), (13, 14), (0, 0)]
     >>> tokenizer.decode(encoding.input_ids)
     'playing chess!'
+    >>> tokenizer.encode_batch(["Playing", "Chess!"]).cu_seqlens
+    array([0, 4, 8])
     """
 
-    def __init__(self, settings: TokenizerSettings) -> None:
+    def __init__(self, settings: TokenizerSettings, backend: str = "auto") -> None:
         self.settings = settings
+        self.backend = backend
         self.vocab = settings.vocab
-        self.cls_id, self.sep_id, self.unk_id = (
-            settings.ids[token] for token in (settings.cls_token, settings.sep_token, settings.unk_token)
-        )
-        prefix = settings.continuing_subword_prefix
-        self._first = settings.vocab
-        self._following = {token[len(prefix) :]: id for token, id in settings.vocab.items() if token.startswith(prefix)}
-        self._longest_first = max(map(len, self._first))
-        self._longest_following = max(map(len, self._following), default=0)
-        self._token_of = {id: token for token, id in settings.ids.items()}
-        self._normalize = CharacterMap(
+        ids = settings.ids
+        self.frame = Frame(settings.cls_token, ids[settings.cls_token], settings.sep_token, ids[settings.sep_token])
+        self.unk_id = ids[settings.unk_token]
+        limit, prefix = settings.max_input_chars_per_word, settings.continuing_subword_prefix
+        self.first = {token: id for token, id in settings.vocab.items() if len(token) <= limit}
+        self.following = {token[len(prefix) :]: id for token, id in settings.vocab.items() if token.startswith(prefix)}
+        self._longest_first = max(map(len, self.first))
+        self._longest_following = max(map(len, self.following), default=0)
+        self._token_of = {id: token for token, id in ids.items()}
+        self.normalize = CharacterMap(
+            settings.compat,
             clean_text=settings.clean_text,
             handle_chinese_chars=settings.handle_chinese_chars,
             strip_accents=settings.strip_accents,
             lowercase=settings.lowercase,
         )
+        self.referent = self.normalize.referent
         # What ends a word for certain. Without cleaning, U+000B, U+000C and U+0085 do; with it, they vanish and join their neighbours.
-        whitespace = characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
+        whitespace = self.referent.characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
         self._find_words = re.compile(f"[^{''.join(sorted(whitespace))}]+")
-        self._added = {token.content: token for token in settings.added_tokens}
-        self._find_added = _pattern(settings.added_tokens)
-        self._find_added_not_special = _pattern([token for token in settings.added_tokens if not token.special])
+        self._added = AddedTokens(token for token in settings.added_tokens if not token.normalized)
+        self._added_after = AddedTokens((token for token in settings.added_tokens if token.normalized), self._cleaned)
         self._known: dict[str, WordPieces] = {}
+        self._compiled: CompiledTokenizer | None = None
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "WordPieceTokenizer":
@@ -105,53 +90,95 @@ class WordPieceTokenizer:
         return cls(load_settings(Path(folder)))
 
     def __call__(
-        self, text: str, text_pair: str | None = None, max_length: int | None = None, split_special_tokens: bool = False
+        self,
+        text: str | Sequence[str],
+        text_pair: str | Sequence[str] | None = None,
+        max_length: int | None = None,
+        split_special_tokens: bool = False,
+        *,
+        is_split_into_words: bool = False,
+        truncation: TruncationStrategy = "longest_first",
+        stride: int = 0,
+        return_overflowing_tokens: bool = False,
     ) -> Encoding:
         """Encode a text, or a pair of texts, with its frame: `[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`.
 
         Args:
             text: any str. Lone surrogates count as U+FFFD; an empty text is [CLS][SEP].
             text_pair: a second text, with token type 1.
-            max_length: at most so many tokens, frame included: cut from the end of the longer text first. None never cuts, whatever the
-                length of the model.
+            max_length: at most so many tokens, frame included. None never cuts, whatever the length of the model.
             split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters: the safe way with text from strangers.
+            is_split_into_words: texts are lists of words. `word_ids` are then places in the list, offsets places in the word.
+            truncation: who gives when a pair is too long: "longest_first" (the longer text until both are even), "only_first" or
+                "only_second". Texts are cut at their end.
+            stride: pieces that each overflowing encoding repeats from the one before.
+            return_overflowing_tokens: also encode what was cut off: `Encoding.overflowing`.
 
         Raises:
-            TypeError: `text` is not a str. ValueError: `max_length` has no room for the frame.
+            TypeError: a text is not a str. ValueError: `max_length` has no room for the frame; the text that should give has too little;
+            `stride` is no less than what a text may keep.
         """
         texts = [text] if text_pair is None else [text, text_pair]
-        pieces = [self._pieces(each, split_special_tokens) for each in texts]
-        kept = self._truncate([len(each.ids) for each in pieces], max_length)
-        ids, types, offsets = [self.cls_id], [0], [(0, 0)]
-        words: list[int | None] = [None]
-        for type_id, (each, length) in enumerate(zip(pieces, kept, strict=True)):
-            ids += [*each.ids[:length], self.sep_id]
-            types += [type_id] * (length + 1)
-            offsets += [*each.offsets[:length], (0, 0)]
-            words += [*each.words[:length], None]
-        num_truncated = sum(len(each.ids) for each in pieces) - sum(kept)
-        return Encoding(ids, types, [self._token_of[id] for id in ids], offsets, words, num_truncated)
+        pieces = [self._pieces_of(each, split_special_tokens, is_split_into_words) for each in texts]
+        lengths = [len(each.ids) for each in pieces]
+        kept = truncate(lengths, max_length, truncation)
+        num_truncated = sum(lengths) - sum(kept)
+        shown = [(0, length) for length in kept]
+        encoding = self.frame.around(pieces, shown, self._token_of, num_truncated)
+        if return_overflowing_tokens and num_truncated:
+            cuts = [windows(*numbers, stride) for numbers in zip(lengths, kept, strict=True)]
+            encoding.overflowing.extend(self.frame.around(pieces, each, self._token_of, 0) for each in overflow(cuts))
+        return encoding
 
     def tokenize(self, text: str, split_special_tokens: bool = False) -> list[str]:
         """The pieces of a text, without frame."""
         return [self._token_of[id] for id in self._pieces(text, split_special_tokens).ids]
 
-    def input_ids(self, text: str, max_length: int | None = None) -> tuple[list[int], int]:
-        """(ids with their frame, number of pieces cut): `__call__` for those who need no more than that, which is most of the time."""
-        _check_text(text)
-        ids = [self.cls_id]
-        if self._find_added and self._find_added.search(text):
-            ids += self._pieces(text, split_special_tokens=False).ids
-        else:
-            known = self._known
-            for word in self._find_words.findall(text):
-                pieces = known.get(word)
-                ids += pieces.ids if pieces is not None else self._learn(word).ids
-        (kept,) = self._truncate([len(ids) - 1], max_length)
-        num_truncated = len(ids) - 1 - kept
-        del ids[kept + 1 :]
-        ids.append(self.sep_id)
-        return ids, num_truncated
+    def encode_batch(
+        self, texts: Iterable[str], max_length: int | None = None, split_special_tokens: bool = False, return_offsets: bool = False
+    ) -> PackedEncoding:
+        """Encode many texts, each with its frame, onto one token axis.
+
+        With `backend="auto"` and a million characters or more, or with `backend="numba"`, the compiled twin does it: same result.
+
+        Args:
+            texts: any iterable of str.
+            max_length, split_special_tokens: as in a call.
+            return_offsets: also offsets and word ids.
+
+        Raises:
+            TypeError: a text is not a str. ValueError: `max_length` has no room for the frame.
+        """
+        texts = texts if isinstance(texts, list) else list(texts)
+        if not set(map(type, texts)) <= {str}:
+            for text in texts:
+                _check_text(text)
+        truncate([0], max_length)
+        encode = compiled.encode_batch if (compiled := self._twin(texts)) else self.encode_each
+        return encode(texts, max_length, split_special_tokens, return_offsets)
+
+    def encode_each(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
+        """`encode_batch` in plain Python, text by text."""
+        ids, spans, words, num_truncated, cu_seqlens = array("i"), array("i"), array("i"), array("i"), array("q", [0])
+        for text in texts:
+            pieces = self._pieces(text, split_special_tokens) if return_offsets else None
+            found = pieces.ids if pieces else self._ids(text, split_special_tokens)
+            (kept,) = truncate([len(found)], max_length)
+            ids.append(self.frame.cls_id)
+            ids.extend(found[:kept])
+            ids.append(self.frame.sep_id)
+            if pieces:
+                spans.extend([0, 0, *(place for span in pieces.offsets[:kept] for place in span), 0, 0])
+                words.extend([-1, *pieces.words[:kept], -1])
+            num_truncated.append(len(found) - kept)
+            cu_seqlens.append(len(ids))
+        return PackedEncoding(
+            np.array(ids, np.int32),
+            np.array(cu_seqlens, np.int64),
+            np.array(num_truncated, np.int32),
+            np.array(spans, np.int32).reshape(-1, 2) if return_offsets else None,
+            np.array(words, np.int32) if return_offsets else None,
+        )
 
     def words(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of every stretch of text between whitespace, in code points."""
@@ -162,7 +189,7 @@ class WordPieceTokenizer:
 
         Raises ValueError for an id that is not in the vocabulary.
         """
-        special = {token.id for token in self.settings.added_tokens if token.special} | {self.cls_id, self.sep_id}
+        special = {token.id for token in self.settings.added_tokens if token.special} | {self.frame.cls_id, self.frame.sep_id}
         tokens = []
         for id in ids:
             if (token := self._token_of.get(int(id))) is None:
@@ -173,95 +200,137 @@ class WordPieceTokenizer:
         spaced = (token.removeprefix(prefix) if token.startswith(prefix) else " " + token for token in tokens[1:])
         return "".join(map(_close_up if self.settings.decoder_cleanup else str, [*tokens[:1], *spaced]))
 
+    def _twin(self, texts: list[str]) -> "CompiledTokenizer | None":
+        """The compiled twin, if this call is for it."""
+        if self.backend == "numpy" or self._added_after:
+            return None
+        if self._compiled is None and (self.backend == "numba" or (can_compile() and sum(map(len, texts)) >= COMPILED_PAYS)):
+            from .batch import CompiledTokenizer
+
+            self._compiled = CompiledTokenizer(self)
+        return self._compiled
+
+    def _pieces_of(self, text: str | Sequence[str], split_special_tokens: bool, is_split_into_words: bool) -> WordPieces:
+        """All pieces of a text, or of a list of words, each of which stands alone."""
+        if not is_split_into_words:
+            return self._pieces(text, split_special_tokens)  # type: ignore[arg-type]  # looked at there
+        if isinstance(text, str):
+            raise TypeError(f"expected a list of words (is_split_into_words=True), found the str {text!r:.80}")
+        result = WordPieces([], [], [])
+        for number, word in enumerate(text):
+            pieces = self._pieces(word, split_special_tokens)
+            result.extend(pieces.ids, pieces.offsets, [number] * len(pieces.ids))
+        return result
+
     def _pieces(self, text: str, split_special_tokens: bool) -> WordPieces:
         """All pieces of a text, with offsets into it."""
         _check_text(text)
-        ids: list[int] = []
-        offsets: list[tuple[int, int]] = []
-        words: list[int] = []
+        result = WordPieces([], [], [])
         num_words = 0
-        for start, end, added in self._stretches(text, split_special_tokens):
-            if added is not None:
-                ids.append(added.id)
-                offsets.append((start, end))
-                words.append(num_words)
-                num_words += 1
-                continue
-            for match in self._find_words.finditer(text, start, end):
-                pieces = self._known.get(match[0]) or self._learn(match[0])
-                if not pieces.ids:
-                    continue
-                shift = match.start()
-                ids += pieces.ids
-                offsets += [(first + shift, last + shift) for first, last in pieces.offsets]
-                words += [word + num_words for word in pieces.words]
-                num_words += pieces.words[-1] + 1
-        return WordPieces(ids, offsets, words)
+        for shift, pieces in self._parts(text, split_special_tokens):
+            if pieces.ids:
+                spans = [(start + shift, end + shift) for start, end in pieces.offsets]
+                result.extend(pieces.ids, spans, [word + num_words for word in pieces.words])
+                num_words = result.words[-1] + 1
+        return result
 
-    def _stretches(self, text: str, split_special_tokens: bool) -> Iterator[tuple[int, int, AddedToken | None]]:
-        """(start, end, added token or None for plain text), in order, all of the text."""
-        find = self._find_added_not_special if split_special_tokens else self._find_added
-        whitespace = characters("WHITESPACE")
-        position = 0
-        for match in find.finditer(text) if find else ():
-            token, (start, end) = self._added[match[0]], match.span()
-            while token.lstrip and start > position and text[start - 1] in whitespace:
-                start -= 1
-            while token.rstrip and end < len(text) and text[end] in whitespace:
-                end += 1
-            yield position, start, None
-            yield start, end, token
-            position = end
-        yield position, len(text), None
+    def _parts(self, text: str, split_special_tokens: bool) -> Iterator[tuple[int, WordPieces]]:
+        """(where it starts, its pieces) for every part of a text that stands alone: added tokens, stretches without whitespace."""
+        for start, end, token in self._added.split(text, split_special_tokens):
+            if token is not None:
+                yield start, WordPieces([token.id], [(0, end - start)], [0])
+            elif self._added_after:
+                yield start, self._cleaned_pieces(text[start:end], split_special_tokens)
+            else:
+                for match in self._find_words.finditer(text, start, end):
+                    yield match.start(), self._known.get(match[0]) or self._learn(match[0])
+
+    def _ids(self, text: str, split_special_tokens: bool) -> Sequence[int]:
+        """The ids of `_pieces` alone, sooner.
+
+        In plain ASCII, a word is a run of letters and digits, and most words are entries of the vocabulary.
+        """
+        is_plain = text.isascii() and (text.isprintable() or not CONTROLS.search(text))
+        if not is_plain or self._added_after or self._added.are_in(text):
+            return self._pieces(text, split_special_tokens).ids
+        ids: list[int] = []
+        first, known = self.first, self._known
+        for word in ASCII_TOKENS.findall(text.lower() if self.settings.lowercase else text):
+            if (id := first.get(word)) is not None:
+                ids.append(id)
+            else:
+                ids += (known.get(word) or self._learn(word)).ids
+        return ids
 
     def _learn(self, word: str) -> WordPieces:
         """The pieces of a stretch without whitespace, remembered."""
-        ids: list[int] = []
-        offsets: list[tuple[int, int]] = []
-        words: list[int] = []
-        for number, (token, sources) in enumerate(self._basic_tokens(word)):
-            spans = self._wordpiece(token)
-            ids += [id for id, _, _ in spans]
-            offsets += [(sources[first], sources[last - 1] + 1) for _, first, last in spans]
-            words += [number] * len(spans)
-        pieces = WordPieces(tuple(ids), tuple(offsets), tuple(words))
+        pieces = self._split(_each_character(self._normalized(word)))
         if len(word) <= MAX_KNOWN_WORD_CHARS:
             if len(self._known) >= MAX_KNOWN_WORDS:
                 self._known.clear()
             self._known[word] = pieces
         return pieces
 
-    def _basic_tokens(self, word: str) -> Iterator[tuple[str, list[int]]]:
-        """Words and punctuation marks in a stretch of text, each with the index in the text that every character comes from.
+    def _cleaned(self, text: str) -> str:
+        return "".join(replacement for _, replacement in self._normalized(text))
+
+    def _cleaned_pieces(self, text: str, split_special_tokens: bool) -> WordPieces:
+        """The pieces of a text in which added tokens are to be found after cleaning."""
+        characters = list(_each_character(self._normalized(text)))
+        sources = [source for source, _ in characters]
+        cleaned = "".join(character for _, character in characters)
+        result = WordPieces([], [], [])
+        for start, end, token in self._added_after.split(cleaned, split_special_tokens):
+            num_words = result.words[-1] + 1 if result.words else 0
+            if token is not None:
+                result.extend([token.id], [(sources[start], sources[end - 1] + 1)], [num_words])
+            else:
+                pieces = self._split(iter(characters[start:end]))
+                result.extend(pieces.ids, pieces.offsets, [word + num_words for word in pieces.words])
+        return result
+
+    def _normalized(self, text: str) -> Iterator[tuple[int, str]]:
+        """(index of a character, what cleaning makes of it)."""
+        normalize = self.normalize
+        if self.referent.is_google and self.settings.lowercase and CAPITAL_SIGMA in text:
+            text = final_sigmas(text, normalize)
+        if self.settings.strip_accents and not self.referent.surviving_marks.isdisjoint(text):
+            return canonical_order(text, normalize)
+        return enumerate(map(normalize.__getitem__, text))
+
+    def _split(self, characters: Iterator[tuple[int, str]]) -> WordPieces:
+        """The pieces of a cleaned text, given as characters with their places in the text."""
+        result = WordPieces([], [], [])
+        for number, (token, sources) in enumerate(self._basic_tokens(characters)):
+            spans = self._wordpiece(token)
+            offsets = [(sources[first], sources[last - 1] + 1) for _, first, last in spans]
+            result.extend([id for id, _, _ in spans], offsets, [number] * len(spans))
+        return result
+
+    def _basic_tokens(self, characters: Iterator[tuple[int, str]]) -> Iterator[tuple[str, list[int]]]:
+        """Words and punctuation marks, each with the index in the text that every character comes from.
 
         A token beyond the limit of WordPiece keeps only its first characters and its last index: a word of 10 MB costs no memory.
         """
-        whitespace, punctuation = characters("WHITESPACE"), characters("PUNCTUATION")
+        whitespace, punctuation = self.referent.characters("WHITESPACE"), self.referent.characters("PUNCTUATION")
         limit = self.settings.max_input_chars_per_word
         token: list[str] = []
         sources: list[int] = []
-        for source, text in self._normalized(word):
-            for character in text:
-                if character not in punctuation and character not in whitespace:
-                    if len(token) <= limit:
-                        token.append(character)
-                        sources.append(source)
-                    else:
-                        sources[-1] = source
-                    continue
-                if token:
-                    yield "".join(token), sources
-                    token, sources = [], []
-                if character in punctuation:
-                    yield character, [source]
+        for source, character in characters:
+            if character not in punctuation and character not in whitespace:
+                if len(token) <= limit:
+                    token.append(character)
+                    sources.append(source)
+                else:
+                    sources[-1] = source
+                continue
+            if token:
+                yield "".join(token), sources
+                token, sources = [], []
+            if character in punctuation:
+                yield character, [source]
         if token:
             yield "".join(token), sources
-
-    def _normalized(self, word: str) -> Iterator[tuple[int, str]]:
-        normalize = self._normalize
-        if self.settings.strip_accents and not surviving_marks().isdisjoint(word):
-            return canonical_order(word, normalize)
-        return enumerate(map(normalize.__getitem__, word))
 
     def _wordpiece(self, token: str) -> list[tuple[int, int, int]]:
         """(id, start, end) of the longest known pieces of a token from left to right; one [UNK] if any part has none.
@@ -271,7 +340,7 @@ class WordPieceTokenizer:
         if len(token) > self.settings.max_input_chars_per_word:
             return [(self.unk_id, 0, len(token))]
         spans: list[tuple[int, int, int]] = []
-        start, pieces, longest = 0, self._first, self._longest_first
+        start, pieces, longest = 0, self.first, self._longest_first
         while start < len(token):
             for end in range(min(len(token), start + longest), start, -1):
                 if (id := pieces.get(token[start:end])) is not None:
@@ -279,35 +348,21 @@ class WordPieceTokenizer:
             else:
                 return [(self.unk_id, 0, len(token))]
             spans.append((id, start, end))
-            start, pieces, longest = end, self._following, self._longest_following
+            start, pieces, longest = end, self.following, self._longest_following
         return spans
 
-    def _truncate(self, lengths: list[int], max_length: int | None) -> list[int]:
-        """How many pieces of each text stay: the longer text gives first (`longest_first` of transformers)."""
-        frame = len(lengths) + 1
-        if max_length is None or sum(lengths) + frame <= max_length:
-            return lengths
-        room = max_length - frame
-        if room < 0:
-            raise ValueError(f"expected max_length of at least {frame}, the size of the frame of special tokens, found {max_length}")
-        if len(lengths) == 1:
-            return [room]
-        shorter = min(lengths)
-        if 2 * shorter > room:
-            halves = [room // 2, room - room // 2]  # the odd one goes to the longer text, to the second if they are equal
-            return halves if lengths[0] <= lengths[1] else halves[::-1]
-        return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
+
+CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # in ASCII: what cleaning removes
+ASCII_TOKENS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 \t\n\r]")
+
+
+def _each_character(replacements: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    return ((source, character) for source, text in replacements for character in text)
 
 
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
         raise TypeError(f"expected a text (str), found {type(text).__name__}: {text!r:.80}")
-
-
-def _pattern(tokens: Iterable[AddedToken]) -> re.Pattern[str] | None:
-    """A search for added tokens in raw text, the longest of those that start at one place."""
-    contents = sorted((token.content for token in tokens), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, contents))) if contents else None
 
 
 # The decoder of `tokenizers`, in its order: it spaces every token and then closes some gaps, piece by piece.

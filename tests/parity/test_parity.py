@@ -71,7 +71,7 @@ def compare(models: tuple[Any, Any], ids: np.ndarray, mask: np.ndarray, types: n
 def language_reference() -> list[int]:
     """The ids of a long English text that every Python carries."""
     tokenizer = minibert.WordPieceTokenizer(TokenizerSettings(load_vocab(VOCAB)))
-    return tokenizer.input_ids(" ".join(pydoc_data.topics.topics.values()))[0][1:-1]
+    return tokenizer(" ".join(pydoc_data.topics.topics.values())).input_ids[1:-1]
 
 
 def real_ids(seqlens: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

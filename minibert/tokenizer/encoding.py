@@ -1,0 +1,191 @@
+"""From the pieces of one or two texts to what the model reads: frame, types, truncation, overflow.
+
+Source: `truncate_encodings`, `Encoding::truncate` and `BertProcessing` of Hugging Face tokenizers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
+Window = tuple[int, int]  # which pieces of a text: from, to
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One text, or a pair of texts, as the model reads it. All lists but the last have one entry per token.
+
+    Attributes:
+        input_ids: ids, [CLS] and [SEP] included.
+        token_type_ids: 0 for the first text and its frame, 1 for the second text and its [SEP].
+        tokens: the pieces as the vocabulary spells them.
+        offsets: (start, end) of each piece in its text (in its word, if words were given), in code points; (0, 0) for [CLS] and [SEP].
+        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each text; None for [CLS] and [SEP].
+        num_truncated: how many pieces were cut off to respect `max_length`.
+        overflowing: what was cut off, as further encodings, if it was asked for.
+    """
+
+    input_ids: list[int]
+    token_type_ids: list[int]
+    tokens: list[str]
+    offsets: list[tuple[int, int]]
+    word_ids: list[int | None]
+    num_truncated: int
+    overflowing: list["Encoding"] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True)
+class PackedEncoding:
+    """Many texts on one token axis, without padding.
+
+    Attributes:
+        input_ids: (num_tokens,) int32, [CLS] and [SEP] of each text included.
+        cu_seqlens: (num_texts + 1,) int64: where each text begins, then num_tokens.
+        num_truncated: (num_texts,) int32: how many pieces of each text were cut off to respect `max_length`.
+        offsets: (num_tokens, 2) int32 as in Encoding, if asked for.
+        word_ids: (num_tokens,) int32 as in Encoding, with -1 for [CLS] and [SEP], if asked for.
+    """
+
+    input_ids: npt.NDArray[np.int32]
+    cu_seqlens: npt.NDArray[np.int64]
+    num_truncated: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32] | None = None
+    word_ids: npt.NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.num_truncated)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.int32]:
+        """The ids of one text."""
+        return self.between(index, index + 1).input_ids
+
+    def between(self, start: int, stop: int) -> "PackedEncoding":
+        """The texts from `start` to `stop`."""
+        first, last = self.cu_seqlens[[start, stop]]
+        return PackedEncoding(
+            self.input_ids[first:last],
+            self.cu_seqlens[start : stop + 1] - first,
+            self.num_truncated[start:stop],
+            None if self.offsets is None else self.offsets[first:last],
+            None if self.word_ids is None else self.word_ids[first:last],
+        )
+
+
+def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEncoding:
+    """Texts of several parts on one axis."""
+    num_tokens = np.cumsum([0, *(len(part.input_ids) for part in parts)])
+    cu_seqlens = [part.cu_seqlens[1:] + before for part, before in zip(parts, num_tokens, strict=False)]
+    none = np.zeros(0, np.int32)
+    return PackedEncoding(
+        np.concatenate([none, *(part.input_ids for part in parts)]),
+        np.concatenate([np.zeros(1, np.int64), *cu_seqlens]),
+        np.concatenate([none, *(part.num_truncated for part in parts)]),
+        np.concatenate([none.reshape(0, 2), *(part.offsets for part in parts if part.offsets is not None)]) if with_offsets else None,
+        np.concatenate([none, *(part.word_ids for part in parts if part.word_ids is not None)]) if with_offsets else None,
+    )
+
+
+class WordPieces(NamedTuple):
+    """The pieces of one stretch of text; offsets and word numbers count from its start."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    words: list[int]
+
+    def extend(self, ids: Iterable[int], offsets: Iterable[tuple[int, int]], words: Iterable[int]) -> None:
+        self.ids.extend(ids)
+        self.offsets.extend(offsets)
+        self.words.extend(words)
+
+
+class Frame(NamedTuple):
+    """[CLS] and [SEP]."""
+
+    cls_token: str
+    cls_id: int
+    sep_token: str
+    sep_id: int
+
+    def around(self, texts: Sequence[WordPieces], windows: Sequence[Window], tokens: dict[int, str], num_truncated: int) -> Encoding:
+        """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` with the given window of each text."""
+        encoding = Encoding([self.cls_id], [0], [self.cls_token], [(0, 0)], [None], num_truncated)
+        for type_id, (pieces, (start, end)) in enumerate(zip(texts, windows, strict=True)):
+            ids = pieces.ids[start:end]
+            encoding.input_ids.extend([*ids, self.sep_id])
+            encoding.token_type_ids.extend([type_id] * (len(ids) + 1))
+            encoding.tokens.extend([*(tokens[id] for id in ids), self.sep_token])
+            encoding.offsets.extend([*pieces.offsets[start:end], (0, 0)])
+            encoding.word_ids.extend([*pieces.words[start:end], None])
+        return encoding
+
+
+def truncate(lengths: Sequence[int], max_length: int | None, truncation: TruncationStrategy = "longest_first") -> list[int]:
+    """How many pieces of one or two texts stay so that they fit into `max_length` with their frame.
+
+    >>> truncate([10, 3], max_length=9)
+    [3, 3]
+
+    Raises ValueError if `max_length` has no room for the frame, or the one text that may give has too little to give.
+    """
+    frame = len(lengths) + 1
+    if max_length is not None and max_length < frame:
+        raise ValueError(f"expected max_length of at least {frame}, the size of the frame of special tokens, found {max_length}")
+    if max_length is None or sum(lengths) + frame <= max_length:
+        return list(lengths)
+    room = max_length - frame
+    if room == 0:  # then the referent asks nobody to give
+        return [0] * len(lengths)
+    if truncation == "longest_first":
+        return _longest_first(lengths, room)
+    giver = 0 if truncation == "only_first" else 1
+    excess = sum(lengths) - room
+    if giver >= len(lengths):
+        raise ValueError(f"truncation: {truncation!r} needs a text_pair, found one text")
+    if lengths[giver] <= excess:
+        raise ValueError(
+            f"truncation: {truncation!r} would have to cut {excess} of the {lengths[giver]} pieces of that text and leave at least one; "
+            "raise max_length or let the longest text give first ('longest_first')"
+        )
+    return [length - excess * (index == giver) for index, length in enumerate(lengths)]
+
+
+def _longest_first(lengths: Sequence[int], room: int) -> list[int]:
+    if len(lengths) == 1:
+        return [room]
+    shorter = min(lengths)
+    if 2 * shorter > room:
+        halves = [room // 2, room - room // 2]  # the odd one goes to the longer text, to the second if they are equal
+        return halves if lengths[0] <= lengths[1] else halves[::-1]
+    return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
+
+
+def windows(length: int, size: int, stride: int) -> list[Window]:
+    """The windows of `size` pieces, each with the last `stride` pieces of the one before, that cover a text of `length` pieces.
+
+    >>> windows(7, 4, 2)
+    [(0, 4), (2, 6), (4, 7)]
+
+    A text of which nothing fits is one window of nothing and then the whole of it. Raises ValueError for a stride of `size` or more.
+    """
+    if size >= length:
+        return [(0, length)]
+    if size == 0:
+        return [(0, 0), (0, length)]
+    if stride >= size:
+        raise ValueError(f"stride: expected less than the {size} pieces of a text that max_length leaves, found {stride}")
+    starts = range(0, length - size + (size - stride), size - stride)
+    return [(start, min(start + size, length)) for start in starts]
+
+
+def overflow(each: Sequence[Sequence[Window]]) -> list[list[Window]]:
+    """What to show of one or two texts after their first windows: each other window of A with each of B, then the first with B's others."""
+    if len(each) == 1:
+        return [[window] for window in each[0][1:]]
+    first, second = each
+    return [[a, b] for a in first[1:] for b in second] + [[first[0], b] for b in second[1:]]

@@ -1,0 +1,43 @@
+"""The two originals, made from our settings. Needs the extra `test`."""
+
+import tokenizers
+from google_tokenizer import GoogleTokenizer
+from tokenizers import models, normalizers, pre_tokenizers, processors
+
+from minibert.tokenizer import AddedToken, TokenizerSettings
+
+
+def hf_tokenizer(settings: TokenizerSettings) -> tokenizers.Tokenizer:
+    """Hugging Face `tokenizers`."""
+    referent = tokenizers.Tokenizer(
+        models.WordPiece(settings.vocab, unk_token=settings.unk_token, max_input_chars_per_word=settings.max_input_chars_per_word)
+    )
+    referent.normalizer = normalizers.BertNormalizer(
+        clean_text=settings.clean_text,
+        handle_chinese_chars=settings.handle_chinese_chars,
+        strip_accents=settings.strip_accents,
+        lowercase=settings.lowercase,
+    )
+    referent.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    frame = [(token, settings.ids[token]) for token in (settings.sep_token, settings.cls_token)]
+    referent.post_processor = processors.BertProcessing(*frame)
+    for token in settings.added_tokens:
+        add = referent.add_special_tokens if token.special else referent.add_tokens
+        add([_added(token)])
+    return referent
+
+
+def _added(token: AddedToken) -> tokenizers.AddedToken:
+    return tokenizers.AddedToken(
+        token.content,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+        normalized=token.normalized,
+        single_word=token.single_word,
+        special=token.special,
+    )
+
+
+def google_tokenizer(settings: TokenizerSettings) -> GoogleTokenizer:
+    """google-research/bert."""
+    return GoogleTokenizer(settings.vocab, settings.lowercase)

@@ -1,0 +1,324 @@
+"""The compiled twin's other half: makes the tables, hands over texts as bytes, and takes back encodings.
+
+Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls have learnt, at most 16 MB of
+stretches and, for that vocabulary, 4 MB of words; no two calls hold the same, so there is one for each call at a time. A table that is
+full of other texts than the present ones is emptied.
+"""
+
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import compiled
+from .added import AddedToken, AddedTokens
+from .compiled import (
+    ADDED,
+    ALONE,
+    BY_HAND,
+    FIRST,
+    FOLLOWING,
+    NOTHING,
+    SEVERAL,
+    SPACE,
+    SYMBOL_BITS,
+    WORD,
+    Bytes,
+    Int32,
+    Int64,
+    Known,
+    Memory,
+    Options,
+    Output,
+    Scratch,
+    Tables,
+    UInt64,
+)
+from .encoding import PackedEncoding, concatenate
+from .unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
+
+if TYPE_CHECKING:
+    from .wordpiece import WordPieceTokenizer
+
+SHARD = 1 << 17  # bytes of the texts that one call of the kernel sees, more only if one text has more: they stay in the second-level cache
+SLICE = 4096  # texts that are encoded to UTF-8 at a time
+STRETCH_SLOTS = 1 << 19  # of the table of known stretches, 32 bytes each; half of them may be used
+PADDING = b"\n" * 24  # after the last text, so that sixteen bytes can be read from any place in it
+ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+MOST_BYTES = 1 << 30  # of a shard: places are 32-bit numbers
+u64 = np.uint64
+
+
+class Shard(NamedTuple):
+    """Texts from `start` to `stop` as UTF-8, each followed by a line feed, and more of them at the end."""
+
+    start: int
+    stop: int
+    data: Bytes
+    ends: Int64  # where each text ends
+
+
+class CompiledTokenizer:
+    """`encode_batch` of a WordPieceTokenizer, compiled. Threads may share one."""
+
+    def __init__(self, tokenizer: "WordPieceTokenizer") -> None:
+        self._tokenizer = tokenizer
+        settings = tokenizer.settings
+        added = [token for token in settings.added_tokens if _is_simple(token)]
+        others = AddedTokens(token for token in settings.added_tokens if not _is_simple(token))
+        are_all_special = all(token.special for token in settings.added_tokens)
+        # What a text must not hold: added tokens that look at their neighbours, or any if only some of them count.
+        self._others = {False: others, True: AddedTokens(() if are_all_special else settings.added_tokens)}
+        self._tables = _tables(tokenizer, added)
+        self._added_root = ADDED if added else -1
+        self._words = _words(tokenizer)
+        # What calls have learnt and no call holds, for each value of `split_special_tokens`; `append` and `pop` are atomic.
+        self._idle: dict[bool, list[Memory]] = {False: [], True: []}
+
+    def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
+        """As `WordPieceTokenizer.encode_batch`, for a list of str."""
+        frame, settings = self._tokenizer.frame, self._tokenizer.settings
+        options = Options(
+            compiled.SPACES if settings.lowercase else compiled.ZERO,
+            frame.cls_id,
+            frame.sep_id,
+            self._tokenizer.unk_id,
+            -1 if split_special_tokens else self._added_root,
+            settings.max_input_chars_per_word,
+            sys.maxsize if max_length is None else max_length - 2,
+        )
+        idle, others = self._idle[split_special_tokens], self._others[split_special_tokens]
+        memory = idle.pop() if idle else Memory(_empty(STRETCH_SLOTS), _copy(self._words))
+        parts: list[PackedEncoding] = []
+        output, scratch = _room(0, 0, options.limit, return_offsets)
+        for start, stop, data, ends in _shards(texts):
+            if data.size > MOST_BYTES:
+                raise ValueError(f"expected texts of at most {MOST_BYTES:,} bytes, found one of {data.size - len(PADDING):,}; split it")
+            if len(scratch.edges) < data.size + 2 * len(ends) or len(output.is_by_hand) < len(ends):
+                output, scratch = _room(data.size, len(ends), options.limit, return_offsets)
+            n = compiled.encode(data, ends, self._tables, memory, options, output, scratch)
+            self._forget(memory, int(scratch.ahead[1]) // 2)
+            encoding, by_hand = _copied(output, n, len(ends), return_offsets), output.is_by_hand[: len(ends)]
+            if others:
+                by_hand |= np.fromiter(map(others.are_in, texts[start:stop]), np.bool_, len(ends))
+            changes = np.flatnonzero(np.diff(by_hand)) + 1
+            for first, last in pairwise([0, *changes.tolist(), len(ends)]):
+                if by_hand[first]:
+                    mine = texts[start + first : start + last]
+                    parts.append(self._tokenizer.encode_each(mine, max_length, split_special_tokens, return_offsets))
+                else:
+                    parts.append(encoding.between(first, last))
+        idle.append(memory)
+        return concatenate(parts, return_offsets)
+
+    def _forget(self, memory: Memory, num_stretches: int) -> None:
+        """Empty a table that is full of other texts than these: it did not know a quarter of the stretches."""
+        for table in memory:
+            if table.counts[0] == 0 and 4 * table.counts[1] > num_stretches:
+                fresh = self._words if table is memory.words else _empty(STRETCH_SLOTS)
+                table.slots[:], table.counts[:] = fresh
+            table.counts[1] = 0
+
+
+def _room(num_bytes: int, num_texts: int, limit: int, return_offsets: bool) -> tuple[Output, Scratch]:
+    """Arrays for a shard. No character has more pieces than bytes. Half as much again, so that the next ones fit too."""
+    num_texts += num_texts // 2
+    most = num_bytes + num_bytes // 2 + 2 * num_texts + len(PADDING)
+    spans = most if return_offsets else 0
+    output = Output(
+        np.empty(most, np.int32),
+        np.empty((spans, 2), np.int32),
+        np.empty(spans, np.int32),
+        np.empty(num_texts + 1, np.int64),
+        np.empty(num_texts, np.int32),
+        np.empty(num_texts, np.bool_),
+    )
+    scratch = Scratch(
+        np.empty(most, np.int32),
+        np.empty((compiled.AHEAD, 3), np.uint64),
+        np.empty(2, np.int64),
+        np.empty(limit + 1, np.int32),
+        np.empty((limit + 1, 2), np.int32),
+    )
+    return output, scratch
+
+
+def _copied(output: Output, num_tokens: int, num_texts: int, return_offsets: bool) -> PackedEncoding:
+    return PackedEncoding(
+        output.ids[:num_tokens].copy(),
+        output.cu_seqlens[: num_texts + 1].copy(),
+        output.num_truncated[:num_texts].copy(),
+        output.spans[:num_tokens].copy() if return_offsets else None,
+        output.words[:num_tokens].copy() if return_offsets else None,
+    )
+
+
+def _is_simple(token: AddedToken) -> bool:
+    """Whether the kernel finds an added token: ASCII, with a punctuation mark at both ends, and whatever stands beside it."""
+    ends = token.content[0] + token.content[-1]
+    looks_around = token.lstrip or token.rstrip or token.single_word
+    return token.content.isascii() and all(end in ASCII_PUNCTUATION for end in ends) and not looks_around
+
+
+def _shards(texts: list[str]) -> Iterator[Shard]:
+    """Texts in groups of about SHARD bytes. One at a time: what is in the cache stays there."""
+    for first in range(0, len(texts), SLICE):
+        encoded = _utf8(texts[first : first + SLICE])
+        ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1) - 1
+        starts = np.unique(ends // SHARD, return_index=True)[1].tolist()
+        for start, stop in pairwise([*starts, len(encoded)]):
+            data = np.frombuffer(b"\n".join([*encoded[start:stop], PADDING]), np.uint8)
+            yield Shard(first + start, first + stop, data, ends[start:stop] - (ends[start - 1] + 1 if start else 0))
+
+
+def _utf8(texts: list[str]) -> list[bytes]:
+    try:
+        return list(map(str.encode, texts))
+    except UnicodeEncodeError:  # a lone surrogate
+        return [text.encode("utf-8", "surrogatepass") for text in texts]
+
+
+def _tables(tokenizer: "WordPieceTokenizer", added: list[AddedToken]) -> Tables:
+    punctuation = tokenizer.referent.characters("PUNCTUATION")
+    entries = [
+        (root, token, id)
+        for root, pieces in ((FIRST, tokenizer.first), (FOLLOWING, tokenizer.following))
+        for token, id in pieces.items()
+        if token and (len(token) == 1 or punctuation.isdisjoint(token))  # punctuation is always a token of its own
+    ]
+    entries += [(ADDED, token.content, token.id) for token in added]
+    ends_word = np.zeros(256, np.bool_)
+    ends_word[[ord(character) for character in f"{ASCII_PUNCTUATION} \t\n\r"]] = True
+    openers = {token.content[0] for token in added}
+    mark_ids = np.full(256, -1, np.int32)
+    for mark in ASCII_PUNCTUATION:
+        if mark not in openers:
+            mark_ids[ord(mark)] = tokenizer.first.get(mark, tokenizer.unk_id)
+    several = [0]
+    pages = np.stack([*_pages(tokenizer, several)])
+    distinct = {page.tobytes(): index for index, page in reversed([*enumerate(pages)])}
+    numbers = {index: number for number, index in enumerate(sorted(distinct.values()))}
+    return Tables(
+        np.array([numbers[distinct[page.tobytes()]] for page in pages], np.uint16),
+        pages[list(numbers)].reshape(-1),
+        np.array(several, np.int32),
+        *_trie(entries),
+        ends_word,
+        mark_ids,
+    )
+
+
+def _pages(tokenizer: "WordPieceTokenizer", several: list[int]) -> npt.NDArray[np.int32]:
+    """The entry of every code point, (pages, 256). What becomes several symbols is added to `several`."""
+    settings, referent, normalize = tokenizer.settings, tokenizer.referent, tokenizer.normalize
+    entries = np.full(0x110000, WORD, np.int32)
+
+    def mark(table: CharacterRanges, kind: int) -> None:
+        for first, last in table.pairs:
+            entries[first : last + 1] = kind
+
+    mark(referent.ranges("PUNCTUATION"), ALONE)
+    mark(referent.ranges("WHITESPACE"), SPACE)
+    if settings.strip_accents:
+        mark(referent.ranges("NONSPACING_MARKS"), NOTHING)
+    if settings.handle_chinese_chars:
+        mark(referent.ranges("CHINESE"), ALONE)
+    if settings.clean_text:
+        mark(referent.ranges("REMOVED"), NOTHING)
+        mark(referent.ranges("CLEANED_TO_SPACE"), SPACE)
+    changed = set(map(chr, range(0xD800, 0xE000)))
+    if settings.strip_accents:
+        changed.update(referent.decompositions, map(chr, range(HANGUL_FIRST, HANGUL_LAST + 1)))
+    if settings.lowercase:
+        changed.update(referent.lowercase)
+    for character in changed:
+        entries[ord(character)] = _entry(ord(character), normalize[character], tokenizer, several)
+    by_hand = referent.surviving_marks if settings.strip_accents else frozenset[str]()
+    if referent.is_google and settings.lowercase:
+        by_hand |= {CAPITAL_SIGMA}
+    entries[[ord(character) for character in by_hand]] = BY_HAND
+    return entries.reshape(-1, 256)
+
+
+def _entry(code: int, replacement: str, tokenizer: "WordPieceTokenizer", several: list[int]) -> int:
+    """The entry of a code point that is replaced by a text."""
+    symbols = [ord(character) for character in replacement.strip(" ")]
+    whitespace, punctuation = (tokenizer.referent.characters(name) for name in ("WHITESPACE", "PUNCTUATION"))
+    if not symbols or all(character in whitespace for character in replacement):
+        return SPACE if replacement else NOTHING
+    if len(symbols) == 1:
+        is_alone = replacement in punctuation or len(replacement) > 1
+        return (symbols[0] - code) << 3 | (ALONE if is_alone else WORD)
+    if not punctuation.isdisjoint(replacement) or not whitespace.isdisjoint(replacement) or len(symbols) > len(chr(code).encode()):
+        return BY_HAND
+    several += [len(symbols), *symbols]
+    return (len(several) - len(symbols) - 1) << 3 | SEVERAL
+
+
+def _trie(entries: list[tuple[int, str, int]]) -> tuple[Int32, Int32, Int32]:
+    """(first child, symbol, piece) of each node, from (root, token, id): one level at a time, all children of a node side by side."""
+    roots, tokens, ids = zip(*entries, strict=True)
+    lengths = np.array([len(token) for token in tokens])
+    symbols = np.frombuffer("".join(tokens).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    node = np.array(roots, np.int64)
+    levels, num_nodes = [np.zeros(3, np.int64)], 3
+    for depth in range(lengths.max()):
+        longer = np.flatnonzero(lengths > depth)
+        edges, inverse = np.unique(node[longer] << SYMBOL_BITS | symbols[starts[longer] + depth], return_inverse=True)
+        node[longer] = num_nodes + inverse
+        levels.append(edges)
+        num_nodes += len(edges)
+    edges = np.concatenate(levels)
+    first_child = 3 + np.searchsorted(edges[3:] >> SYMBOL_BITS, np.arange(num_nodes + 1))
+    piece_of = np.full(num_nodes, -1, np.int32)
+    piece_of[node] = ids
+    return first_child.astype(np.int32), (edges & ((1 << SYMBOL_BITS) - 1)).astype(np.int32), piece_of
+
+
+def _words(tokenizer: "WordPieceTokenizer") -> Known:
+    """The words of the vocabulary that the table can hold, with as much room again for others."""
+    entries = {
+        token: id
+        for token, id in tokenizer.first.items()
+        if 0 < len(token) <= compiled.KNOWN_BYTES and token.isascii() and id <= compiled.ID_MASK
+    }
+    keys = np.frombuffer(b"".join(token.encode().ljust(15, b"\0") + bytes([len(token)]) for token in entries), np.uint64).reshape(-1, 2)
+    table = _empty(_power_of_two(max(3 * len(entries), 1 << 12)))
+    hashes = keys[:, 0] * compiled.MIX ^ keys[:, 1] * compiled.MIX_TOO
+    slots = _settle(hashes, len(table.slots))
+    table.slots[slots, :2] = keys
+    table.slots[slots, 2] = np.fromiter(entries.values(), np.uint64, len(entries)) << u64(4) | compiled.ONE
+    table.counts[0] -= len(entries)
+    return table
+
+
+def _empty(slots: int) -> Known:
+    return Known(np.zeros((slots, 4), np.uint64), np.array([slots // 2, 0]))
+
+
+def _copy(known: Known) -> Known:
+    return Known(known.slots.copy(), known.counts.copy())
+
+
+def _settle(hashes: UInt64, size: int) -> Int64:
+    """The slot of each key in a hash table with linear probing: all try their slot at once, the first gets it, the others go on.
+
+    A vocabulary begins with the words that are frequent, so most searches end where they begin.
+    """
+    slots = (hashes >> u64(65 - size.bit_length())).astype(np.int64)
+    owner = np.full(size, -1)
+    waiting = np.arange(len(slots))
+    while waiting.size:
+        trying = waiting[owner[slots[waiting]] < 0][::-1]
+        owner[slots[trying]] = trying  # the last one written stays
+        waiting = waiting[owner[slots[waiting]] != waiting]
+        slots[waiting] = (slots[waiting] + 1) & (size - 1)
+    return slots
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()

@@ -1,0 +1,188 @@
+"""The compiled twin beside the readable tokenizer. Needs Numba."""
+
+import json
+import random
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hard_texts import (
+    COMPATS,
+    SETTINGS,
+    TEXTS,
+    VOCAB,
+    adversarial_texts,
+    character_settings,
+    code_point_ranges,
+    code_points,
+    digest,
+)
+
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch
+from minibert.tokenizer.settings import load_vocab
+
+DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
+VOCABULARY = load_vocab(VOCAB)
+SPECIAL = tuple(AddedToken(token, VOCABULARY[token]) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
+
+
+def twins(settings: TokenizerSettings) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
+    return WordPieceTokenizer(settings, backend="numpy"), WordPieceTokenizer(settings, backend="numba")
+
+
+@pytest.fixture(scope="module")
+def uncased() -> WordPieceTokenizer:
+    return WordPieceTokenizer(TokenizerSettings(VOCABULARY, added_tokens=SPECIAL), backend="numba")
+
+
+@pytest.fixture(scope="module", params=[*SETTINGS, *COMPATS["google"]])
+def pair(request: pytest.FixtureRequest) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
+    settings = replace(character_settings(request.param), vocab=VOCABULARY)
+    return twins(settings if settings.compat == "google" else replace(settings, added_tokens=SPECIAL))
+
+
+def assert_same(actual: PackedEncoding, expected: PackedEncoding, texts: list[str]) -> None:
+    for index, text in enumerate(texts):
+        mine, theirs = actual.between(index, index + 1), expected.between(index, index + 1)
+        for name in ("input_ids", "num_truncated", "offsets", "word_ids"):
+            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name), f"{name} of {text!a}")
+    np.testing.assert_array_equal(actual.cu_seqlens, expected.cu_seqlens)
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_every_code_point_as_the_referent_has_it(name: str) -> None:
+    tokenizer = WordPieceTokenizer(character_settings(name), backend="numba")
+    for first, last in code_point_ranges():
+        texts = code_points(first, last)
+        encoding = tokenizer.encode_batch(texts, return_offsets=True)
+        results: list[object] = []
+        for index in range(len(texts)):
+            one = encoding.between(index, index + 1)
+            spans, words = [tuple(span) for span in one.offsets.tolist()], [None if word < 0 else word for word in one.word_ids.tolist()]
+            results.append(one.input_ids.tolist() if name in COMPATS["google"] else (one.input_ids.tolist(), spans, words))
+        assert digest(results) == DIGESTS[name][f"{first:x}"], f"{name}, U+{first:04X} to U+{last:04X}"
+        np.testing.assert_array_equal(tokenizer.encode_batch(texts).input_ids, encoding.input_ids)
+
+
+@pytest.mark.parametrize("return_offsets", [False, True])
+@pytest.mark.parametrize("split_special_tokens", [False, True])
+def test_hard_texts(pair: tuple[WordPieceTokenizer, WordPieceTokenizer], return_offsets: bool, split_special_tokens: bool) -> None:
+    plain, fast = pair
+    texts = [*TEXTS, "a\ud800b \udfff c", *adversarial_texts(1500, seed=6)]
+    for max_length in (None, 2, 7):
+        arguments = (texts, max_length, split_special_tokens, return_offsets)
+        assert_same(fast.encode_batch(*arguments), plain.encode_batch(*arguments), texts)
+
+
+def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
+    """Every length around the sizes that the twin has for words and stretches."""
+    plain = WordPieceTokenizer(uncased.settings, backend="numpy")
+    source = random.Random(7)
+    texts = ["x" * length + end for length in range(210) for end in ("", ".", "é", "\x00", " y", "[MASK]")]
+    texts += ["".join(source.choices("aeéiost.,-'\x00\t\u00a0漢", k=length)) for length in range(40) for _ in range(200)]
+    for return_offsets in (False, True):
+        expected = plain.encode_batch(texts, return_offsets=return_offsets)
+        for _ in range(2):  # the second time, most of them are known
+            assert_same(uncased.encode_batch(texts, return_offsets=return_offsets), expected, texts)
+
+
+ADDED = [
+    AddedToken("<left>", 40000, lstrip=True),
+    AddedToken("<right>", 40001, rstrip=True, special=False),
+    AddedToken("<left>long", 40002, special=False),
+    AddedToken("kiwi", 40003),
+    AddedToken("[=]", 40004),
+    AddedToken("[=]=]", 40005, special=False),
+    AddedToken("(é)", 40006),
+    AddedToken("=word", 40007, single_word=True),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ADDED) + 1))
+def test_added_tokens(number: int) -> None:
+    plain, fast = twins(TokenizerSettings(VOCABULARY, added_tokens=(*SPECIAL, *ADDED[:number])))
+    source = random.Random(number)
+    parts = [*(token.content for token in (*SPECIAL, *ADDED)), "[", "=]", "é", "\u0301", " ", "  ", "a", "words", "\u3000", "\x00", ","]
+    texts = ["".join(source.choices(parts, k=source.randrange(8))) for _ in range(3000)]
+    for split_special_tokens in (False, True):
+        for return_offsets in (False, True):
+            arguments = (texts, None, split_special_tokens, return_offsets)
+            assert_same(fast.encode_batch(*arguments), plain.encode_batch(*arguments), texts)
+
+
+def test_full_tables_and_other_texts(monkeypatch: pytest.MonkeyPatch, uncased: WordPieceTokenizer) -> None:
+    """Tables that overflow, are full and are emptied again change nothing but time."""
+    monkeypatch.setattr(batch, "STRETCH_SLOTS", 64)
+    monkeypatch.setattr(batch, "SHARD", 300)
+    plain, fast = twins(uncased.settings)
+    source = random.Random(8)
+    texts = ["".join(source.choices("abcdefghij ", k=60)) for _ in range(3000)]
+    expected = plain.encode_batch(texts)
+    for _ in range(3):
+        assert_same(fast.encode_batch(texts), expected, texts)
+
+
+def test_ids_too_large_for_the_tables() -> None:
+    vocab = {token: id if id < 1000 else id + (1 << 20) for token, id in VOCABULARY.items()}
+    plain, fast = twins(TokenizerSettings(vocab))
+    texts = [*TEXTS, "the unaffable kiwis, the unaffable kiwis"] * 2
+    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+
+
+def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
+    """What the module's docstring states: fixed tables, and the memory that each concurrent call borrows."""
+    fast = WordPieceTokenizer(uncased.settings, backend="numba")
+    source = random.Random(9)
+    for _ in range(3):
+        fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])
+    assert fast._compiled is not None
+    (memory,) = fast._compiled._idle[False]
+    assert memory.stretches.slots.nbytes == 16 << 20
+    assert memory.words.slots.nbytes == 4 << 20
+    assert sum(table.nbytes for table in fast._compiled._tables) < 1.5 * (1 << 20)
+    assert np.count_nonzero(memory.stretches.slots[:, 1]) <= batch.STRETCH_SLOTS // 2
+
+
+def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:
+    fast = WordPieceTokenizer(uncased.settings, backend="numba")
+    texts = [list(adversarial_texts(500, seed)) for seed in range(8)]
+    expected = [uncased.encode_batch(each).input_ids for each in texts]
+    found: list[bool] = []
+
+    def work(number: int) -> None:
+        found.extend(np.array_equal(fast.encode_batch(texts[number]).input_ids, expected[number]) for _ in range(20))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 160
+    assert fast._compiled is not None
+    assert len(fast._compiled._idle[False]) <= 8
+
+
+def test_nothing(uncased: WordPieceTokenizer) -> None:
+    encoding = uncased.encode_batch([], return_offsets=True)
+    assert (len(encoding), encoding.input_ids.shape, encoding.cu_seqlens.tolist()) == (0, (0,), [0])
+    assert encoding.offsets is not None
+    assert encoding.offsets.shape == (0, 2)
+    with pytest.raises(TypeError, match="expected a text"):
+        uncased.encode_batch(["a", None])
+
+
+@pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\x00", "x\u200d", "가", "[", "ab "])
+def test_a_long_text_takes_linear_time(uncased: WordPieceTokenizer, word: str) -> None:
+    """Sixteen times the length in less than forty times the time: quadratic would be 256 times."""
+
+    def seconds(length: int) -> float:
+        text = word * (length // len(word))
+        start = time.perf_counter()
+        uncased.encode_batch([text])
+        return time.perf_counter() - start
+
+    short = min(seconds(200_000) for _ in range(3))
+    assert seconds(3_200_000) < 40 * short + 0.1

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from .model import load, load_tokenizer
 from .pooling import POOLINGS
+from .tokenizer import COMPATS, Encoding, differences
 
 Rows = Iterable[dict[str, Any]]
 
@@ -39,6 +40,7 @@ EXAMPLES = {
   minibert tokenize -m MODEL "Antibiotics aren't painkiller"
   minibert tokenize -m MODEL --file texts.txt --output ids.jsonl        # input_ids, tokens, offsets, word_ids ... a line
   minibert tokenize -m MODEL --file texts.txt --output ids.npy          # int32 (num_texts, longest), padded with 0
+  minibert tokenize -m MODEL --compat both "ΟΔΥΣΣΕΥΣ"                   # where Hugging Face and Google differ
 """,
     "info": """
   minibert info -m MODEL
@@ -91,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     similarity.add_argument("--query", help="rank the texts by their likeness to this one")
     similarity.add_argument("--top", type=int, metavar="N", help="with --query: the N most similar texts only")
     tokenize = command("tokenize", _tokenize, "Show how texts are cut into pieces of the vocabulary.")
+    tokenize.add_argument(
+        "--compat", choices=(*COMPATS, "both"), default="hf", help="whose tokenizer; both shows where they differ (default: hf)"
+    )
     tokenize.add_argument("--split-special-tokens", action="store_true", help="read [SEP] and its like in a text as ordinary characters")
     command("info", _info, "Describe a model folder.")
     for added in (embed, similarity, tokenize):
@@ -179,8 +184,12 @@ def _similarity(options: argparse.Namespace) -> None:
 
 
 def _tokenize(options: argparse.Namespace) -> None:
-    tokenizer, texts = load_tokenizer(options.model), _texts(options)
-    encodings = [tokenizer(text, max_length=options.max_length, split_special_tokens=options.split_special_tokens) for text in texts]
+    texts, shown = _texts(options), {"max_length": options.max_length, "split_special_tokens": options.split_special_tokens}
+    if options.compat == "both":
+        _compare(options, texts, shown)
+        return
+    tokenizer = load_tokenizer(options.model, options.compat)
+    encodings = [tokenizer(text, **shown) for text in texts]
 
     def padded() -> npt.NDArray[Any]:
         ids = np.zeros((len(texts), max(map(len, encodings), default=0)), np.int32)
@@ -190,12 +199,67 @@ def _tokenize(options: argparse.Namespace) -> None:
 
     def people() -> Iterator[str]:
         for text, encoding in zip(texts, encodings, strict=True):
-            yield f"{text}    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"
+            yield f"{_painted(text, encoding.offsets)}    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"
             for token, id, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True):
-                yield f"  {token:<16} {id:>6}  {start:>4}-{end:<4} {text[start:end]!r}"
+                piece = _paint(f"{token:<16}", _color(token, start, end))
+                yield f"  {piece} {_paint(f'{id:>6}', CYAN)}  {start:>4}-{end:<4} {text[start:end]!r}"
 
-    rows = ({"text": text} | vars(encoding) for text, encoding in zip(texts, encodings, strict=True))
-    _write(options.output, padded, rows, people)
+    _write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
+
+
+def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any]) -> None:
+    """Both tokenizers side by side."""
+    if options.output and options.output.suffix == ".npy":
+        raise ValueError("--output: --compat both is written as .jsonl")
+    hf, google = (load_tokenizer(options.model, compat) for compat in COMPATS)
+    pairs = [(hf(text, **shown), google(text, **shown)) for text in texts]
+
+    def people() -> Iterator[str]:
+        for text, pair in zip(texts, pairs, strict=True):
+            found = differences(*pair)
+            yield f"{_visible(text)}    ({'no difference' if not found else f'{len(found)} different'})"
+            for each in found:
+                yield f"  {each.start:>4}-{each.end:<4} {text[each.start : each.end]!r}"
+                yield f"       hf      {_paint(' '.join(each.tokens) or '(nothing)', GREEN)}"
+                yield f"       google  {_paint(' '.join(each.other_tokens) or '(nothing)', YELLOW)}"
+
+    rows = (
+        {"text": text, "hf": _row(one), "google": _row(other), "differences": [each._asdict() for each in differences(one, other)]}
+        for text, (one, other) in zip(texts, pairs, strict=True)
+    )
+    _write(options.output, None, rows, people)
+
+
+def _row(encoding: Encoding) -> dict[str, Any]:
+    return {name: value for name, value in vars(encoding).items() if name != "overflowing"}
+
+
+RED, GREEN, YELLOW, BLUE, CYAN, GRAY = 31, 32, 33, 34, 36, 90
+
+
+def _paint(text: str, color: int) -> str:
+    """Text in a color, at a terminal that has them (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{color}m{text}\x1b[0m"
+
+
+def _color(token: str, start: int, end: int) -> int:
+    return GRAY if start == end else RED if token == "[UNK]" else BLUE if token.startswith("##") else GREEN
+
+
+def _painted(text: str, offsets: list[tuple[int, int]]) -> str:
+    """A text with its pieces in turns of two colors."""
+    shown, position = [], 0
+    for number, (start, end) in enumerate(span for span in offsets if span[0] >= position and span[1] > span[0]):
+        shown += [_visible(text[position:start]), _paint(_visible(text[start:end]), (GREEN, BLUE)[number % 2])]
+        position = end
+    return "".join([*shown, _visible(text[position:])])
+
+
+def _visible(text: str) -> str:
+    """Text without control characters, which a terminal might obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _info(options: argparse.Namespace) -> None:

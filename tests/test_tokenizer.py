@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from differences import ROWS, Row, lesson_settings, shown_pieces, table
 from hard_texts import (
     COMPATS,
     SETTINGS,
@@ -22,7 +23,9 @@ from hard_texts import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, wordpiece
+import minibert.tokenizer
+from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, differences, wordpiece
+from minibert.tokenizer.unicode import referent
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
 DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
@@ -75,6 +78,35 @@ def test_the_interpreter_is_never_asked_about_characters() -> None:
                 is_of_a_table = node.func.attr in ("split", "strip") and (node.args or path.stem == "unicode")
                 assert is_of_a_table or (path.stem, node.func.attr) in allowed, f"{path.name}:{node.lineno}: {ast.unparse(node)}"
             assert not (isinstance(node, ast.Import) and any(alias.name == "unicodedata" for alias in node.names))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.why for row in ROWS])
+def test_the_differences_between_the_originals(row: Row) -> None:
+    hf, google = (WordPieceTokenizer(settings) for settings in lesson_settings())
+    for tokenizer, expected in ((hf, row.hf), (google, row.google)):
+        pieces = tokenizer.tokenize(row.text)
+        assert shown_pieces(pieces) == expected
+    found = differences(hf(row.text), google(row.text))
+    assert found
+    assert all(row.text[each.start : each.end] for each in found)
+
+
+def test_the_differences_are_the_lesson_of_the_docstring() -> None:
+    assert "\n".join(f"    {line}" for line in table()).rstrip() in (minibert.tokenizer.__doc__ or "")
+
+
+def test_the_numbers_in_the_lesson() -> None:
+    """How many characters each row speaks for, by the frozen tables."""
+    hf, google = referent("hf"), referent("google")
+    newer, older = {}, {}
+    for name in ("PUNCTUATION", "REMOVED", "NONSPACING_MARKS", "CHINESE"):
+        ours, theirs = set(hf.ranges(name)), set(google.ranges(name))
+        newer[name], older[name] = len(theirs - ours - hf.decompositions.keys()), len(ours - theirs - set(hf.ranges("REMOVED")))
+    assert newer == {"PUNCTUATION": 104, "REMOVED": 13, "NONSPACING_MARKS": 384, "CHINESE": 256}
+    assert older == {"PUNCTUATION": 2, "REMOVED": 0, "NONSPACING_MARKS": 1, "CHINESE": 0}
+    for name, expected in (("lowercase", 55), ("decompositions", 1)):
+        ours, theirs = getattr(hf, name), getattr(google, name)
+        assert sum(ours.get(each, each) != theirs.get(each, each) for each in ours | theirs) == expected
 
 
 def test_a_word_seen_before_gives_the_same(uncased: WordPieceTokenizer) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import tokenizers
+from differences import ROWS, lesson_settings, shown_pieces
 from hard_texts import (
     COMPATS,
     SETTINGS,
@@ -93,6 +94,16 @@ def test_the_digests_are_the_referents() -> None:
             encodings = hf.encode_batch(texts) if compat == "hf" else []
             results = [(e.ids, e.offsets, e.word_ids) for e in encodings] or [google.ids(text) for text in texts]
             assert digest(results) == DIGESTS[name][f"{first:x}"]
+
+
+@on_its_unicode
+def test_the_differences_between_the_originals() -> None:
+    hf, google = lesson_settings()
+    referent, other = hf_tokenizer(hf), google_tokenizer(google)
+    for row in ROWS:
+        assert shown_pieces(other.tokenize(row.text)) == row.google
+        if row.text.isascii() or row.text.encode("utf-8", "replace").decode() == row.text:  # it refuses lone surrogates
+            assert shown_pieces(referent.encode(row.text).tokens[1:-1]) == row.hf
 
 
 def real_texts() -> Iterator[str]:

@@ -58,9 +58,10 @@ class TokenizerSettings:
 
         Raises ValueError for cleaning that its tokenizer cannot be told to do.
         """
-        for name, expected in (("strip_accents", self.lowercase), ("handle_chinese_chars", True), ("clean_text", True)):
-            if getattr(self, name) != expected:
-                raise ValueError(f"compat 'google': expected {name} {expected}, as google-research/bert has it, found {not expected}")
+        fixed = {"strip_accents": self.lowercase, "handle_chinese_chars": True, "clean_text": True, "continuing_subword_prefix": "##"}
+        for name, expected in fixed.items():
+            if (found := getattr(self, name)) != expected:
+                raise ValueError(f"compat 'google': expected {name} {expected!r}, as google-research/bert has it, found {found!r}")
         return replace(self, compat="google", max_input_chars_per_word=200, added_tokens=())
 
     @property

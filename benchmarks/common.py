@@ -14,7 +14,19 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
 VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
-PACKAGES = ("minibert-numpy", "numpy", "safetensors", "onnxruntime", "tokenizers", "torch", "transformers", "sentence-transformers")
+PACKAGES = (
+    "minibert-numpy",
+    "numpy",
+    "safetensors",
+    "onnxruntime",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "numba",
+    "nanotoken",
+    "Django",
+)
 
 
 def machine() -> dict[str, Any]:

@@ -89,6 +89,21 @@ def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
             assert_same(uncased.encode_batch(texts, return_offsets=return_offsets), expected, texts)
 
 
+@pytest.mark.parametrize("name", ["uncased", "cased without accents", "google uncased"])
+def test_marks_in_canonical_order(name: str) -> None:
+    """Runs of marks of many classes, kept and stripped, with what begins a run and what does not."""
+    plain, fast = twins(character_settings(name))
+    referent = plain.referent
+    source = random.Random(10)
+    stripped = [mark for mark in referent.combining_classes if mark in referent.ranges("NONSPACING_MARKS")]
+    parts = [*sorted(referent.surviving_marks) * 3, *source.sample(stripped, 60), *"ae.漢가é \u034f\u00ad\x00\u0901"]
+    texts = ["".join(source.choices(parts, k=source.randrange(1, 25))) for _ in range(5000)]
+    texts += ["".join(source.choices(parts[:100], k=length)) for length in range(90, 110)]
+    for return_offsets in (False, True):
+        expected = plain.encode_batch(texts, return_offsets=return_offsets)
+        assert_same(fast.encode_batch(texts, return_offsets=return_offsets), expected, texts)
+
+
 ADDED = [
     AddedToken("<left>", 40000, lstrip=True),
     AddedToken("<right>", 40001, rstrip=True, special=False),

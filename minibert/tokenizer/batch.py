@@ -18,11 +18,13 @@ from .added import AddedToken, AddedTokens
 from .compiled import (
     ADDED,
     ALONE,
+    BREAK,
     BY_HAND,
     FIRST,
     FOLLOWING,
     NOTHING,
     SEVERAL,
+    SORTED,
     SPACE,
     SYMBOL_BITS,
     WORD,
@@ -141,6 +143,7 @@ def _room(num_bytes: int, num_texts: int, limit: int, return_offsets: bool) -> t
         np.empty((compiled.AHEAD, 3), np.uint64),
         np.empty(2, np.int64),
         np.empty(limit + 1, np.int32),
+        np.empty(limit + 1, np.int32),
         np.empty((limit + 1, 2), np.int32),
     )
     return output, scratch
@@ -223,7 +226,8 @@ def _pages(tokenizer: "WordPieceTokenizer", several: list[int]) -> npt.NDArray[n
     mark(referent.ranges("PUNCTUATION"), ALONE)
     mark(referent.ranges("WHITESPACE"), SPACE)
     if settings.strip_accents:
-        mark(referent.ranges("NONSPACING_MARKS"), NOTHING)
+        mark(referent.ranges("NONSPACING_MARKS"), BREAK)
+        entries[[ord(character) for character in referent.combining_classes if character in referent.ranges("NONSPACING_MARKS")]] = NOTHING
     if settings.handle_chinese_chars:
         mark(referent.ranges("CHINESE"), ALONE)
     if settings.clean_text:
@@ -231,31 +235,33 @@ def _pages(tokenizer: "WordPieceTokenizer", several: list[int]) -> npt.NDArray[n
         mark(referent.ranges("CLEANED_TO_SPACE"), SPACE)
     changed = set(map(chr, range(0xD800, 0xE000)))
     if settings.strip_accents:
-        changed.update(referent.decompositions, map(chr, range(HANGUL_FIRST, HANGUL_LAST + 1)))
+        changed.update(referent.decompositions, referent.surviving_marks, map(chr, range(HANGUL_FIRST, HANGUL_LAST + 1)))
     if settings.lowercase:
         changed.update(referent.lowercase)
     for character in changed:
         entries[ord(character)] = _entry(ord(character), normalize[character], tokenizer, several)
-    by_hand = referent.surviving_marks if settings.strip_accents else frozenset[str]()
     if referent.is_google and settings.lowercase:
-        by_hand |= {CAPITAL_SIGMA}
-    entries[[ord(character) for character in by_hand]] = BY_HAND
+        entries[ord(CAPITAL_SIGMA)] = BY_HAND
     return entries.reshape(-1, 256)
 
 
 def _entry(code: int, replacement: str, tokenizer: "WordPieceTokenizer", several: list[int]) -> int:
     """The entry of a code point that is replaced by a text."""
-    symbols = [ord(character) for character in replacement.strip(" ")]
+    symbols, classes = replacement.strip(" "), tokenizer.referent.combining_classes
     whitespace, punctuation = (tokenizer.referent.characters(name) for name in ("WHITESPACE", "PUNCTUATION"))
-    if not symbols or all(character in whitespace for character in replacement):
-        return SPACE if replacement else NOTHING
-    if len(symbols) == 1:
-        is_alone = replacement in punctuation or len(replacement) > 1
-        return (symbols[0] - code) << 3 | (ALONE if is_alone else WORD)
-    if not punctuation.isdisjoint(replacement) or not whitespace.isdisjoint(replacement) or len(symbols) > len(chr(code).encode()):
+    if not symbols:
+        parts = tokenizer.normalize.parts(chr(code))
+        return SPACE if replacement else BREAK if parts and parts[0] not in classes else NOTHING
+    if symbols in whitespace:
+        return SPACE
+    is_sorted = tokenizer.settings.strip_accents and chr(code) in tokenizer.referent.surviving_marks
+    if len(symbols) == 1 and not is_sorted:
+        is_alone = symbols in punctuation or len(replacement) > 1
+        return (ord(symbols) - code) << 3 | (ALONE if is_alone else WORD)
+    if not (punctuation | whitespace).isdisjoint(symbols) or len(symbols) > len(chr(code).encode()) or len(replacement) > len(symbols):
         return BY_HAND
-    several += [len(symbols), *symbols]
-    return (len(several) - len(symbols) - 1) << 3 | SEVERAL
+    several += [len(symbols), *(number for symbol in symbols for number in (ord(symbol), classes.get(symbol, 0) if is_sorted else 0))]
+    return (len(several) - 2 * len(symbols) - 1) << 3 | (SORTED if is_sorted else SEVERAL)
 
 
 def _trie(entries: list[tuple[int, str, int]]) -> tuple[Int32, Int32, Int32]:

@@ -11,8 +11,8 @@ All texts lie one after another in one array of UTF-8 bytes, and there are three
    buffer; then a trie of the vocabulary is walked from left to right, and the last piece met on the way counts (`_match`). A walk ends
    at the longest entry of the vocabulary, so time is linear in the text.
 
-Two things are left to the readable tokenizer, text by text: marks that survive accent stripping and would have to be sorted, and
-Google's Σ, whose lower case depends on its neighbours.
+Two things are left to the readable tokenizer, text by text: Google's Σ, whose lower case depends on its neighbours; and, where offsets
+are asked for, marks that survive accent stripping and have to be sorted.
 
 Nothing is allocated here and nothing is raised: arrays in, `output` filled. A helper is `inlined` where it is called for every token:
 a call copies every field of every array, some 180 words, and cost 40 ns.
@@ -43,7 +43,7 @@ KNOWN_IDS = 6
 AHEAD = 64  # stretches whose slots are asked for before the first of them is looked at
 
 # What happens to a character: the low three bits of its entry in the table. The rest is the distance to the character that replaces it.
-ALONE, SPACE, WORD, NOTHING, SEVERAL, BY_HAND = range(6)  # the first two end a word
+ALONE, SPACE, WORD, SEVERAL, BREAK, NOTHING, SORTED, BY_HAND = range(8)  # the first two end a word, the first five a run of marks
 
 FIRST, FOLLOWING, ADDED = range(3)  # roots of the trie: where a word begins, where it goes on, added tokens
 SYMBOL_BITS = 21  # of a code point
@@ -65,7 +65,7 @@ class Tables(NamedTuple):
 
     page_of: npt.NDArray[np.uint16]  # code point >> 8 -> page
     pages: Int32  # page * 256 + the low 8 bits -> entry
-    several: Int32  # for SEVERAL: their number, then the symbols
+    several: Int32  # for SEVERAL and SORTED: their number, then symbol and combining class of each
     first_child: Int32  # node of the trie -> its first child; children stand side by side, up to the first child of the next node
     symbol_of: Int32  # node -> the symbol that leads to it, ascending among the children of one node
     piece_of: Int32  # node -> id, or -1
@@ -117,6 +117,7 @@ class Scratch(NamedTuple):
     keys: UInt64  # (AHEAD, 3): bytes, bytes and their number or 0 if there are too many, slot
     ahead: Int64  # (2,): the stretch that the first of these keys belongs to, number of edges
     symbols: Int32
+    classes: Int32  # canonical combining class of a mark among the symbols
     places: Int32  # (symbols, 2): start and end in the text
 
 
@@ -417,6 +418,16 @@ def _word(
 
 
 @inlined
+def _sorted_slot(mark_class: Integer, run: Integer, count: Integer, scratch: Scratch) -> Integer:
+    """Make room for a mark behind those of its run with the same class or a lower one (canonical order: The Unicode Standard, 3.11)."""
+    slot = count
+    while slot > run and scratch.classes[slot - 1] > mark_class:
+        scratch.symbols[slot], scratch.classes[slot] = scratch.symbols[slot - 1], scratch.classes[slot - 1]
+        slot -= 1
+    return slot
+
+
+@inlined
 def _token(
     data: Bytes,
     at: Integer,
@@ -445,13 +456,14 @@ def _token(
             return after, extra, found, False
     count: Integer = 0  # symbols in the buffer; beyond the limit they are counted and overwrite each other
     ascii: Integer = 0  # below 128 if all symbols are
+    run: Integer = 0  # where the marks begin that the next one may have to go before
     while at < end:
         code, size = _decode(data, at)
         page = np.int64(tables.page_of[code >> 8]) if code > 255 else 0
         entry = np.int64(tables.pages[page << 8 | code & 255])
         kind, rest = entry & 7, entry >> 3
         place = at - begin - extra
-        if kind == BY_HAND:
+        if kind == BY_HAND or (kind == SORTED and output.spans.shape[0] > 0):
             return at, extra, n, True
         if kind <= SPACE:
             if count > 0:
@@ -460,14 +472,17 @@ def _token(
             if kind == SPACE:
                 return at + size, extra, n, False
             return at + _alone(data, at, end, code + rest, place, number, n, tables, options, output), extra, n + 1, False
-        first = rest + 1 if kind == SEVERAL else -1
-        for index in range(tables.several[rest] if kind == SEVERAL else kind == WORD):
-            symbol = np.int64(tables.several[first + index]) if first > 0 else code + rest
-            slot = min(count, options.limit)
-            scratch.symbols[slot] = symbol
+        several = kind in (SEVERAL, SORTED)
+        for index in range(tables.several[rest] if several else kind == WORD):
+            symbol = np.int64(tables.several[rest + 1 + 2 * index]) if several else code + rest
+            mark_class = np.int64(tables.several[rest + 2 + 2 * index]) if several else 0
+            slot = _sorted_slot(mark_class, run, count, scratch) if mark_class > 0 and count < options.limit else min(count, options.limit)
+            scratch.symbols[slot], scratch.classes[slot] = symbol, mark_class
             scratch.places[slot, 0], scratch.places[slot, 1] = place, place + 1
             ascii |= symbol
             count += 1
+            run = run if mark_class > 0 else count
+        run = count if kind <= BREAK else run
         at += size
         extra += size - 1
     return at, extra, _word(count, ascii, number, n, tables, words, options, output, scratch), False

@@ -88,6 +88,30 @@ def speed() -> str:
     )
 
 
+def tokenizer() -> str:
+    content, parity = load("tokenizer"), load("tokenizer_parity")["results"]
+    shown, rows = ("minibert", "minibert, plain Python", "tokenizers", "nanotoken"), []
+    for row in content["results"]["rows"]:
+        speeds = row["mb_per_s"]
+        cells = [f"{speeds[name]['first']:.3g} / {speeds[name]['repeated']:.3g}" for name in shown]
+        rows.append([row["texts"], *cells, f"{speeds['minibert']['repeated'] / speeds['tokenizers']['repeated']:.0f}"])
+    header = ["texts", "minibert, compiled", "minibert, plain Python", "`tokenizers`", "nanotoken (Rust)", "compiled to `tokenizers`"]
+    many = "; ".join(
+        f"{each['texts']:,} {each['kind']} texts, {each['mismatches_hf']} against `tokenizers` and {each['mismatches_google']} against Google's"
+        for each in parity["many"]
+    )
+    points, strings = parity["code_points"], parity["random_strings"]
+    differing = sum(each["mismatches"] for each in points.values())
+    return (
+        "List of str to ids, one thread each, MB/s of UTF-8: first pass / the same texts again.\n\n"
+        + table(header, rows)
+        + f"\n\nMedians of 5. The twin's memory: 16 MB of stretches and 4 MB of words for each call at a time. `benchmarks/tokenizer.py`; "
+        + f"{measured_on(content, 'numpy', 'numba', 'tokenizers', 'nanotoken')}."
+        + f"\n\nMismatches (`benchmarks/tokenizer_parity.py`): {many}; every code point in {len(points)} settings, {differing}; "
+        + f"{strings['strings']:,} random strings, nothing raised and {strings['batches_that_differ']} differences between the twins."
+    )
+
+
 def start() -> str:
     content = load("start")
     rows = [
@@ -106,7 +130,7 @@ def start() -> str:
 
 
 def render(readme: str) -> str:
-    for name, write in (("start", start), ("parity", parity), ("speed", speed)):
+    for name, write in (("start", start), ("parity", parity), ("tokenizer", tokenizer), ("speed", speed)):
         marker = re.escape(f"<!-- {name}: written by benchmarks/report.py -->")
         readme = re.sub(
             f"({marker}\n).*?(<!-- end -->)", lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}", readme, count=1, flags=re.S

@@ -30,11 +30,16 @@ def jit(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """The same for a helper that is pasted where it is called: a call would copy every field of every array it is given."""
-    return _compiled(function, forceinline=True)
+    """The same for a helper that is never really called: a call would copy every field of every array it is given."""
+    return _compiled(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
-def _compiled(function: Function, **options: bool) -> Function:
+def pasted(function: Function) -> Function:
+    """The same for a helper with one caller: its source is pasted there, so it is compiled once and not once at each level."""
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     numba: Any = import_module("numba")
 
     folder, before = cache_folder(), numba.config.CACHE_DIR

@@ -21,10 +21,12 @@ def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProce
     return subprocess.run([sys.executable, "-m", "minibert", *map(str, arguments)], input=stdin, capture_output=True, check=False)
 
 
-def at_a_terminal(*arguments: str | Path) -> str:
-    """Standard output of a command whose standard output is a terminal."""
+def at_a_terminal(*arguments: str | Path, **environment: str) -> str:
+    """Standard output of a command whose standard output is a terminal, without colors unless the environment has another NO_COLOR."""
     parent, child = pty.openpty()
-    with subprocess.Popen([sys.executable, "-m", "minibert", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=child) as process:
+    command = [sys.executable, "-m", "minibert", *map(str, arguments)]
+    variables = os.environ | {"TERM": "xterm", "NO_COLOR": "1"} | environment
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=child, env=variables) as process:
         os.close(child)
         output = b""
         while True:
@@ -90,6 +92,37 @@ def test_tokenize(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) ->
         assert row[row > 0].tolist() == tiny.tokenizer(text).input_ids
     row = json.loads(run("tokenize", "-m", tiny_folder, "--split-special-tokens", "a [SEP]").stdout)
     assert row["tokens"] == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
+
+
+def test_tokenize_in_color(tiny_folder: Path) -> None:
+    """At a terminal that has colors: the text with its pieces, then each piece; a control character in a text is not passed on."""
+    shown = at_a_terminal("tokenize", "-m", tiny_folder, "unaffable \x1b[2J\u2603", NO_COLOR="")
+    assert "\x1b[32muna\x1b[0m\x1b[34mffa\x1b[0m\x1b[32mble\x1b[0m" in shown
+    assert "\x1b[34m##ffa" in shown
+    assert "\x1b[31m[UNK]" in shown
+    assert "\x1b[2J" not in shown
+    for variables in ({"NO_COLOR": "1"}, {"NO_COLOR": "", "TERM": "dumb"}):
+        assert "\x1b" not in at_a_terminal("tokenize", "-m", tiny_folder, "unaffable", **variables)
+    assert b"\x1b" not in run("tokenize", "-m", tiny_folder, "unaffable").stdout
+
+
+def test_tokenize_as_google(tiny_folder: Path) -> None:
+    row = json.loads(run("tokenize", "-m", tiny_folder, "--compat", "google", "a [SEP]").stdout)
+    assert row["tokens"] == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
+
+
+def test_tokenize_both_ways(tiny_folder: Path, tmp_path: Path) -> None:
+    row = json.loads(run("tokenize", "-m", tiny_folder, "--compat", "both", "ΟΔΥΣΣΕΥΣ [SEP] same").stdout)
+    assert [row["hf"]["tokens"][8], row["google"]["tokens"][8]] == ["##σ", "##ς"]
+    assert row["differences"] == [
+        {"start": 7, "end": 8, "tokens": ["##σ"], "other_tokens": ["##ς"]},
+        {"start": 9, "end": 14, "tokens": ["[SEP]"], "other_tokens": ["[", "sep", "]"]},
+    ]
+    shown = at_a_terminal("tokenize", "-m", tiny_folder, "--compat", "both", "ΑΣ", "same")
+    assert "hf      ##σ" in shown
+    assert "google  ##ς" in shown
+    assert "same    (no difference)" in shown
+    assert main(["tokenize", "-m", str(tiny_folder), "--compat", "both", "-o", str(tmp_path / "x.npy"), "a"]) == 2
 
 
 def test_info(tiny_folder: Path, tiny: minibert.MiniBert) -> None:

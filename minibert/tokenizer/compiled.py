@@ -14,8 +14,8 @@ All texts lie one after another in one array of UTF-8 bytes, and there are three
 Two things are left to the readable tokenizer, text by text: Google's Σ, whose lower case depends on its neighbours; and, where offsets
 are asked for, marks that survive accent stripping and have to be sorted.
 
-Nothing is allocated here and nothing is raised: arrays in, `output` filled. A helper is `inlined` where it is called for every token:
-a call copies every field of every array, some 180 words, and cost 40 ns.
+Nothing is allocated here and nothing is raised: arrays in, `output` filled. No helper that works on tokens is really called: a call
+copies every field of every array, some 180 words, and cost 40 ns.
 
 Measured by benchmarks/tokenizer.py. Sources: Song et al. 2021, *Fast WordPiece tokenization*, for the trie (its failure links save a
 second look at a few characters; here most words never reach the trie); Langdale and Lemire 2019, *Parsing gigabytes of JSON per
@@ -29,7 +29,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from ..jit import inlined, intrinsic, jit
+from ..jit import inlined, intrinsic, jit, pasted
 
 Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
@@ -215,7 +215,7 @@ def _letters(eight: Word) -> Word:
     return (is_letter | is_digit) & ~eight & HIGH
 
 
-@inlined
+@pasted
 def _known_word(
     data: Bytes, at: Integer, n: Integer, tables: Tables, words: Known, options: Options, output: Output
 ) -> tuple[Integer, Integer]:
@@ -238,7 +238,7 @@ def _home(key: Word, more: Word, slots: UInt64) -> Word:
     return (key * MIX ^ more * MIX_TOO) >> u64(64 - _ones(u64(slots.shape[0] - 1)))
 
 
-@inlined
+@pasted
 def _look_ahead(data: Bytes, edge: Integer, edges: Integer, slots: UInt64, scratch: Scratch) -> None:
     """Make the keys of the next stretches and ask for their slots, so that the waits for memory overlap."""
     for index in range(min(AHEAD, (edges - edge) >> 1)):
@@ -335,7 +335,7 @@ def _added_token(data: Bytes, at: Integer, end: Integer, root: Integer, tables: 
     return id, after
 
 
-@inlined
+@pasted
 def _match(count: Integer, number: Integer, n: Integer, tables: Tables, options: Options, output: Output, scratch: Scratch) -> Integer:
     """Write the pieces of the word in the scratch buffer: the longest from left to right, or one [UNK]. Returns the next token's place."""
     has_spans = output.spans.shape[0] > 0
@@ -360,7 +360,7 @@ def _match(count: Integer, number: Integer, n: Integer, tables: Tables, options:
     return n
 
 
-@inlined
+@pasted
 def _alone(
     data: Bytes,
     at: Integer,
@@ -390,7 +390,7 @@ def _alone(
     return size
 
 
-@inlined
+@pasted
 def _word(
     count: Integer,
     ascii: Integer,
@@ -417,7 +417,7 @@ def _word(
     return after
 
 
-@inlined
+@pasted
 def _sorted_slot(mark_class: Integer, run: Integer, count: Integer, scratch: Scratch) -> Integer:
     """Make room for a mark behind those of its run with the same class or a lower one (canonical order: The Unicode Standard, 3.11)."""
     slot = count
@@ -427,7 +427,7 @@ def _sorted_slot(mark_class: Integer, run: Integer, count: Integer, scratch: Scr
     return slot
 
 
-@inlined
+@pasted
 def _token(
     data: Bytes,
     at: Integer,
@@ -488,7 +488,7 @@ def _token(
     return at, extra, _word(count, ascii, number, n, tables, words, options, output, scratch), False
 
 
-@inlined
+@pasted
 def _text(
     data: Bytes,
     begin: Integer,

@@ -97,7 +97,7 @@ def tokenizer() -> str:
         rows.append([row["texts"], *cells, f"{speeds['minibert']['repeated'] / speeds['tokenizers']['repeated']:.0f}"])
     header = ["texts", "minibert, compiled", "minibert, plain Python", "`tokenizers`", "nanotoken (Rust)", "compiled to `tokenizers`"]
     many = "; ".join(
-        f"{each['texts']:,} {each['kind']} texts, {each['mismatches_hf']} against `tokenizers` and {each['mismatches_google']} against Google's"
+        f"{each['texts']:,} {each['kind']} texts, {each['mismatches_hf']} against `tokenizers`, {each['mismatches_google']} against Google"
         for each in parity["many"]
     )
     points, strings = parity["code_points"], parity["random_strings"]
@@ -105,7 +105,7 @@ def tokenizer() -> str:
     return (
         "List of str to ids, one thread each, MB/s of UTF-8: first pass / the same texts again.\n\n"
         + table(header, rows)
-        + f"\n\nMedians of 5. The twin's memory: 16 MB of stretches and 4 MB of words for each call at a time. `benchmarks/tokenizer.py`; "
+        + "\n\nMedians of 5. The twin's memory: 16 MB of stretches and 4 MB of words for each call at a time. `benchmarks/tokenizer.py`; "
         + f"{measured_on(content, 'numpy', 'numba', 'tokenizers', 'nanotoken')}."
         + f"\n\nMismatches (`benchmarks/tokenizer_parity.py`): {many}; every code point in {len(points)} settings, {differing}; "
         + f"{strings['strings']:,} random strings, nothing raised and {strings['batches_that_differ']} differences between the twins."

@@ -7,6 +7,7 @@ what is there is whole.
 import argparse
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -201,7 +202,7 @@ def _tokenize(options: argparse.Namespace) -> None:
         for text, encoding in zip(texts, encodings, strict=True):
             yield f"{_painted(text, encoding.offsets)}    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"
             for token, id, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True):
-                piece = _paint(f"{token:<16}", _color(token, start, end))
+                piece = _paint(f"{_visible(token):<16}", _color(token, start, end))
                 yield f"  {piece} {_paint(f'{id:>6}', CYAN)}  {start:>4}-{end:<4} {text[start:end]!r}"
 
     _write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
@@ -220,8 +221,8 @@ def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any
             yield f"{_visible(text)}    ({'no difference' if not found else f'{len(found)} different'})"
             for each in found:
                 yield f"  {each.start:>4}-{each.end:<4} {text[each.start : each.end]!r}"
-                yield f"       hf      {_paint(' '.join(each.tokens) or '(nothing)', GREEN)}"
-                yield f"       google  {_paint(' '.join(each.other_tokens) or '(nothing)', YELLOW)}"
+                yield f"       hf      {_paint(_visible(' '.join(each.tokens)) or '(nothing)', GREEN)}"
+                yield f"       google  {_paint(_visible(' '.join(each.other_tokens)) or '(nothing)', YELLOW)}"
 
     rows = (
         {"text": text, "hf": _row(one), "google": _row(other), "differences": [each._asdict() for each in differences(one, other)]}
@@ -259,7 +260,7 @@ def _painted(text: str, offsets: list[tuple[int, int]]) -> str:
 
 def _visible(text: str) -> str:
     """Text without control characters, which a terminal might obey."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return re.sub("[\0-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -297,6 +298,8 @@ def _matrix(texts: list[str], cosines: npt.NDArray[np.float32]) -> Iterator[str]
 def _write(output: Path | None, array: Callable[[], npt.NDArray[Any]] | None, rows: Rows, people: Callable[[], Iterable[str]]) -> None:
     """To a file by its suffix, to people at a terminal, as JSON lines elsewhere."""
     if output is None:
+        if sys.stdout is None:
+            raise ValueError("standard output is closed: name a file with --output")
         # backslashreplace: a lone surrogate in a text becomes its JSON escape
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
         for line in people() if sys.stdout.isatty() else map(_json, rows):

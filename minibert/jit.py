@@ -1,17 +1,18 @@
 """How functions are compiled: with Numba, without the GIL, and remembered on disk where that is possible.
 
 Nothing is compiled at import. Compiled code is kept in a folder of the user's own whose name carries a hash of this package's sources,
-because Numba does not notice a change in another file. It is a pickle, so a folder that others may write to is not used. Without any
-folder to write to, every process compiles for itself.
+because Numba does not notice a change in another file. It is a pickle, so a folder that others may write to is not used. Without a
+folder, every process compiles for itself.
 """
 
 import hashlib
 import os
 import stat
+import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @cache
 def can_compile() -> bool:
-    """Whether Numba is here and allowed to compile (NUMBA_DISABLE_JIT)."""
-    return find_spec("numba") is not None and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+    """Whether Numba imports and may compile (NUMBA_DISABLE_JIT), for a machine whose integers begin with their lowest byte."""
+    try:
+        numba: Any = import_module("numba")
+    except Exception:  # not there, or made for another NumPy
+        return False
+    return sys.byteorder == "little" and not numba.config.DISABLE_JIT
 
 
 def jit(function: Function) -> Function:
@@ -42,15 +47,30 @@ def pasted(function: Function) -> Function:
 def _compiled(function: Function, **options: Any) -> Function:
     numba: Any = import_module("numba")
 
-    folder, before = cache_folder(), numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = folder or before  # which Numba reads while it decorates, and only then
+    options = {"nogil": True, "_nrt": False, **options}
+    if not (folder := cache_folder()):
+        compiled: Function = numba.njit(**options)(function)
+        return compiled
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder  # which Numba reads while it decorates, and only then
     try:
-        compiled: Function = numba.njit(nogil=True, _nrt=False, cache=True, **options)(function)
-    except RuntimeError:  # "cannot cache function: no locator available": a read-only file system
-        compiled = numba.njit(nogil=True, _nrt=False, **options)(function)
+        compiled = numba.njit(cache=True, **options)(function)
     finally:
         numba.config.CACHE_DIR = before
+    cache = getattr(compiled, "_cache")  # noqa: B009  # Numba has no public name for it
+    cache.load_overload, cache.save_overload = _forgiving(cache.load_overload), _forgiving(cache.save_overload)
     return compiled
+
+
+def _forgiving(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A disk that is full and a file that is damaged cost time, and nothing else."""
+
+    def attempt(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except Exception:
+            return None
+
+    return attempt
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,16 +81,23 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def cache_folder() -> str:
-    """The folder for compiled code, made if need be; "" where there is none: then Numba tries its own places."""
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return ""
+    """The folder for compiled code, made if need be; "" where there is none. NUMBA_CACHE_DIR is used as it is."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return chosen
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     version = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    parent = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(parent, "minibert", version)
+    parent = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    folder = parent / "minibert" / version
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return str(folder) if _is_ours_alone(folder) else ""
+        if not parent.is_absolute():  # no home
+            return ""
+        parent.mkdir(parents=True, exist_ok=True)
+        for each in (folder.parent, folder):
+            each.mkdir(mode=0o700, exist_ok=True)
+            if not _is_ours_alone(each):
+                return ""
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
     except OSError:
         return ""
 

@@ -55,8 +55,17 @@ def test_without_a_folder_it_compiles_all_the_same(tmp_path: Path, obstacle: str
 
 
 def test_numbas_own_variable_is_honoured(tmp_path: Path) -> None:
-    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "numba")) == ("[0, 2, 4] 0", "")
-    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "numba")) == ("[0, 2, 4] 1", "")
+    folder = str(tmp_path / "numba")
+    assert run(tmp_path, NUMBA_CACHE_DIR=folder) == ("[0, 2, 4] 0", folder)
+    assert run(tmp_path, NUMBA_CACHE_DIR=folder) == ("[0, 2, 4] 1", folder)
+
+
+def test_damaged_code_is_compiled_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run(tmp_path, XDG_CACHE_HOME=str(home))
+    for file in home.rglob("*.nb?"):
+        file.write_bytes(file.read_bytes()[:10])
+    assert run(tmp_path, XDG_CACHE_HOME=str(home))[0] == "[0, 2, 4] 0"
 
 
 def test_without_permission_to_compile_the_readable_tokenizer_serves(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minibert.tokenizer
-from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, differences, wordpiece
+from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, differences, wordpiece
 from minibert.tokenizer.unicode import referent
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
@@ -164,6 +165,22 @@ def test_only_str_is_a_text(uncased: WordPieceTokenizer, text: object) -> None:
     for call in (lambda: uncased(text), lambda: uncased.tokenize(text), lambda: uncased.encode_batch(["a", text])):
         with pytest.raises(TypeError, match="expected a text"):
             call()
+
+
+def test_wrong_arguments_are_refused(uncased: WordPieceTokenizer) -> None:
+    for options in ({"truncation": "only-first"}, {"truncation": True}, {"stride": -1, "return_overflowing_tokens": True}):
+        with pytest.raises(ValueError, match=r"truncation: expected|stride: expected"):
+            uncased("one two three", max_length=4, **options)
+    with pytest.raises(ValueError, match="backend: expected"):
+        WordPieceTokenizer(uncased.settings, backend="rust")
+    with pytest.raises(TypeError, match="expected a list of words"):
+        uncased("one two", is_split_into_words=True)
+    with pytest.raises(ValueError, match="the added token 'the' has id 7"):
+        replace(uncased.settings, added_tokens=(AddedToken("the", 7),))
+    with pytest.raises(ValueError, match="2\\^31"):
+        replace(uncased.settings, vocab=uncased.vocab | {"new": 1 << 31})
+    with pytest.raises(ValueError, match="compat 'google': expected strip_accents True"):
+        replace(uncased.settings, strip_accents=False).as_google()
 
 
 def test_decode_refuses_unknown_ids(uncased: WordPieceTokenizer) -> None:

@@ -1,6 +1,7 @@
 """The compiled twin beside the readable tokenizer. Needs Numba."""
 
 import json
+import pickle
 import random
 import threading
 import time
@@ -21,7 +22,7 @@ from hard_texts import (
     digest,
 )
 
-from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch, compiled
 from minibert.tokenizer.settings import load_vocab
 
 DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
@@ -113,6 +114,8 @@ ADDED = [
     AddedToken("[=]=]", 40005, special=False),
     AddedToken("(é)", 40006),
     AddedToken("=word", 40007, single_word=True),
+    AddedToken("[a b]", 40008),
+    AddedToken("<a\nb>", 40009),
 ]
 
 
@@ -145,6 +148,45 @@ def test_ids_too_large_for_the_tables() -> None:
     plain, fast = twins(TokenizerSettings(vocab))
     texts = [*TEXTS, "the unaffable kiwis, the unaffable kiwis"] * 2
     assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 7, 13, 14, 15, 16, 99, 9_999, 10**12])
+def test_limits_of_a_word(limit: int) -> None:
+    plain, fast = twins(TokenizerSettings(VOCABULARY, max_input_chars_per_word=limit))
+    texts = ["áb" * 7, "a", ".", "漢", *("a" * size for size in range(20)), *("é" * size for size in range(20)), "x" * 20_000, *TEXTS] * 2
+    for return_offsets in (False, True):
+        expected = plain.encode_batch(texts, return_offsets=return_offsets)
+        assert_same(fast.encode_batch(texts, 10**30, return_offsets=return_offsets), expected, texts)
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["a.b"], ["\0", "a\0b", "##\0"], ["##", "##a", "a"], ["ab" * 60, "##" + "ab" * 60], ["\ud800", "##\ud800"]]
+)
+def test_odd_vocabularies(more: list[str]) -> None:
+    plain, fast = twins(TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", *more])}))
+    texts = [*TEXTS, "a\0b \0", "ab" * 50, "\ud800 \ud800a"]
+    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+
+
+def test_colliding_words_take_linear_time() -> None:
+    """Words made to fall into the same slots of the tables cost no more than a few looks each."""
+    _, fast = twins(TokenizerSettings(VOCABULARY))
+    fast.encode_batch(["a"])
+    assert fast._compiled is not None
+    slots = len(fast._compiled._words.slots)
+    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
+    source = np.random.default_rng(0)
+    words = letters[source.integers(0, 26, (2_000_000, 8))]
+    hashes = words.view(np.uint64)[:, 0] * compiled.MIX ^ np.array([8 << 56], np.uint64) * compiled.MIX_TOO
+    colliding = words[(hashes >> np.uint64(65 - slots.bit_length())) < slots // 200]
+    texts = [b" ".join(map(bytes, each)).decode() for each in (colliding, words[: len(colliding)])]
+    seconds = []
+    for text in texts:
+        start = time.perf_counter()
+        fast.encode_batch([text])
+        seconds.append(time.perf_counter() - start)
+    assert len(colliding) > 5000
+    assert seconds[0] < 5 * seconds[1] + 0.1
 
 
 def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
@@ -187,6 +229,10 @@ def test_nothing(uncased: WordPieceTokenizer) -> None:
     assert encoding.offsets.shape == (0, 2)
     with pytest.raises(TypeError, match="expected a text"):
         uncased.encode_batch(["a", None])
+    with pytest.raises(TypeError, match="expected several texts"):
+        uncased.encode_batch("abc")
+    again = pickle.loads(pickle.dumps(uncased))
+    assert again.encode_batch(("a", "b")).input_ids.tolist() == uncased.encode_batch(iter(["a", "b"])).input_ids.tolist()
 
 
 @pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\x00", "x\u200d", "가", "[", "ab "])

@@ -70,6 +70,8 @@ class Pair:
         except BaseException as error:  # a panic of Rust is no Exception
             if isinstance(error, KeyboardInterrupt):
                 raise
+            if "bad split" in str(error):  # added tokens with whitespace inside that swallow whitespace: it has no answer
+                return
             with pytest.raises(ValueError, match=r"truncation: |stride: "):
                 self.ours(text, text_pair, return_overflowing_tokens=True, **options)
             return
@@ -178,6 +180,11 @@ def test_added_tokens(uncased: TokenizerSettings, seed: int) -> None:
     """Random tokens with random flags, in texts made of them and of what may stand beside them."""
     source = random.Random(seed)
     contents = [
+        "\n",
+        " a",
+        "[a b]",
+        "Ü",
+        "u",
         "<left>",
         "<right>",
         "<left>long",

@@ -29,7 +29,9 @@ class AddedTokens:
     """
 
     def __init__(self, tokens: Iterable[AddedToken], clean: Callable[[str], str] = str) -> None:
-        self._tokens = {clean(token.content): token for token in tokens}
+        self._tokens: dict[str, AddedToken] = {}
+        for token in tokens:
+            self._tokens.setdefault(clean(token.content), token)
         if "" in self._tokens:
             raise ValueError(f"nothing is left of the added token {self._tokens[''].content!r} after cleaning; say normalized: false")
         contents = sorted(self._tokens, key=len, reverse=True)  # of those that start at one place, the longest
@@ -52,6 +54,7 @@ class AddedTokens:
             if (split_special_tokens and token.special) or (token.single_word and self._is_part_of_a_word(text, start, end)):
                 continue
             if token.lstrip:
+                start = max(start, position)  # a content that begins with whitespace: the token before may have swallowed it
                 while start > position and text[start - 1] in self._whitespace:
                     start -= 1
             if token.rstrip:
@@ -59,7 +62,8 @@ class AddedTokens:
                     end += 1
             if position < start:
                 yield position, start, None
-            yield start, end, token
+            if start < end:
+                yield start, end, token
             position = end
         if position < len(text):
             yield position, len(text), None

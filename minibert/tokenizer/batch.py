@@ -90,7 +90,7 @@ class CompiledTokenizer:
             self._tokenizer.unk_id,
             -1 if split_special_tokens else self._added_root,
             settings.max_input_chars_per_word,
-            sys.maxsize if max_length is None else max_length - 2,
+            sys.maxsize if max_length is None else min(max_length - 2, sys.maxsize),
         )
         idle, others = self._idle[split_special_tokens], self._others[split_special_tokens]
         memory = idle.pop() if idle else Memory(_empty(STRETCH_SLOTS), _copy(self._words))
@@ -98,7 +98,8 @@ class CompiledTokenizer:
         output, scratch = _room(0, 0, options.limit, return_offsets)
         for start, stop, data, ends in _shards(texts):
             if data.size > MOST_BYTES:
-                raise ValueError(f"expected texts of at most {MOST_BYTES:,} bytes, found one of {data.size - len(PADDING):,}; split it")
+                parts.append(self._tokenizer.encode_each(texts[start:stop], max_length, split_special_tokens, return_offsets))
+                continue
             if len(scratch.edges) < data.size + 2 * len(ends) or len(output.is_by_hand) < len(ends):
                 output, scratch = _room(data.size, len(ends), options.limit, return_offsets)
             n = compiled.encode(data, ends, self._tables, memory, options, output, scratch)
@@ -160,10 +161,10 @@ def _copied(output: Output, num_tokens: int, num_texts: int, return_offsets: boo
 
 
 def _is_simple(token: AddedToken) -> bool:
-    """Whether the kernel finds an added token: ASCII, with a punctuation mark at both ends, and whatever stands beside it."""
+    """Whether the kernel finds an added token: within a stretch, ASCII, with punctuation at both ends, and whatever stands beside it."""
     ends = token.content[0] + token.content[-1]
     looks_around = token.lstrip or token.rstrip or token.single_word
-    return token.content.isascii() and all(end in ASCII_PUNCTUATION for end in ends) and not looks_around
+    return token.content.isascii() and not {" ", "\n"} & {*token.content} and {*ends} <= {*ASCII_PUNCTUATION} and not looks_around
 
 
 def _shards(texts: list[str]) -> Iterator[Shard]:
@@ -178,9 +179,10 @@ def _shards(texts: list[str]) -> Iterator[Shard]:
 
 
 def _utf8(texts: list[str]) -> list[bytes]:
+    """UTF-8 of each text, lone surrogates included."""
     try:
         return list(map(str.encode, texts))
-    except UnicodeEncodeError:  # a lone surrogate
+    except UnicodeEncodeError:
         return [text.encode("utf-8", "surrogatepass") for text in texts]
 
 
@@ -208,7 +210,7 @@ def _tables(tokenizer: "WordPieceTokenizer", added: list[AddedToken]) -> Tables:
         np.array([numbers[distinct[page.tobytes()]] for page in pages], np.uint16),
         pages[list(numbers)].reshape(-1),
         np.array(several, np.int32),
-        *_trie(entries),
+        *_trie(entries or [(FIRST, "\0", -1)]),
         ends_word,
         mark_ids,
     )
@@ -303,11 +305,16 @@ def _words(tokenizer: "WordPieceTokenizer") -> Known:
 
 
 def _empty(slots: int) -> Known:
-    return Known(np.zeros((slots, 4), np.uint64), np.array([slots // 2, 0]))
+    """A table in which no slot lies across two lines of the cache."""
+    memory = np.zeros(slots * 4 + 8, np.uint64)
+    first = -memory.ctypes.data % 64 // 8
+    return Known(memory[first : first + slots * 4].reshape(slots, 4), np.array([slots // 2, 0], np.int64))
 
 
 def _copy(known: Known) -> Known:
-    return Known(known.slots.copy(), known.counts.copy())
+    copy = _empty(len(known.slots))
+    copy.slots[:], copy.counts[:] = known
+    return copy
 
 
 def _settle(hashes: UInt64, size: int) -> Int64:

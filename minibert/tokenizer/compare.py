@@ -32,15 +32,15 @@ def differences(encoding: Encoding, other: Encoding) -> list[Difference]:
         sides: tuple[list[str], list[str]] = ([], [])
         while index < len(pieces) and (pieces[index][0] < end or not sides[0] + sides[1]):  # pieces that overlap belong together
             end = max(end, pieces[index][1])
-            sides[pieces[index][2]].append(pieces[index][3])
+            sides[pieces[index][2]].append(pieces[index][4])
             index += 1
         if sides[0] != sides[1]:
             found.append(Difference(start, end, *sides))
     return found
 
 
-def _pieces(encoding: Encoding, side: int) -> Iterator[tuple[int, int, int, str]]:
-    """(start, end, side, token) without [CLS] and [SEP]."""
-    for token, word, (start, end) in zip(encoding.tokens, encoding.word_ids, encoding.offsets, strict=True):
+def _pieces(encoding: Encoding, side: int) -> Iterator[tuple[int, int, int, int, str]]:
+    """(start, end, side, its number, token) without [CLS] and [SEP]."""
+    for number, (token, word, (start, end)) in enumerate(zip(encoding.tokens, encoding.word_ids, encoding.offsets, strict=True)):
         if word is not None:
-            yield start, end, side, token
+            yield start, end, side, number, token

@@ -40,6 +40,7 @@ Word: TypeAlias = Any  # a uint64
 
 KNOWN_BYTES = 15  # of a known stretch or word; 99 % of English stretches are no longer
 KNOWN_IDS = 6
+PROBES = 32  # slots that a search looks at: a text made of colliding words is taken apart, not slow
 AHEAD = 64  # stretches whose slots are asked for before the first of them is looked at
 
 # What happens to a character: the low three bits of its entry in the table. The rest is the distance to the character that replaces it.
@@ -254,10 +255,14 @@ def _look_ahead(data: Bytes, edge: Integer, edges: Integer, slots: UInt64, scrat
 
 @inlined
 def _recall(key: Word, more: Word, slot: Word, n: Integer, known: Known, output: Output) -> tuple[Integer, Word]:
-    """Write the ids of a known stretch. Returns (next token's place, or -1 if it is not known, the slot where it is or belongs)."""
+    """Write the ids of a known stretch. Returns (next token's place or -1, the slot where it is or belongs, ALL if that is too far)."""
+    probes = 0
     while (known.slots[slot, 0] ^ key) | (known.slots[slot, 1] ^ more) != ZERO:
         if known.slots[slot, 1] == ZERO:
             return -1, slot
+        probes += 1
+        if probes == PROBES:
+            return -1, ALL
         slot = (slot + ONE) & u64(known.slots.shape[0] - 1)
     low, high = known.slots[slot, 2], known.slots[slot, 3]
     # Six are written whatever their number, and one comparison looks at all of the key: 8.6 ns a stretch; with branches, 14.8.
@@ -275,7 +280,7 @@ def _recall(key: Word, more: Word, slot: Word, n: Integer, known: Known, output:
 def _learn(key: Word, more: Word, slot: Word, first: Integer, n: Integer, known: Known, output: Output) -> None:
     """Remember that the ids from `first` to `n` are those of a stretch, if there is room."""
     known.counts[1] += 1
-    if known.counts[0] == 0 or n - first > KNOWN_IDS:
+    if known.counts[0] == 0 or n - first > KNOWN_IDS or slot == ALL:
         return
     low, high = u64(n - first), ZERO
     for index in range(n - first):
@@ -403,7 +408,7 @@ def _word(
     scratch: Scratch,
 ) -> Integer:
     """Write the pieces of the word in the scratch buffer, known or not. Returns the next token's place."""
-    if count > KNOWN_BYTES or ascii >= 128 or output.spans.shape[0] > 0:
+    if count > min(KNOWN_BYTES, options.limit) or ascii >= 128 or output.spans.shape[0] > 0:
         return _match(count, number, n, tables, options, output, scratch)
     key, more = ZERO, u64(count) << u64(56)
     for index in range(min(count, 8)):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
+STRATEGIES: tuple[TruncationStrategy, ...] = ("longest_first", "only_first", "only_second")
 Window = tuple[int, int]  # which pieces of a text: from, to
 
 
@@ -133,6 +134,8 @@ def truncate(lengths: Sequence[int], max_length: int | None, truncation: Truncat
 
     Raises ValueError if `max_length` has no room for the frame, or the one text that may give has too little to give.
     """
+    if truncation not in STRATEGIES:
+        raise ValueError(f"truncation: expected {' or '.join(map(repr, STRATEGIES))}, found {truncation!r}")
     frame = len(lengths) + 1
     if max_length is not None and max_length < frame:
         raise ValueError(f"expected max_length of at least {frame}, the size of the frame of special tokens, found {max_length}")
@@ -173,6 +176,8 @@ def windows(length: int, size: int, stride: int) -> list[Window]:
 
     A text of which nothing fits is one window of nothing and then the whole of it. Raises ValueError for a stride of `size` or more.
     """
+    if stride < 0:
+        raise ValueError(f"stride: expected 0 or more, found {stride}")
     if size >= length:
         return [(0, length)]
     if size == 0:

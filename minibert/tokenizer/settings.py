@@ -40,9 +40,9 @@ class TokenizerSettings:
     compat: Compat = "hf"  # whose rules: Hugging Face `tokenizers`, or "google", google-research/bert
 
     def __post_init__(self) -> None:
-        bad = [f"{token!r}: {id!r}" for token, id in self.ids.items() if type(id) is not int or id < 0]
+        bad = [f"{token!r}: {id!r}" for token, id in self.ids.items() if type(id) is not int or not 0 <= id < 1 << 31]
         if bad:
-            raise ValueError(f"expected whole numbers from 0 as ids of the vocabulary, found {', '.join(bad[:5])}")
+            raise ValueError(f"expected whole numbers from 0 to 2^31 - 1 as ids of the vocabulary, found {', '.join(bad[:5])}")
         for token in self.added_tokens:
             if self.vocab.get(token.content, token.id) != token.id:
                 raise ValueError(f"the added token {token.content!r} has id {token.id}, and in the vocabulary {self.vocab[token.content]}")

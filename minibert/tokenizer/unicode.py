@@ -21,6 +21,7 @@ COMPATS: tuple[Compat, ...] = ("hf", "google")
 
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
 REPLACEMENT = "\ufffd"  # what a lone surrogate counts as for "hf": `tokenizers` cannot take one, and cleaning removes this
+MAX_KNOWN_CHARACTERS = 32_768  # of a CharacterMap: 6 MB
 CAPITAL_SIGMA, FINAL_SIGMA = "Σ", "ς"
 
 
@@ -170,6 +171,8 @@ class CharacterMap(dict[str, str]):
             text = "".join(self.referent.lowercase.get(part, part) for part in text)
         if self.handle_chinese_chars and character in self.referent.ranges("CHINESE"):
             text = f" {text} "
+        if len(self) >= MAX_KNOWN_CHARACTERS:
+            self.clear()
         self[character] = text
         return text
 

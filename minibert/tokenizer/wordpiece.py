@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_KNOWN_WORDS = 16_384  # words remembered: 36 MB if all are 24 punctuation marks, the worst case, and less than half of it in prose
 MAX_KNOWN_WORD_CHARS = 24  # longer ones (addresses, lines of Chinese) rarely come back
+COMPILED_LIMIT = 10_000  # characters of a word that the compiled twin has room for
 COMPILED_PAYS = 3_000_000  # characters in one call from which on "auto" loads the compiled twin: plain Python takes a second for them
 
 
@@ -56,6 +57,8 @@ class WordPieceTokenizer:
     """
 
     def __init__(self, settings: TokenizerSettings, backend: str = "auto") -> None:
+        if backend not in ("auto", "numba", "numpy"):
+            raise ValueError(f"backend: expected 'auto', 'numba' or 'numpy', found {backend!r}")
         self.settings = settings
         self.backend = backend
         self.vocab = settings.vocab
@@ -65,7 +68,7 @@ class WordPieceTokenizer:
         limit, prefix = settings.max_input_chars_per_word, settings.continuing_subword_prefix
         self.first = {token: id for token, id in settings.vocab.items() if len(token) <= limit}
         self.following = {token[len(prefix) :]: id for token, id in settings.vocab.items() if token.startswith(prefix)}
-        self._longest_first = max(map(len, self.first))
+        self._longest_first = max(map(len, self.first), default=0)
         self._longest_following = max(map(len, self.following), default=0)
         self._token_of = {id: token for token, id in ids.items()}
         self.normalize = CharacterMap(
@@ -88,6 +91,9 @@ class WordPieceTokenizer:
     def from_folder(cls, folder: str | Path) -> "WordPieceTokenizer":
         """The tokenizer of a model folder; see `load_settings` for the files and the errors."""
         return cls(load_settings(Path(folder)))
+
+    def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple[TokenizerSettings, str]]:
+        return WordPieceTokenizer, (self.settings, self.backend)
 
     def __call__(
         self,
@@ -150,6 +156,8 @@ class WordPieceTokenizer:
         Raises:
             TypeError: a text is not a str. ValueError: `max_length` has no room for the frame.
         """
+        if isinstance(texts, str):
+            raise TypeError(f"expected several texts, found one str: {texts!r:.80}; put it into a list")
         texts = texts if isinstance(texts, list) else list(texts)
         if not set(map(type, texts)) <= {str}:
             for text in texts:
@@ -203,9 +211,11 @@ class WordPieceTokenizer:
 
     def _twin(self, texts: list[str]) -> "CompiledTokenizer | None":
         """The compiled twin, if this call is for it."""
-        if self.backend == "numpy" or self._added_after:
+        if self.backend == "numpy" or self._added_after or self.settings.max_input_chars_per_word > COMPILED_LIMIT:
             return None
-        if self._compiled is None and (self.backend == "numba" or (can_compile() and sum(map(len, texts)) >= COMPILED_PAYS)):
+        if self._compiled is None and (self.backend == "numba" or (sum(map(len, texts)) >= COMPILED_PAYS and can_compile())):
+            if not can_compile():
+                raise ImportError("backend='numba': Numba does not import here, or may not compile (NUMBA_DISABLE_JIT)")
             from .batch import CompiledTokenizer
 
             self._compiled = CompiledTokenizer(self)

@@ -261,16 +261,19 @@ class WordPieceTokenizer:
 
         In plain ASCII, a word is a run of letters and digits, and most words are entries of the vocabulary.
         """
-        is_plain = text.isascii() and (text.isprintable() or not CONTROLS.search(text))
-        if not is_plain or self._added_after or self._added.are_in(text):
+        if self._added_after or self._added.are_in(text):
             return self._pieces(text, split_special_tokens).ids
         ids: list[int] = []
         first, known = self.first, self._known
-        for word in ASCII_TOKENS.findall(text.lower() if self.settings.lowercase else text):
-            if (id := first.get(word)) is not None:
-                ids.append(id)
-            else:
-                ids += (known.get(word) or self._learn(word)).ids
+        for stretch in (text,) if _is_plain(text) else self._find_words.findall(text):
+            if not _is_plain(stretch):
+                ids += (known.get(stretch) or self._learn(stretch)).ids
+                continue
+            for word in ASCII_TOKENS.findall(stretch.lower() if self.settings.lowercase else stretch):
+                if (id := first.get(word)) is not None:
+                    ids.append(id)
+                else:
+                    ids += (known.get(word) or self._learn(word)).ids
         return ids
 
     def _learn(self, word: str) -> WordPieces:
@@ -365,6 +368,11 @@ class WordPieceTokenizer:
 
 CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # in ASCII: what cleaning removes
 ASCII_TOKENS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 \t\n\r]")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether all of it is ASCII that cleaning leaves as it is, up to case and whitespace."""
+    return text.isascii() and (text.isprintable() or not CONTROLS.search(text))
 
 
 def _each_character(replacements: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:

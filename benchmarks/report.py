@@ -82,7 +82,7 @@ def speed() -> str:
     ]
     return (
         "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, "
-        "sorted by length, the best of four batch sizes and two graphs. Below 1, it wins.\n\n"
+        "sorted by length, the best of four batch sizes and two graphs. Below 1, onnxruntime is faster.\n\n"
         + table(["model", "texts", "minibert", "onnxruntime (best graph and batch)", "ratio (spread)"], rows)
         + f"\n\nMedians of 7 paired runs. `benchmarks/speed.py`; {measured_on(content, 'numpy', 'onnxruntime', 'tokenizers')}."
     )
@@ -95,7 +95,7 @@ def tokenizer() -> str:
         speeds = row["mb_per_s"]
         cells = [f"{speeds[name]['first']:.3g} / {speeds[name]['repeated']:.3g}" for name in shown]
         rows.append([row["texts"], *cells, f"{speeds['minibert']['repeated'] / speeds['tokenizers']['repeated']:.0f}"])
-    header = ["texts", "minibert, compiled", "minibert, plain Python", "`tokenizers`", "nanotoken (Rust)", "compiled to `tokenizers`"]
+    header = ["texts", "minibert, compiled", "minibert, plain Python", "`tokenizers`", "nanotoken (Rust)", "compiled / `tokenizers`, again"]
     many = "; ".join(
         f"{each['texts']:,} {each['kind']} texts, {each['mismatches_hf']} against `tokenizers`, {each['mismatches_google']} against Google"
         for each in parity["many"]

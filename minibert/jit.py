@@ -40,7 +40,7 @@ def inlined(function: Function) -> Function:
 
 
 def pasted(function: Function) -> Function:
-    """The same for a helper with one caller: its source is pasted there, so it is compiled once and not once at each level."""
+    """The same for a helper with one calling function: its source is pasted there, so it is compiled once and not once at each level."""
     return _compiled(function, inline="always")
 
 

@@ -148,6 +148,9 @@ def test_truncation_counts_what_it_cuts(uncased: WordPieceTokenizer) -> None:
     assert encoding.num_truncated == 3
     batch = uncased.encode_batch(["one two three four five", "six"], max_length=4)
     assert (batch[0].tolist(), batch.num_truncated.tolist()) == (encoding.input_ids, [3, 0])
+    assert batch[-1].tolist() == uncased("six").input_ids
+    with pytest.raises(IndexError, match="one of 2 texts"):
+        batch[2]
     pair = uncased("one two three four five", "six", max_length=6)
     assert pair.tokens == ["[CLS]", "one", "two", "[SEP]", "six", "[SEP]"]
     assert pair.num_truncated == 3

@@ -1,7 +1,7 @@
 r"""Text -> ids with offsets, exact against two originals that everybody takes for one.
 
 Read in this order: unicode.py (cleaning), wordpiece.py (splitting, WordPiece), encoding.py (frame, truncation), added.py (added
-tokens), settings.py (files); and to see it made fast, batch.py and compiled.py.
+tokens), settings.py (files), compare.py (differences); and to see it made fast, compiled.py, and batch.py, which makes its tables.
 
 "Exactly BERT's tokenizer" can mean two things. `compat="hf"` is Hugging Face `tokenizers` 0.23.3, with which nearly all weights of today
 were trained or are served; `compat="google"` is tokenization.py of google-research/bert, with which BERT itself was trained, as CPython

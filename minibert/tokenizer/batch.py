@@ -2,7 +2,7 @@
 
 Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls have learnt, at most 16 MB of
 stretches and, for that vocabulary, 4 MB of words; no two calls hold the same, so there is one for each call at a time. A table that is
-full of other texts than the present ones is emptied.
+full of other texts than the present ones forgets them (words: all but the vocabulary).
 """
 
 import sys
@@ -45,10 +45,10 @@ from .unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
 if TYPE_CHECKING:
     from .wordpiece import WordPieceTokenizer
 
-SHARD = 1 << 17  # bytes of the texts that one call of the kernel sees, more only if one text has more: they stay in the second-level cache
+SHARD = 1 << 17  # bytes that one call of compiled.encode sees, and up to one text more: they stay in the second-level cache
 SLICE = 4096  # texts that are encoded to UTF-8 at a time
 STRETCH_SLOTS = 1 << 19  # of the table of known stretches, 32 bytes each; half of them may be used
-PADDING = b"\n" * 24  # after the last text, so that sixteen bytes can be read from any place in it
+PADDING = b"\n" * 24  # sixteen bytes can be read from any place in the last text, and `_find_edges`, eight at a time, passes its end
 ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 MOST_BYTES = 1 << 30  # of a shard: places are 32-bit numbers
 u64 = np.uint64
@@ -72,8 +72,8 @@ class CompiledTokenizer:
         added = [token for token in settings.added_tokens if _is_simple(token)]
         others = AddedTokens(token for token in settings.added_tokens if not _is_simple(token))
         are_all_special = all(token.special for token in settings.added_tokens)
-        # What a text must not hold: added tokens that look at their neighbours, or any if only some of them count.
-        self._others = {False: others, True: AddedTokens(() if are_all_special else settings.added_tokens)}
+        # Texts that hold one of these are done by hand: added tokens that are not simple; with `split_special_tokens`, any, if some remain.
+        self._by_hand_tokens = {False: others, True: AddedTokens(() if are_all_special else settings.added_tokens)}
         self._tables = _tables(tokenizer, added)
         self._added_root = ADDED if added else -1
         self._words = _words(tokenizer)
@@ -92,8 +92,11 @@ class CompiledTokenizer:
             settings.max_input_chars_per_word,
             sys.maxsize if max_length is None else min(max_length - 2, sys.maxsize),
         )
-        idle, others = self._idle[split_special_tokens], self._others[split_special_tokens]
-        memory = idle.pop() if idle else Memory(_empty(STRETCH_SLOTS), _copy(self._words))
+        idle, by_hand_tokens = self._idle[split_special_tokens], self._by_hand_tokens[split_special_tokens]
+        try:
+            memory = idle.pop()
+        except IndexError:
+            memory = Memory(_empty(STRETCH_SLOTS), _copy(self._words))
         parts: list[PackedEncoding] = []
         output, scratch = _room(0, 0, options.limit, return_offsets)
         for start, stop, data, ends in _shards(texts):
@@ -105,8 +108,8 @@ class CompiledTokenizer:
             n = compiled.encode(data, ends, self._tables, memory, options, output, scratch)
             self._forget(memory, int(scratch.ahead[1]) // 2)
             encoding, by_hand = _copied(output, n, len(ends), return_offsets), output.is_by_hand[: len(ends)]
-            if others:
-                by_hand |= np.fromiter(map(others.are_in, texts[start:stop]), np.bool_, len(ends))
+            if by_hand_tokens:
+                by_hand |= np.fromiter(map(by_hand_tokens.are_in, texts[start:stop]), np.bool_, len(ends))
             changes = np.flatnonzero(np.diff(by_hand)) + 1
             for first, last in pairwise([0, *changes.tolist(), len(ends)]):
                 if by_hand[first]:
@@ -118,7 +121,7 @@ class CompiledTokenizer:
         return concatenate(parts, return_offsets)
 
     def _forget(self, memory: Memory, num_stretches: int) -> None:
-        """Empty a table that is full of other texts than these: it did not know a quarter of the stretches."""
+        """Empty a table that is full of other texts than these: it missed more than once for every four stretches of the shard."""
         for table in memory:
             if table.counts[0] == 0 and 4 * table.counts[1] > num_stretches:
                 fresh = self._words if table is memory.words else _empty(STRETCH_SLOTS)
@@ -161,7 +164,7 @@ def _copied(output: Output, num_tokens: int, num_texts: int, return_offsets: boo
 
 
 def _is_simple(token: AddedToken) -> bool:
-    """Whether the kernel finds an added token: within a stretch, ASCII, with punctuation at both ends, and whatever stands beside it."""
+    """Whether compiled.encode finds an added token: ASCII, in one stretch, with punctuation at both ends, whatever stands beside it."""
     ends = token.content[0] + token.content[-1]
     looks_around = token.lstrip or token.rstrip or token.single_word
     return token.content.isascii() and not {" ", "\n"} & {*token.content} and {*ends} <= {*ASCII_PUNCTUATION} and not looks_around
@@ -228,7 +231,7 @@ def _pages(tokenizer: "WordPieceTokenizer", several: list[int]) -> npt.NDArray[n
     mark(referent.ranges("PUNCTUATION"), ALONE)
     mark(referent.ranges("WHITESPACE"), SPACE)
     if settings.strip_accents:
-        mark(referent.ranges("NONSPACING_MARKS"), BREAK)
+        mark(referent.ranges("NONSPACING_MARKS"), BREAK)  # those without a combining class; the others do not end a run
         entries[[ord(character) for character in referent.combining_classes if character in referent.ranges("NONSPACING_MARKS")]] = NOTHING
     if settings.handle_chinese_chars:
         mark(referent.ranges("CHINESE"), ALONE)
@@ -262,6 +265,7 @@ def _entry(code: int, replacement: str, tokenizer: "WordPieceTokenizer", several
         return (ord(symbols) - code) << 3 | (ALONE if is_alone else WORD)
     if not (punctuation | whitespace).isdisjoint(symbols) or len(symbols) > len(chr(code).encode()) or len(replacement) > len(symbols):
         return BY_HAND
+    # the rest of the entry: where in `several` the number of symbols stands, with symbol and class of each behind it
     several += [len(symbols), *(number for symbol in symbols for number in (ord(symbol), classes.get(symbol, 0) if is_sorted else 0))]
     return (len(several) - 2 * len(symbols) - 1) << 3 | (SORTED if is_sorted else SEVERAL)
 
@@ -288,7 +292,7 @@ def _trie(entries: list[tuple[int, str, int]]) -> tuple[Int32, Int32, Int32]:
 
 
 def _words(tokenizer: "WordPieceTokenizer") -> Known:
-    """The words of the vocabulary that the table can hold, with as much room again for others."""
+    """The words of the vocabulary that the table can hold, with at least half as much room again for others."""
     entries = {
         token: id
         for token, id in tokenizer.first.items()

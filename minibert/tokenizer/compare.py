@@ -22,7 +22,7 @@ def differences(encoding: Encoding, other: Encoding) -> list[Difference]:
     >>> settings = TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", "a", "##b", "##σ", "##ς"])})
     >>> hf, google = WordPieceTokenizer(settings), WordPieceTokenizer(settings.as_google())
     >>> differences(hf("a ABΣ a"), google("a ABΣ a"))
-    [Difference(start=2, end=5, tokens=['a', '##b', '##σ'], other_tokens=['a', '##b', '##ς'])]
+    [Difference(start=4, end=5, tokens=['##σ'], other_tokens=['##ς'])]
     """
     pieces = sorted([*_pieces(encoding, 0), *_pieces(other, 1)])
     found: list[Difference] = []

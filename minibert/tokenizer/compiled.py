@@ -11,11 +11,13 @@ All texts lie one after another in one array of UTF-8 bytes, and there are three
    buffer; then a trie of the vocabulary is walked from left to right, and the last piece met on the way counts (`_match`). A walk ends
    at the longest entry of the vocabulary, so time is linear in the text.
 
-Two things are left to the readable tokenizer, text by text: Google's Σ, whose lower case depends on its neighbours; and, where offsets
-are asked for, marks that survive accent stripping and have to be sorted.
+The first two remember ids and no places: where offsets are asked for, everything goes the third way.
 
-Nothing is allocated here and nothing is raised: arrays in, `output` filled. No helper that works on tokens is really called: a call
-copies every field of every array, some 180 words, and cost 40 ns.
+Left to the readable tokenizer, text by text: Google's Σ, whose lower case depends on its neighbours; where offsets are asked for, marks
+that survive accent stripping and have to be sorted; and, as batch.py sees, texts with added tokens that the trie cannot find.
+
+Nothing is allocated here and nothing is raised: arrays in, `output` filled. Helpers on the common path are inlined: a call copies every
+field of every array, some 180 words, and cost 40 ns. Only `_learn` and `_added_token`, which are rare, are called.
 
 Measured by benchmarks/tokenizer.py. Sources: Song et al. 2021, *Fast WordPiece tokenization*, for the trie (its failure links save a
 second look at a few characters; here most words never reach the trie); Langdale and Lemire 2019, *Parsing gigabytes of JSON per
@@ -43,7 +45,8 @@ KNOWN_IDS = 6
 PROBES = 32  # slots that a search looks at: a text made of colliding words is taken apart, not slow
 AHEAD = 64  # stretches whose slots are asked for before the first of them is looked at
 
-# What happens to a character: the low three bits of its entry in the table. The rest is the distance to the character that replaces it.
+# The entry of a character: what happens to it in the low three bits; the rest is, for ALONE and WORD, the distance to the character that
+# replaces it, for SEVERAL and SORTED, an index into Tables.several. BREAK and NOTHING both vanish; BREAK ends a run of marks.
 ALONE, SPACE, WORD, SEVERAL, BREAK, NOTHING, SORTED, BY_HAND = range(8)  # the first two end a word, the first five a run of marks
 
 FIRST, FOLLOWING, ADDED = range(3)  # roots of the trie: where a word begins, where it goes on, added tokens
@@ -54,7 +57,7 @@ u64 = np.uint64
 ZERO, ONE, ALL = u64(0), u64(1), u64(0xFFFFFFFFFFFFFFFF)
 HIGH = u64(0x8080808080808080)  # the high bit of each byte: where the answers to questions about eight bytes stand
 LOW7 = u64(0x7F7F7F7F7F7F7F7F)
-SPACES, LINE_FEEDS = u64(0x2020202020202020), u64(0x0A0A0A0A0A0A0A0A)  # also the bit that makes an ASCII letter small
+SPACES, LINE_FEEDS = u64(0x2020202020202020), u64(0x0A0A0A0A0A0A0A0A)  # a space is also the bit that makes an ASCII letter small
 FROM_A, TO_Z = u64(0x1F1F1F1F1F1F1F1F), u64(0x0505050505050505)  # added to a byte, these carry into its high bit from "a", above "z"
 FROM_0, TO_9 = u64(0x5050505050505050), u64(0x4646464646464646)
 MIX, MIX_TOO = u64(0x9E3779B97F4A7C15), u64(0xC2B2AE3D27D4EB4F)  # odd, with random bits: golden ratio, and a prime of xxHash
@@ -354,7 +357,7 @@ def _match(count: Integer, number: Integer, n: Integer, tables: Tables, options:
                 break
             if tables.piece_of[node] >= 0:
                 id, end = np.int64(tables.piece_of[node]), index + 1
-        if id < 0:  # also for a word beyond the limit, of which only the last place is kept
+        if id < 0:  # nothing matched, or the word is beyond the limit: one [UNK] from the first place to the last, in slot `limit`
             n, start, end, id = first, 0, min(count, options.limit + 1), options.unk_id
         output.ids[n] = id
         if has_spans:
@@ -438,7 +441,7 @@ def _token(
     at: Integer,
     begin: Integer,
     end: Integer,
-    extra: Integer,
+    continuations: Integer,
     number: Integer,
     n: Integer,
     tables: Tables,
@@ -447,18 +450,19 @@ def _token(
     output: Output,
     scratch: Scratch,
 ) -> tuple[Integer, Integer, Integer, bool]:
-    """One token, character by character, from a place where one begins.
+    """At most one token, character by character, from a place where one begins.
 
-    `begin` is the start of the text, `extra` how many of its bytes so far were not the first of their character: place = byte - begin -
-    extra. Returns (place in the data after it, extra, next token's place, whether the text must be done by hand).
+    `begin` is the start of the text, `continuations` how many of its bytes so far were not the first of their character, so that a place
+    in the text is at - begin - continuations. Returns (place in the data after it, continuations, next token's place, whether the text
+    must be done by hand).
     """
     if output.spans.shape[0] == 0:
         output.ids[n] = tables.mark_ids[data[at]]
         if tables.mark_ids[data[at]] >= 0:
-            return at + 1, extra, n + 1, False
+            return at + 1, continuations, n + 1, False
         after, found = _known_word(data, at, n, tables, words, options, output)
         if found >= 0:
-            return after, extra, found, False
+            return after, continuations, found, False
     count: Integer = 0  # symbols in the buffer; beyond the limit they are counted and overwrite each other
     ascii: Integer = 0  # below 128 if all symbols are
     run: Integer = 0  # where the marks begin that the next one may have to go before
@@ -467,16 +471,16 @@ def _token(
         page = np.int64(tables.page_of[code >> 8]) if code > 255 else 0
         entry = np.int64(tables.pages[page << 8 | code & 255])
         kind, rest = entry & 7, entry >> 3
-        place = at - begin - extra
+        place = at - begin - continuations
         if kind == BY_HAND or (kind == SORTED and output.spans.shape[0] > 0):
-            return at, extra, n, True
+            return at, continuations, n, True
         if kind <= SPACE:
             if count > 0:
                 break
-            extra += size - 1
+            continuations += size - 1
             if kind == SPACE:
-                return at + size, extra, n, False
-            return at + _alone(data, at, end, code + rest, place, number, n, tables, options, output), extra, n + 1, False
+                return at + size, continuations, n, False
+            return at + _alone(data, at, end, code + rest, place, number, n, tables, options, output), continuations, n + 1, False
         several = kind in (SEVERAL, SORTED)
         for index in range(tables.several[rest] if several else kind == WORD):
             symbol = np.int64(tables.several[rest + 1 + 2 * index]) if several else code + rest
@@ -489,8 +493,8 @@ def _token(
             run = run if mark_class > 0 else count
         run = count if kind <= BREAK else run
         at += size
-        extra += size - 1
-    return at, extra, _word(count, ascii, number, n, tables, words, options, output, scratch), False
+        continuations += size - 1
+    return at, continuations, _word(count, ascii, number, n, tables, words, options, output, scratch), False
 
 
 @pasted
@@ -509,7 +513,7 @@ def _text(
 ) -> tuple[Integer, Integer, bool]:
     """All tokens of one text. Returns (index of the first edge behind it, next token's place, whether it must be done by hand)."""
     has_spans = output.spans.shape[0] > 0
-    extra, number, is_by_hand = 0, 0, False
+    continuations, number, is_by_hand = 0, 0, False
     while scratch.edges[edge] < end:
         index = (edge >> 1) - scratch.ahead[0]
         if index >= AHEAD:
@@ -530,7 +534,9 @@ def _text(
         first = n
         while at < stop and not is_by_hand:
             before = n
-            at, extra, n, is_by_hand = _token(data, at, begin, stop, extra, number, n, tables, words, options, output, scratch)
+            at, continuations, n, is_by_hand = _token(
+                data, at, begin, stop, continuations, number, n, tables, words, options, output, scratch
+            )
             number += n - before > 0
         if is_short and not is_by_hand:
             _learn(key, more, slot, first, n, stretches, output)

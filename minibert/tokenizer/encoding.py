@@ -64,6 +64,9 @@ class PackedEncoding:
 
     def __getitem__(self, index: int) -> npt.NDArray[np.int32]:
         """The ids of one text."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"expected the number of one of {len(self)} texts, found {index}")
+        index %= len(self)
         return self.between(index, index + 1).input_ids
 
     def between(self, start: int, stop: int) -> "PackedEncoding":

@@ -30,7 +30,7 @@ def is_surrogate(character: str) -> bool:
 
 
 class CharacterRanges:
-    r"""A set of characters as sorted ranges: REMOVED alone would be 137,000 strings as a set.
+    r"""A set of characters as sorted ranges: Hugging Face's REMOVED alone would be 137,000 strings as a set.
 
     >>> ranges = CharacterRanges("9-a d 20")
     >>> "\n" in ranges, "\x0b" in ranges, list(ranges)
@@ -121,7 +121,8 @@ class Referent:
     def surviving_marks(self) -> frozenset[str]:
         """Characters that leave a mark with a combining class behind even when accents are stripped.
 
-        There are a few dozen (Hangul tone marks, musical notation, spacing marks): the only ones for which canonical order matters.
+        Fewer than a hundred, and the only ones for which canonical order matters: spacing marks, musical notation, Hangul tone marks,
+        and for Hugging Face those that are newer than its table of marks.
         """
         candidates = [*self.combining_classes, *self.decompositions]
         kept = {mark for mark in self.combining_classes if mark not in self.ranges("NONSPACING_MARKS")}

@@ -6,9 +6,9 @@
     frame                                     [CLS] el ate : 3 naive ki ##wi ##s [SEP]                  (encoding.py)
 
 A word with any part that is not in the vocabulary becomes one [UNK]. Special tokens written in a text (`[MASK]`) count as such,
-as they do in transformers, unless `split_special_tokens=True`. Whitespace ends a word whatever stands around it, so a word that
-was seen before is looked up instead of taken apart; that dictionary is the whole of the speed here. compiled.py does the same to
-many texts at once, forty times faster.
+as they do in transformers, unless `split_special_tokens=True`. Whitespace ends a word whatever stands around it, so two dictionaries
+are the speed here: a stretch that was seen before is not taken apart again (`_known`), and in plain ASCII most words are entries of
+the vocabulary themselves (`_ids`). compiled.py does the same to many texts at once, some twenty times faster.
 
 Sources: Wu et al. 2016 (WordPiece); google-research/bert, tokenization.py; Hugging Face tokenizers, `BertNormalizer`,
 `BertPreTokenizer` and `WordPiece`, with which ids, offsets, types and word ids agree.
@@ -79,7 +79,7 @@ class WordPieceTokenizer:
             lowercase=settings.lowercase,
         )
         self.referent = self.normalize.referent
-        # What ends a word for certain. Without cleaning, U+000B, U+000C and U+0085 do; with it, they vanish and join their neighbours.
+        # What ends a word for certain. Without cleaning, U+000B, U+000C, U+0085 do; with it, they vanish and join their neighbours.
         whitespace = self.referent.characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
         self._find_words = re.compile(f"[^{''.join(sorted(whitespace))}]+")
         self._added = AddedTokens(token for token in settings.added_tokens if not token.normalized)
@@ -110,7 +110,7 @@ class WordPieceTokenizer:
         """Encode a text, or a pair of texts, with its frame: `[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`.
 
         Args:
-            text: any str. Lone surrogates count as U+FFFD; an empty text is [CLS][SEP].
+            text: any str. Lone surrogates count as U+FFFD ("hf") or as letters ("google"); an empty text is [CLS][SEP].
             text_pair: a second text, with token type 1.
             max_length: at most so many tokens, frame included. None never cuts, whatever the length of the model.
             split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters: the safe way with text from strangers.

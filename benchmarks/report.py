@@ -97,7 +97,8 @@ def tokenizer() -> str:
         rows.append([row["texts"], *cells, f"{speeds['minibert']['repeated'] / speeds['tokenizers']['repeated']:.0f}"])
     header = ["texts", "minibert, compiled", "minibert, plain Python", "`tokenizers`", "nanotoken (Rust)", "compiled / `tokenizers`, again"]
     many = "; ".join(
-        f"{each['texts']:,} {each['kind']} texts, {each['mismatches_hf']} against `tokenizers`, {each['mismatches_google']} against Google"
+        f"{each['texts']:,} texts ({each['kind']}), "
+        f"{each['mismatches_hf']} against `tokenizers`, {each['mismatches_google']} against Google"
         for each in parity["many"]
     )
     points, strings = parity["code_points"], parity["random_strings"]

@@ -7,7 +7,6 @@ what is there is whole.
 import argparse
 import json
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from .model import load, load_tokenizer
 from .pooling import POOLINGS
+from .terminal import CYAN, GREEN, YELLOW, color_of, paint, painted, visible
 from .tokenizer import COMPATS, Encoding, differences
 
 Rows = Iterable[dict[str, Any]]
@@ -200,10 +200,10 @@ def _tokenize(options: argparse.Namespace) -> None:
 
     def people() -> Iterator[str]:
         for text, encoding in zip(texts, encodings, strict=True):
-            yield f"{_painted(text, encoding.offsets)}    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"
+            yield f"{painted(text, encoding.offsets)}    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"
             for token, id, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True):
-                piece = _paint(f"{_visible(token):<16}", _color(token, start, end))
-                yield f"  {piece} {_paint(f'{id:>6}', CYAN)}  {start:>4}-{end:<4} {text[start:end]!r}"
+                piece = paint(f"{visible(token):<16}", color_of(token, start, end, tokenizer.settings))
+                yield f"  {piece} {paint(f'{id:>6}', CYAN)}  {start:>4}-{end:<4} {text[start:end]!r}"
 
     _write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
 
@@ -218,11 +218,11 @@ def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any
     def people() -> Iterator[str]:
         for text, pair in zip(texts, pairs, strict=True):
             found = differences(*pair)
-            yield f"{_visible(text)}    ({'no difference' if not found else f'{len(found)} different'})"
+            yield f"{visible(text)}    ({'no difference' if not found else f'{len(found)} different'})"
             for each in found:
                 yield f"  {each.start:>4}-{each.end:<4} {text[each.start : each.end]!r}"
-                yield f"       hf      {_paint(_visible(' '.join(each.tokens)) or '(nothing)', GREEN)}"
-                yield f"       google  {_paint(_visible(' '.join(each.other_tokens)) or '(nothing)', YELLOW)}"
+                yield f"       hf      {paint(visible(' '.join(each.tokens)) or '(nothing)', GREEN)}"
+                yield f"       google  {paint(visible(' '.join(each.other_tokens)) or '(nothing)', YELLOW)}"
 
     rows = (
         {"text": text, "hf": _row(one), "google": _row(other), "differences": [each._asdict() for each in differences(one, other)]}
@@ -233,34 +233,6 @@ def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any
 
 def _row(encoding: Encoding) -> dict[str, Any]:
     return {name: value for name, value in vars(encoding).items() if name != "overflowing"}
-
-
-RED, GREEN, YELLOW, BLUE, CYAN, GRAY = 31, 32, 33, 34, 36, 90
-
-
-def _paint(text: str, color: int) -> str:
-    """Text in a color, at a terminal that has them (https://no-color.org)."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return text
-    return f"\x1b[{color}m{text}\x1b[0m"
-
-
-def _color(token: str, start: int, end: int) -> int:
-    return GRAY if start == end else RED if token == "[UNK]" else BLUE if token.startswith("##") else GREEN
-
-
-def _painted(text: str, offsets: list[tuple[int, int]]) -> str:
-    """A text with its pieces in turns of two colors."""
-    shown, position = [], 0
-    for number, (start, end) in enumerate(span for span in offsets if span[0] >= position and span[1] > span[0]):
-        shown += [_visible(text[position:start]), _paint(_visible(text[start:end]), (GREEN, BLUE)[number % 2])]
-        position = end
-    return "".join([*shown, _visible(text[position:])])
-
-
-def _visible(text: str) -> str:
-    """Text without control characters, which a terminal might obey."""
-    return re.sub("[\0-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 def _info(options: argparse.Namespace) -> None:

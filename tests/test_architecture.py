@@ -17,7 +17,7 @@ PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
     "fields", "config", "jit", "tokenizer", "formats", "weights", "packing", "ops", "encoder", "pooling", "folder", "threads", "inputs",
-    "outputs", "model", "cli", "__main__",
+    "outputs", "model", "terminal", "cli", "__main__",
 ]  # fmt: skip
 COMPILED = {"jit.py", "ops/simd.py", "ops/kernels.py", "tokenizer/compiled.py"}  # the only places for Numba
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests"}

@@ -343,3 +343,12 @@ def test_blas_gets_its_threads_back() -> None:
     leave.set()
     thread.join()
     assert get_number() == before
+
+
+def test_the_other_tokenizer(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+    """`tokenizer_compat="google"` reaches `encode`: [SEP] in a text is text there, and no more."""
+    google = minibert.load(tiny_folder, tokenizer_compat="google")
+    assert google.tokenizer("a [SEP]").tokens == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
+    assert not np.allclose(google.encode("a [SEP]"), tiny.encode("a [SEP]"))
+    np.testing.assert_array_equal(google.encode("a cat"), tiny.encode("a cat"))
+    assert minibert.load(tiny_folder, backend="numpy").tokenizer.backend == "numpy"

@@ -300,6 +300,7 @@ def _words(tokenizer: "WordPieceTokenizer") -> Known:
     }
     keys = np.frombuffer(b"".join(token.encode().ljust(15, b"\0") + bytes([len(token)]) for token in entries), np.uint64).reshape(-1, 2)
     table = _empty(_power_of_two(max(3 * len(entries), 1 << 12)))
+    # as compiled._home, in NumPy
     hashes = keys[:, 0] * compiled.MIX ^ keys[:, 1] * compiled.MIX_TOO
     slots = _settle(hashes, len(table.slots))
     table.slots[slots, :2] = keys

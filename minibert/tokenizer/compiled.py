@@ -40,7 +40,7 @@ UInt64 = npt.NDArray[np.uint64]
 Integer: TypeAlias = Any  # an int64: Numba knows its type, and mypy need not
 Word: TypeAlias = Any  # a uint64
 
-KNOWN_BYTES = 15  # of a known stretch or word; 99 % of English stretches are no longer
+KNOWN_BYTES = 15  # of a known stretch or word; 98.6 % of the stretches of English prose are no longer
 KNOWN_IDS = 6
 PROBES = 32  # slots that a search looks at: a text made of colliding words is taken apart, not slow
 AHEAD = 64  # stretches whose slots are asked for before the first of them is looked at

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -47,18 +47,50 @@ def pasted(function: Function) -> Function:
 def _compiled(function: Function, **options: Any) -> Function:
     numba: Any = import_module("numba")
 
+    if numba.config.DISABLE_JIT:
+        return function
     options = {"nogil": True, "_nrt": False, **options}
     if not (folder := cache_folder()):
-        compiled: Function = numba.njit(**options)(function)
-        return compiled
+        compiled: Any = numba.njit(**options)(function)
+        compiled.compile = _announced(compiled.compile)
+        return cast(Function, compiled)
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder  # which Numba reads while it decorates, and only then
     try:
         compiled = numba.njit(cache=True, **options)(function)
     finally:
         numba.config.CACHE_DIR = before
     cache = getattr(compiled, "_cache")  # noqa: B009  # Numba has no public name for it
-    cache.load_overload, cache.save_overload = _forgiving(cache.load_overload), _forgiving(cache.save_overload)
-    return compiled
+    cache.load_overload, cache.save_overload = _found_or_announced(_forgiving(cache.load_overload)), _forgiving(cache.save_overload)
+    return cast(Function, compiled)
+
+
+@cache
+def _announce() -> None:
+    """Say once what takes so long."""
+    if sys.stderr is not None:
+        kept = (
+            f"once; kept in {cache_folder()}"
+            if cache_folder()
+            else "in every process, for want of a folder to keep it in: set NUMBA_CACHE_DIR"
+        )
+        sys.stderr.write(f"minibert: compiling for this processor ({kept})\n")
+
+
+def _announced(compile: Callable[..., Any]) -> Callable[..., Any]:
+    def attempt(*arguments: Any) -> Any:
+        _announce()
+        return compile(*arguments)
+
+    return attempt
+
+
+def _found_or_announced(load: Callable[..., Any]) -> Callable[..., Any]:
+    def attempt(*arguments: Any) -> Any:
+        if (found := load(*arguments)) is None:
+            _announce()
+        return found
+
+    return attempt
 
 
 def _forgiving(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,205 @@
+"""Register tiles: the innermost loop of every matrix product, for each kind of processor.
+
+A tile is a few rows of the result by a few vectors of columns, all of it held in registers while one pass goes over the summation
+index k. A step of the pass loads one vector of weights for each column vector, then spreads one activation of each row over a register
+and multiplies: with 6 rows and 4 vectors of AVX-512 that is 24 multiply-adds for 10 loads, and 24 sums that do not wait for each other.
+Fewer sums, and the latency of the multiply-add would show; more, and they would not fit beside the weights into 32 registers.
+
+Each element of the result is one chain, initial + a[0] b[0] + a[1] b[1] + ..., in the order of k whatever the shape of the tile. So every
+tier with a fused multiply-add gives the same float32 bits, and integers are exact anyway.
+
+Measured with benchmarks/roofline.py. The shape is the usual one (Goto and van de Geijn 2008, *Anatomy of high-performance matrix
+multiplication*; BLIS); that Numba can be made to emit it is not.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from .simd import F32, I8, I16, I32, I64, Address, Integer, call, intrinsic_like, pointer, read, spread, write
+from .tiers import EMULATED, INT8, TIER, Tier
+
+
+def float32_step(builder: Any, tier: Tier) -> "Step":
+    """One step of float32."""
+    kind = ir.VectorType(F32, tier.lanes)
+
+    def multiply_add(sum: Any, activation: Any, weights: Any) -> Any:
+        if tier.fma:
+            return call(builder, f"llvm.fma.v{tier.lanes}f32", kind, activation, weights, sum)
+        return builder.fadd(builder.fmul(activation, weights), sum)
+
+    return Step(kind, F32, F32, F32, 1, kind, lambda loaded: loaded, multiply_add)
+
+
+def int8_step(builder: Any, tier: Tier) -> "Step":
+    """One step of integers."""
+    kind, group = tier.int8, INT8[tier.int8].group
+    sums, weights = ir.VectorType(I32, tier.lanes), ir.VectorType(I8, tier.lanes * group)
+    bits = 8 * tier.lanes * 4
+    if kind == "vnni":
+        name = f"llvm.x86.avx512.vpdpbusd.{bits}"
+        return Step(sums, I32, I8, I8, 4, sums, lambda loaded: loaded, lambda sum, a, b: call(builder, name, sums, sum, a, b))
+    if kind == "dot":
+        name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+        return Step(
+            sums, I32, I8, I8, 4, weights, lambda loaded: loaded,
+            lambda sum, a, b: call(builder, name, sums, sum, b, builder.bitcast(a, weights)),
+        )  # fmt: skip
+    if kind == "pairs":
+        name = {256: "llvm.x86.avx2.pmadd.wd", 512: "llvm.x86.avx512.pmaddw.d.512"}[bits]
+        wide = ir.VectorType(I16, 2 * tier.lanes)
+        return Step(
+            sums, I32, I16, I8, 2, weights, lambda loaded: builder.sext(loaded, wide),
+            lambda sum, a, b: builder.add(sum, call(builder, name, sums, builder.bitcast(a, wide), b)),
+        )  # fmt: skip
+    return Step(
+        sums, I8, I8, I8, 1, weights, lambda loaded: builder.sext(loaded, sums),
+        lambda sum, a, b: builder.add(sum, builder.mul(a, b)),
+    )  # fmt: skip
+
+
+class Step(NamedTuple):
+    """One step of a pass over k."""
+
+    sums: Any  # vector type of the accumulators
+    unit: Any  # what is read of a row of activations in one step, and spread
+    activation: Any  # its elements
+    weight: Any  # elements of the weights
+    group: int  # elements of k in one step
+    loaded: Any  # vector type of the weights as they are stored
+    widen: Callable[[Any], Any]
+    multiply_add: Callable[[Any, Any, Any], Any]
+
+
+def emit_tile(builder: Any, step: Step, tier: Tier, rows: int, vectors: int, values: Any) -> None:
+    """The loop of one tile: c[rows, vectors * lanes] = finished(initial + a @ b)."""
+    a, a_at, lda, b, b_at, ldb, initial, initial_at, c, c_at, ldc, steps, *more = values
+    element = step.sums.element
+
+    def times(value: Any, factor: int) -> Any:
+        return builder.mul(value, ir.Constant(I64, factor))
+
+    def shifted(value: Any, distance: int) -> Any:
+        return builder.add(value, ir.Constant(I64, distance))
+
+    def activations(row: int, k: Any) -> Any:
+        index = builder.add(builder.add(a_at, times(lda, row)), times(k, step.group))
+        one = builder.load(builder.bitcast(pointer(builder, a, index, step.activation), step.unit.as_pointer()))
+        one.align = 4 if step.activation is F32 else 1
+        if step.unit is I8:
+            one = builder.zext(one, I32)
+        return spread(builder, one, ir.VectorType(one.type, tier.lanes))
+
+    starts = [read(builder, initial, shifted(initial_at, j * tier.lanes), step.sums, element) for j in range(vectors)]
+    before, loop, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    k = builder.phi(I64)
+    k.add_incoming(ir.Constant(I64, 0), before)
+    sums = [[builder.phi(step.sums) for _ in range(vectors)] for _ in range(rows)]
+    line = builder.add(b_at, builder.mul(k, ldb))
+    weights = [step.widen(read(builder, b, shifted(line, j * tier.lanes * step.group), step.loaded, step.weight)) for j in range(vectors)]
+    for i, row in enumerate(sums):
+        spread_out = activations(i, k)
+        for j, sum in enumerate(row):
+            sum.add_incoming(starts[j], before)
+            row[j] = step.multiply_add(sum, spread_out, weights[j])
+            sum.add_incoming(row[j], loop)
+    next_k = shifted(k, 1)
+    k.add_incoming(next_k, loop)
+    builder.cbranch(builder.icmp_signed("<", next_k, steps), loop, done)
+    builder.position_at_end(done)
+    finished = _dequantized(builder, tier, sums, more) if more else sums
+    for i, row in enumerate(finished):
+        for j, sum in enumerate(row):
+            write(builder, sum, c, builder.add(builder.add(c_at, times(ldc, i)), ir.Constant(I64, j * tier.lanes)), F32)
+
+
+def _dequantized(builder: Any, tier: Tier, sums: Any, values: Any) -> list[list[Any]]:
+    """(unit_i sums_ij + low_i total_j) scale_j + bias_j: what the integers stand for, before they leave their registers."""
+    lows, units, scale, totals, bias = values
+    floats = ir.VectorType(F32, tier.lanes)
+
+    def fma(a: Any, b: Any, c: Any) -> Any:
+        return call(builder, f"llvm.fma.v{tier.lanes}f32", floats, a, b, c) if tier.fma else builder.fadd(builder.fmul(a, b), c)
+
+    rows = [[spread(builder, read(builder, each, ir.Constant(I64, i), F32), floats) for each in (lows, units)] for i in range(len(sums))]
+    finished: list[list[Any]] = [[] for _ in sums]
+    for j in range(len(sums[0])):
+        at = ir.Constant(I64, j * tier.lanes)
+        total, factor, shift = (read(builder, each, at, floats, F32) for each in (totals, scale, bias))
+        for i, (low, unit) in enumerate(rows):
+            y = fma(unit, builder.sitofp(sums[i][j], floats), builder.fmul(low, total))
+            finished[i].append(fma(y, factor, shift))
+    return finished
+
+
+def emit_tiles(builder: Any, step: Step, tier: Tier, vectors: tuple[int, ...], values: Any) -> None:
+    """A tile of each shape, and the choice between them."""
+    rows, columns, *rest = values
+    number = builder.add(builder.mul(rows, ir.Constant(I64, 8)), columns)
+    after = builder.append_basic_block("after")
+    choice = builder.switch(number, after)
+    for height in range(1, tier.rows + 1):
+        for width in vectors:
+            block = builder.append_basic_block(f"tile{height}x{width}")
+            choice.add_case(ir.Constant(I64, 8 * height + width), block)
+            builder.position_at_end(block)
+            emit_tile(builder, step, tier, height, width, rest)
+            builder.branch(after)
+    builder.position_at_end(after)
+
+
+def _tile(make_step: Callable[[Any, Tier], Step], vectors: tuple[int, ...], emulate: Callable[..., None]) -> Callable[..., None]:
+    if EMULATED:
+        return emulate
+
+    def typed(typing_context: Any, *given: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            emit_tiles(builder, make_step(builder, TIER), TIER, vectors, values)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * len(given)), code
+
+    return intrinsic_like(emulate, typed)
+
+
+def _emulate_float32(
+    rows: Integer, vectors: Integer, a: Address, a_at: Integer, lda: Integer, b: Address, b_at: Integer, ldb: Integer,
+    initial: Address, initial_at: Integer, c: Address, c_at: Integer, ldc: Integer, steps: Integer,
+) -> None:  # fmt: skip
+    """c[i, :] = initial + sum over k of a[i, k] b[k, :], for `rows` rows and `vectors` vectors of columns.
+
+    lda, ldb and ldc are the distances between rows; a_at and its like the indices of the first elements.
+    """
+    width = vectors * TIER.lanes
+    for row in range(rows):
+        result = initial[initial_at : initial_at + width].copy()
+        for k in range(steps):
+            result += a[a_at + row * lda + k] * b[b_at + k * ldb : b_at + k * ldb + width]
+        c[c_at + row * ldc : c_at + row * ldc + width] = result
+
+
+def _emulate_int8(
+    rows: Integer, vectors: Integer, a: Address, a_at: Integer, lda: Integer, b: Address, b_at: Integer, ldb: Integer,
+    initial: Address, initial_at: Integer, c: Address, c_at: Integer, ldc: Integer, steps: Integer,
+    lows: Address, units: Address, scale: Address, totals: Address, bias: Address,
+) -> None:  # fmt: skip
+    """The same of integers, a step at a time as Tier.int8 has it; and then c = (units[i] c[i, :] + lows[i] totals) scale + bias."""
+    width = vectors * TIER.lanes
+    for row in range(rows):
+        result = initial[initial_at : initial_at + width].copy()
+        for k in range(steps):
+            result += np.int32(a[a_at + row * lda + k]) * b[b_at + k * ldb : b_at + k * ldb + width].astype(np.int32)
+        y = units[row] * result.astype(np.float32) + lows[row] * totals[:width]
+        c[c_at + row * ldc : c_at + row * ldc + width] = y * scale[:width] + bias[:width]
+
+
+# Any shape for attention; for products with weights, whose panels are whole, all vectors at a time
+float32_tile = _tile(float32_step, tuple(range(1, TIER.vectors + 1)), _emulate_float32)
+whole_tile = _tile(float32_step, (TIER.vectors,), _emulate_float32)
+int8_tile = _tile(int8_step, (TIER.vectors,), _emulate_int8)

@@ -1,0 +1,130 @@
+"""One arithmetic on every kind of processor. Needs Numba.
+
+Tiers that this processor can run are forced on it, by telling Numba to compile for a lesser one; of the others the machine code is
+looked at.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from llvmlite import binding, ir
+
+from minibert.ops.simd import I64
+from minibert.ops.tiers import TIERS, Tier, tier_for
+from minibert.ops.tiles import emit_tiles, float32_step, int8_step
+
+SCRIPT = Path(__file__).parent / "tier_results.py"
+HOST = {name for name, present in binding.get_host_cpu_features().items() if present}
+
+
+def features(*left_out: str) -> str:
+    return ",".join(f"{'-' if name.startswith(left_out) or 'vnni' in name else '+'}{name}" for name in sorted(HOST))
+
+
+LESSER = {
+    "avx512": {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": features("avx512bf16")},
+    "avx2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": features("avx512")},
+    "generic": {"NUMBA_CPU_NAME": "generic"},
+    "emulated": {"NUMBA_DISABLE_JIT": "1"},
+}
+
+
+def run(file: Path, **environment: str) -> dict[str, np.ndarray]:
+    subprocess.run([sys.executable, SCRIPT, file], env=os.environ | environment, check=True)
+    with np.load(file) as results:
+        return dict(results)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return run(tmp_path_factory.mktemp("tiers") / "here.npz")
+
+
+@pytest.mark.parametrize("name", ["avx512", "avx2"])
+def test_tiers_with_fma_give_the_same_bits(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
+    if tier_for("x86_64", HOST).lanes < TIERS[name].lanes:
+        pytest.skip("this processor has no AVX-512" if name == "avx512" else "this processor has no AVX2")
+    actual = run(tmp_path / "results.npz", **LESSER[name])
+    assert actual.pop("tier") == name
+    assert len(actual) == 8
+    for key, expected in actual.items():
+        np.testing.assert_array_equal(here[key], expected, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["generic", "emulated"])
+def test_tiers_without_fma_are_within_tolerance(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """`emulated` is NumPy in place of every operation: what a reader can step through."""
+    actual = run(tmp_path / "results.npz", **LESSER[name])
+    assert actual.pop("tier") == "generic"
+    for key, value in actual.items():
+        np.testing.assert_allclose(value, here[key], rtol=0, atol=1e-5, err_msg=key)
+
+
+def assembly(tier: Tier, kind: str, triple: str, cpu: str) -> str:
+    """Machine code of the tiles of a tier, for a processor that need not be this one."""
+    module = ir.Module()
+    module.triple = triple
+    number = 14 if kind == "float32" else 19
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * number), "tiles")
+    builder = ir.IRBuilder(function.append_basic_block())
+    step = float32_step(builder, tier) if kind == "float32" else int8_step(builder, tier)
+    emit_tiles(builder, step, tier, (tier.vectors,), list(function.args))
+    builder.ret_void()
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    machine = binding.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=3)
+    parsed = binding.parse_assembly(str(module))
+    parsed.verify()
+    code: str = machine.emit_assembly(parsed)
+    return code
+
+
+X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
+# tier, kind, processor -> the instruction of the innermost loop, and how many of it a pass of all tiles needs
+EMITTED = [
+    ("avx512vnni", "float32", X86, "icelake-server", r"vfmadd231ps\s.*%zmm", 4 * 21),
+    ("avx512vnni", "int8", X86, "icelake-server", r"vpdpbusd\s.*%zmm", 4 * 21),
+    ("avx512", "int8", X86, "skylake-avx512", r"vpmaddwd\s.*%zmm", 4 * 21),
+    ("avxvnni", "float32", X86, "alderlake", r"vfmadd231ps\s.*%ymm", 2 * 21),
+    ("avxvnni", "int8", X86, "alderlake", r"vpdpbusd\s.*%ymm", 2 * 21),
+    ("avx2", "int8", X86, "haswell", r"vpmaddwd\s.*%ymm", 2 * 21),
+    ("neondot", "float32", ARM, "neoverse-n1", r"fmla\s+v", 4 * 21),
+    ("neondot", "int8", ARM, "neoverse-n1", r"sdot\s+v", 4 * 21),
+    ("neon", "int8", ARM, "cortex-a72", r"mla\s+v", 4 * 21),
+    ("generic", "float32", X86, "x86-64", r"mulps\s", 4 * 3),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "triple", "cpu", "instruction", "number"), EMITTED)
+def test_the_innermost_loop_is_the_right_instruction(name: str, kind: str, triple: str, cpu: str, instruction: str, number: int) -> None:
+    """As many as there are sums, and no sum leaves its register inside the loop."""
+    code = assembly(TIERS[name], kind, triple, cpu)
+    assert len(re.findall(instruction, code)) >= number
+    assert not re.search(r"\bfmaf\b|vpmaddubsw", code)
+    loops = [loop for loop in re.findall(r"\n\.?LBB\w+:(?:(?!\n\.?LBB).)*", code, re.S) if re.search(instruction, loop)]
+    assert len(loops) >= TIERS[name].rows
+    if name != "generic":  # its eight registers of sums, and what it multiplies, are more than SSE has
+        for loop in loops:
+            assert not re.search(r"(Spill|Reload)", loop), loop
+
+
+@pytest.mark.parametrize(
+    ("architecture", "present", "expected"),
+    [
+        ("x86_64", {"avx512f", "avx512bw", "avx512vl", "fma", "avx2", "avx512vnni"}, "avx512vnni"),
+        ("amd64", {"avx512f", "avx512bw", "avx512vl", "fma", "avx2"}, "avx512"),
+        ("x86_64", {"avx512f", "fma", "avx2"}, "avx2"),
+        ("x86_64", {"fma", "avx2", "avxvnni"}, "avxvnni"),
+        ("x86_64", {"avx"}, "generic"),
+        ("aarch64", {"dotprod"}, "neondot"),
+        ("arm64", set(), "neon"),
+        ("riscv64", set(), "generic"),
+    ],
+)
+def test_a_processor_gets_its_tier(architecture: str, present: set[str], expected: str) -> None:
+    assert tier_for(architecture, present).name == expected

@@ -1,0 +1,39 @@
+"""What the kernels compute on the tier that Numba is told to compile for: run by test_tiers.py in processes of their own.
+
+python tests/tier_results.py FILE.npz
+"""
+
+import sys
+
+import numpy as np
+from golden_cases import CASES, Case
+from make_models import make_weights
+
+from minibert import encoder
+from minibert.ops import kernels
+from minibert.ops.tiers import TIER
+from minibert.packing import pack
+from minibert.quantize import quantize
+from minibert.weights import from_arrays
+
+NAMES = {"generic": ("L2_H15", "L1_H24")}  # the tier that is also run without a compiler is slow
+LENGTHS = (1, 7, 2, 40, 12)
+
+
+def results(case: Case) -> dict[str, np.ndarray]:
+    """Hidden states after each layer and pooler output, in both precisions."""
+    random = np.random.RandomState(3)
+    batch = pack([random.randint(0, case.config.vocab_size, min(size, case.config.max_position_embeddings)) for size in LENGTHS])
+    weights = from_arrays(make_weights(case.config), case.config)
+    found = {}
+    for precision, stored in (("float32", weights), ("int8", quantize(weights))):
+        parameters = kernels.prepare(stored)
+        states = list(encoder.forward(parameters, batch, kernels, range(case.config.num_hidden_layers + 1)))
+        found[precision] = np.stack([*states, kernels.pooler(parameters, states[-1])])
+    return found
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")  # without a compiler, a lane that is not used may hold anything
+    every = {f"{name}/{key}": value for name in NAMES.get(TIER.name, CASES) for key, value in results(CASES[name]).items()}
+    np.savez(sys.argv[1], tier=TIER.name, **every)

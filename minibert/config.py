@@ -33,6 +33,8 @@ ARCHITECTURE = (
     "type_vocab_size",
 )
 
+QUANTIZED = {"quant_method": "minibert-int8"}  # what `minibert quantize` writes; other readers refuse a method that they do not know
+
 # Fields that change the result -> the only values that are implemented. `auto_map` names code that comes with the model.
 IMPLEMENTED: dict[str, tuple[Any, ...]] = {
     "model_type": ("bert",),
@@ -41,7 +43,7 @@ IMPLEMENTED: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "is_encoder_decoder": (False,),
     "pruned_heads": ({},),
-    "quantization_config": ({},),
+    "quantization_config": ({}, QUANTIZED),
     "auto_map": ({},),
 }
 

@@ -1,31 +1,31 @@
 """The forward pass, written once, over whichever ops it is handed.
 
-A token's vector goes through `num_layers` layers; in each it first looks at the other tokens of its text (attention), then is worked
-on by itself (feed-forward), and both times the result is added to what it was and normalised.
-
-Source: Devlin et al. 2018; Vaswani et al. 2017, figure 1, left half.
+Source: Devlin et al. 2018.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import pairwise
 
 from .ops import Backend, Float32, Parameters
 from .packing import PackedBatch
 
 
-def forward(parameters: Parameters, batch: PackedBatch, ops: Backend, attentions: list[list[Float32]] | None = None) -> Iterator[Float32]:
-    """Hidden states (num_tokens, hidden_size): after the embeddings, then after each layer. num_layers + 1 in all, made as they are taken.
+def forward(
+    parameters: Parameters, batch: PackedBatch, ops: Backend, wanted: Collection[int], attentions: list[list[Float32]] | None = None
+) -> Iterator[Float32]:
+    """Hidden states (num_tokens, hidden_size) that are wanted, in ascending order: 0 is what the embeddings give, 1.. what the layers do.
 
-    A list given as `attentions` receives, layer by layer, the attention probabilities of each text.
+    A list given as `attentions` receives, layer by layer, the attention probabilities of each text. Nothing is computed beyond what is
+    wanted, and stretches of layers that nobody looks into are left to the backend as a whole.
     """
-    config, cu_seqlens = parameters.config, batch.cu_seqlens
     hidden = ops.embed(parameters, batch.input_ids, batch.position_ids, batch.token_type_ids)
-    yield hidden
-    for layer in parameters.layers:
-        qkv = ops.linear(hidden, layer.query_key_value)
+    num_layers = max(wanted)
+    stops = sorted({0, *wanted} if attentions is None else range(num_layers + 1))
+    if 0 in wanted:
+        yield hidden.copy()
+    for first, last in pairwise(stops):
         if attentions is not None:
-            attentions.append(ops.attention_probs(qkv, cu_seqlens, config.num_attention_heads))
-        context = ops.attention(qkv, cu_seqlens, config.num_attention_heads)
-        hidden = ops.linear_add_layer_norm(context, layer.attention_output, hidden, layer.attention_norm)
-        inner = ops.linear_gelu(hidden, layer.intermediate, config.gelu)
-        hidden = ops.linear_add_layer_norm(inner, layer.output, hidden, layer.output_norm)
-        yield hidden
+            attentions.append(ops.attention_probs(parameters, hidden, batch.cu_seqlens, first))
+        hidden = ops.layers(parameters, hidden, batch.cu_seqlens, first, last)
+        if last in wanted:
+            yield hidden if last == num_layers else hidden.copy()

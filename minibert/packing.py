@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+SMALL_BATCH = 64  # tokens
 Int32 = npt.NDArray[np.int32]
 Float32 = npt.NDArray[np.float32]
 
@@ -70,29 +71,29 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
 def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1) -> Iterator[list[int]]:
     """Indices of texts for one batch after the other, longest first, each of at most `batch_tokens` tokens or a single text.
 
-    If one does not do, their number is rounded up to a multiple of the threads, each with the same share of all tokens, so that no thread
-    waits for another at the end: three batches would take two threads as long as four.
+    Where several threads take them in turn, a batch is also no more than half of a thread's share of what is left: they get smaller
+    towards the end, so that no thread waits long for another, but not so small that a batch is not worth its while.
 
     >>> list(plan_batches([3, 9, 4, 2], batch_tokens=9))
     [[1], [2, 0, 3]]
-    >>> list(plan_batches([5] * 12, batch_tokens=20, num_threads=2))
-    [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    >>> [len(batch) for batch in plan_batches([20] * 40, batch_tokens=1000, num_threads=2)]
+    [10, 7, 5, 4, 3, 3, 3, 3, 2]
     """
-    total = sum(seqlens)
-    number = -(-total // batch_tokens)
-    if number > 1:
-        number += -number % num_threads
+    remaining = sum(seqlens)
+
+    def room() -> int:
+        share = batch_tokens if num_threads == 1 else remaining // (2 * num_threads)
+        return min(batch_tokens, max(share, SMALL_BATCH))
+
     batch: list[int] = []
-    num_batches = num_tokens = planned = 0
+    num_tokens, limit = 0, room()
     for index in sorted(range(len(seqlens)), key=lambda index: -seqlens[index]):
-        # full, or: this batch and those before it have had their share
-        if batch and (num_tokens + seqlens[index] > batch_tokens or planned * number >= total * (num_batches + 1)):
+        if batch and num_tokens + seqlens[index] > limit:
             yield batch
-            num_batches += 1
-            batch, num_tokens = [], 0
+            remaining -= num_tokens
+            batch, num_tokens, limit = [], 0, room()
         batch.append(index)
         num_tokens += seqlens[index]
-        planned += seqlens[index]
     if batch:
         yield batch
 

@@ -1,13 +1,13 @@
 """{name: array} -> BertWeights: a dataclass with a shape beside every field. The only place that knows the names in a checkpoint.
 
 Accepted are the names of transformers' BertModel, with and without the prefix `bert.`, with `gamma`/`beta` or `weight`/`bias` in the
-norms, with or without a pooler, and with the heads of other tasks, which an encoder has no use for. Arrays keep the dtype they are
-stored in; `ops.prepare` widens what it needs.
+norms, with or without a pooler, and with the heads of other tasks, which an encoder has no use for; and what `minibert quantize` writes,
+int8 matrices with a scale for each row. Arrays keep the dtype they are stored in; `ops.prepare` widens what it needs.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,18 @@ from .formats import BFLOAT16
 FloatArray = npt.NDArray[Any]  # float32, float16 or bfloat16
 FLOATS = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16)
 
+# Fields of LayerWeights -> what follows `encoder.layer.N.` in a checkpoint
+LAYER_NAMES = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention_output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
+    "output_norm": "output.LayerNorm",
+}
+SCALE = ".weight_scale"  # of int8 rows, beside `.weight`
 HEADS = ("cls.", "classifier.", "qa_outputs.")  # masked language model and next sentence, classification, question answering
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # old transformers stored these index vectors; they carry nothing
 
@@ -33,6 +45,23 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Int8Linear:
+    """y = x (scale * weight)^T + bias: eight bits a weight, and one scale for each output."""
+
+    weight: npt.NDArray[np.int8]  # (out_features, in_features), -127..127
+    scale: FloatArray  # (out_features,)
+    bias: FloatArray  # (out_features,)
+
+
+@dataclass(frozen=True)
+class Int8Rows:
+    """A table of embeddings in eight bits, with one scale for each row."""
+
+    weight: npt.NDArray[np.int8]  # (num_rows, hidden_size), -127..127
+    scale: FloatArray  # (num_rows,)
+
+
+@dataclass(frozen=True)
 class LayerNorm:
     """y = (x - mean) / sqrt(variance + eps) * weight + bias, over the last axis."""
 
@@ -41,18 +70,27 @@ class LayerNorm:
     eps: float
 
 
+Matrix = Linear | Int8Linear
+
+
 @dataclass(frozen=True)
 class LayerWeights:
     """One encoder layer."""
 
-    query: Linear  # hidden_size -> hidden_size
-    key: Linear  # hidden_size -> hidden_size
-    value: Linear  # hidden_size -> hidden_size
-    attention_output: Linear  # hidden_size -> hidden_size
+    query: Matrix  # hidden_size -> hidden_size
+    key: Matrix  # hidden_size -> hidden_size
+    value: Matrix  # hidden_size -> hidden_size
+    attention_output: Matrix  # hidden_size -> hidden_size
     attention_norm: LayerNorm
-    intermediate: Linear  # hidden_size -> intermediate_size
-    output: Linear  # intermediate_size -> hidden_size
+    intermediate: Matrix  # hidden_size -> intermediate_size
+    output: Matrix  # intermediate_size -> hidden_size
     output_norm: LayerNorm
+
+    @property
+    def query_key_value(self) -> Matrix:
+        """The three side by side, hidden_size -> 3 * hidden_size, so that one product makes them all. A copy."""
+        kind, projections = type(self.query), (self.query, self.key, self.value)
+        return kind(**{field.name: np.concatenate([getattr(each, field.name) for each in projections]) for field in fields(kind)})
 
 
 @dataclass(frozen=True)
@@ -60,12 +98,12 @@ class BertWeights:
     """All parameters of an encoder as they are stored."""
 
     config: BertConfig
-    word_embeddings: FloatArray  # (vocab_size, hidden_size)
+    word_embeddings: FloatArray | Int8Rows  # (vocab_size, hidden_size)
     position_embeddings: FloatArray  # (max_position_embeddings, hidden_size)
     token_type_embeddings: FloatArray  # (type_vocab_size, hidden_size)
     embeddings_norm: LayerNorm
     layers: tuple[LayerWeights, ...]
-    pooler: Linear | None  # hidden_size -> hidden_size
+    pooler: Matrix | None  # hidden_size -> hidden_size
 
     @property
     def num_parameters(self) -> int:
@@ -80,32 +118,29 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
     tensors = canonical_names(arrays, source)
     _check_tensors(tensors, config, source)
 
-    def linear(name: str) -> Linear:
-        return Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+    def linear(name: str) -> Matrix:
+        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        scale = tensors.get(name + SCALE)
+        return Linear(weight, bias) if scale is None else Int8Linear(weight, scale, bias)
 
     def norm(name: str) -> LayerNorm:
         return LayerNorm(tensors[f"{name}.weight"], tensors[f"{name}.bias"], config.layer_norm_eps)
 
-    layers = [
-        LayerWeights(
-            query=linear(f"{layer}.attention.self.query"),
-            key=linear(f"{layer}.attention.self.key"),
-            value=linear(f"{layer}.attention.self.value"),
-            attention_output=linear(f"{layer}.attention.output.dense"),
-            attention_norm=norm(f"{layer}.attention.output.LayerNorm"),
-            intermediate=linear(f"{layer}.intermediate.dense"),
-            output=linear(f"{layer}.output.dense"),
-            output_norm=norm(f"{layer}.output.LayerNorm"),
-        )
-        for layer in (f"encoder.layer.{index}" for index in range(config.num_hidden_layers))
-    ]
+    def layer(index: int) -> LayerWeights:
+        parts: dict[str, Any] = {}
+        for field, name in LAYER_NAMES.items():
+            make = norm if field.endswith("norm") else linear
+            parts[field] = make(f"encoder.layer.{index}.{name}")
+        return LayerWeights(**parts)
+
+    words, scale = tensors["embeddings.word_embeddings.weight"], tensors.get("embeddings.word_embeddings" + SCALE)
     return BertWeights(
         config=config,
-        word_embeddings=tensors["embeddings.word_embeddings.weight"],
+        word_embeddings=words if scale is None else Int8Rows(words, scale),
         position_embeddings=tensors["embeddings.position_embeddings.weight"],
         token_type_embeddings=tensors["embeddings.token_type_embeddings.weight"],
         embeddings_norm=norm("embeddings.LayerNorm"),
-        layers=tuple(layers),
+        layers=tuple(map(layer, range(config.num_hidden_layers))),
         pooler=linear("pooler.dense") if "pooler.dense.weight" in tensors else None,
     )
 
@@ -113,20 +148,57 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
 def _check_tensors(tensors: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path) -> None:
     if config.num_hidden_layers > len(tensors):  # each has 16 tensors
         raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(tensors)} tensors in all")
-    shapes = dict(expected_shapes(config))
+    expected = dict(expected_tensors(config, is_int8=any(name.endswith(SCALE) for name in tensors)))
     if not any(name.startswith("pooler.") for name in tensors):
-        shapes = {name: shape for name, shape in shapes.items() if not name.startswith("pooler.")}
-    missing = sorted(shapes.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - shapes.keys())
+        expected = {name: kind for name, kind in expected.items() if not name.startswith("pooler.")}
+    missing = sorted(expected.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - expected.keys())
     problems = [f"missing: {', '.join(missing)}"] if missing else []
     problems += [f"unexpected: {', '.join(unexpected)}"] if unexpected else []
     problems += [
-        f"{name}: expected {shape} from config.json, as float32, float16 or bfloat16, found {tensors[name].shape} {tensors[name].dtype}"
-        for name, shape in shapes.items()
-        if name in tensors and (tensors[name].shape != shape or tensors[name].dtype not in FLOATS)
+        f"{name}: expected {shape} from config.json, as {words}, found {tensors[name].shape} {tensors[name].dtype}"
+        for name, (shape, dtypes, words) in expected.items()
+        if name in tensors and (tensors[name].shape != shape or tensors[name].dtype not in dtypes)
     ]
     if problems:
         raise ValueError(f"{source}: config and weights do not belong together, or this is not a BERT encoder\n  " + "\n  ".join(problems))
+
+
+Kind = tuple[tuple[int, ...], tuple[np.dtype[Any], ...], str]  # shape, dtypes, the dtypes in words
+
+
+def expected_tensors(config: BertConfig, is_int8: bool) -> Iterator[tuple[str, Kind]]:
+    """(name, kind) of every tensor of an encoder with pooler; quantised, each matrix is int8 and has a scale beside it."""
+    tables = ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
+    for name, shape in expected_shapes(config):
+        if is_int8 and len(shape) == 2 and name not in tables:
+            yield name, (shape, (np.dtype(np.int8),), "int8")
+            yield name.removesuffix(".weight") + SCALE, (shape[:1], FLOATS, "float32, float16 or bfloat16")
+        else:
+            yield name, (shape, FLOATS, "float32, float16 or bfloat16")
+
+
+def to_arrays(weights: BertWeights) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a checkpoint, under the names that `from_arrays` reads."""
+    parts: dict[str, Any] = {
+        "embeddings.word_embeddings": weights.word_embeddings,
+        "embeddings.position_embeddings": weights.position_embeddings,
+        "embeddings.token_type_embeddings": weights.token_type_embeddings,
+        "embeddings.LayerNorm": weights.embeddings_norm,
+    }
+    for index, layer in enumerate(weights.layers):
+        parts |= {f"encoder.layer.{index}.{name}": getattr(layer, field) for field, name in LAYER_NAMES.items()}
+    if weights.pooler:
+        parts["pooler.dense"] = weights.pooler
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name, part in parts.items():
+        fields = {"weight": part} if isinstance(part, np.ndarray) else vars(part)
+        arrays |= {
+            f"{name}.{'weight_scale' if field == 'scale' else field}": array
+            for field, array in fields.items()
+            if isinstance(array, np.ndarray)
+        }
+    return arrays
 
 
 def canonical_names(arrays: dict[str, npt.NDArray[Any]], source: str | Path) -> dict[str, npt.NDArray[Any]]:

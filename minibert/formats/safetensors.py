@@ -113,3 +113,14 @@ def _check_layout(path: Path, entries: dict[str, Entry], data_size: int) -> None
     end = spans[-1][1] if spans else 0
     if end != data_size:
         raise ValueError(f"{path}: expected {end} bytes of data after the header, found {data_size}; the file is cut off or has a tail")
+
+
+def release_pages(array: npt.NDArray[Any]) -> None:
+    """Let go of what has been read of the file behind an array; it is read again if it is asked for."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and base.base is not None:
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -1,18 +1,19 @@
 """The contract between the encoder and its arithmetic.
 
 A backend is a module with the functions below; the encoder is handed one and never asks which. `reference` is NumPy, one function
-per equation. Between ops there are C-contiguous float32 arrays only, and every op returns a new one.
+per equation; `kernels` is compiled. Between them and the encoder there are C-contiguous float32 arrays only.
 
 | op | result | what it is |
 |---|---|---|
+| `BATCH_TOKENS` | int | tokens of a batch that are best for speed |
 | `prepare(weights)` | `Parameters` | the backend's own layout of the parameters, made once at load |
-| `embed(parameters, input_ids, position_ids, token_type_ids)` | (num_tokens, hidden_size) | sum of three rows, LayerNorm |
-| `linear(hidden_states, weights)` | (num_tokens, out_features) | the matrix product |
-| `linear_gelu(hidden_states, weights, approximate)` | (num_tokens, intermediate_size) | the product, GELU: erf (`"none"`) or `"tanh"` |
-| `linear_add_layer_norm(hidden_states, weights, residual, norm)` | (num_tokens, hidden_size) | the product, residual added, LayerNorm |
-| `attention(query_key_value, cu_seqlens, num_heads)` | (num_tokens, hidden_size) | scores, softmax, weighted sum, each text for itself |
-| `attention_probs(query_key_value, cu_seqlens, num_heads)` | list of (num_heads, seq_len, seq_len) | the softmax alone |
-| `pooler(hidden_states, weights)` | (num_rows, hidden_size) | tanh of a linear |
+| `limit_threads(number)` | a context | how many threads the ops below may use in it |
+| `embed(parameters, input_ids, position_ids, token_type_ids)` | hidden states | sum of three rows, LayerNorm |
+| `layers(parameters, hidden_states, cu_seqlens, first, last)` | hidden states | layers `first` to before `last`; spends its argument |
+| `attention_probs(parameters, hidden_states, cu_seqlens, layer)` | a list | the softmax of a layer alone, from what goes into it |
+| `pooler(parameters, hidden_states)` | (num_rows, hidden_size) | tanh of a linear |
+
+Hidden states are (num_tokens, hidden_size), the probabilities of each text (num_heads, seq_len, seq_len).
 
 All texts of a batch lie on one token axis without padding. `cu_seqlens` (num_sequences + 1,) int32 has the place where each text
 begins, and the total at the end (the name is FlashAttention's). `query_key_value` is (num_tokens, 3 * hidden_size): query, key, value
@@ -22,29 +23,33 @@ Dimensions, everywhere: `num_sequences`, `num_tokens` (of the whole batch), `seq
 `intermediate_size`, `vocab_size`, `num_layers`.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ..config import BertConfig
-from ..weights import BertWeights, LayerNorm, Linear
+from ..formats import widen
+from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 GeluForm = Literal["none", "tanh"]
+Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one
 
 
 @dataclass(frozen=True)
 class Layer:
     """One encoder layer as the ops take it."""
 
-    query_key_value: Linear  # hidden_size -> 3 * hidden_size
-    attention_output: Linear
+    query_key_value: Prepared  # hidden_size -> 3 * hidden_size
+    attention_output: Prepared
     attention_norm: LayerNorm
-    intermediate: Linear
-    output: Linear
+    intermediate: Prepared
+    output: Prepared
     output_norm: LayerNorm
 
 
@@ -53,22 +58,55 @@ class Parameters:
     """What `prepare` makes of BertWeights. The word embeddings stay as they are stored: a lookup widens the rows it takes."""
 
     config: BertConfig
-    word_embeddings: npt.NDArray[Any]
+    word_embeddings: FloatArray | Int8Rows
     position_embeddings: Float32
     token_type_embeddings: Float32
     embeddings_norm: LayerNorm
     layers: tuple[Layer, ...]
-    pooler: Linear | None
+    pooler: Prepared  # None without one
+
+
+def arrange(
+    weights: BertWeights, matrix: Callable[[Matrix], Any], norm: Callable[[LayerNorm], LayerNorm], table: Callable[[FloatArray], Float32]
+) -> Parameters:
+    """What `prepare` returns, given how a backend keeps matrices, norms and small tables."""
+
+    def layer(stored: LayerWeights) -> Layer:
+        return Layer(
+            query_key_value=matrix(stored.query_key_value),
+            attention_output=matrix(stored.attention_output),
+            attention_norm=norm(stored.attention_norm),
+            intermediate=matrix(stored.intermediate),
+            output=matrix(stored.output),
+            output_norm=norm(stored.output_norm),
+        )
+
+    return Parameters(
+        config=weights.config,
+        word_embeddings=weights.word_embeddings,
+        position_embeddings=table(weights.position_embeddings),
+        token_type_embeddings=table(weights.token_type_embeddings),
+        embeddings_norm=norm(weights.embeddings_norm),
+        layers=tuple(map(layer, weights.layers)),
+        pooler=matrix(weights.pooler) if weights.pooler else None,
+    )
+
+
+def look_up(table: FloatArray | Int8Rows, ids: Int32) -> Float32:
+    """Rows of a table of embeddings, (len(ids), hidden_size), a new array."""
+    if isinstance(table, Int8Rows):
+        return table.weight[ids] * widen(table.scale)[ids, np.newaxis]
+    return widen(table[ids])
 
 
 class Backend(Protocol):
     """A module that keeps the contract."""
 
-    def prepare(self, weights: BertWeights) -> Parameters: ...
-    def embed(self, parameters: Parameters, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32: ...
-    def linear(self, hidden_states: Float32, weights: Linear) -> Float32: ...
-    def linear_gelu(self, hidden_states: Float32, weights: Linear, approximate: GeluForm) -> Float32: ...
-    def linear_add_layer_norm(self, hidden_states: Float32, weights: Linear, residual: Float32, norm: LayerNorm) -> Float32: ...
-    def attention(self, query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Float32: ...
-    def attention_probs(self, query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> list[Float32]: ...
-    def pooler(self, hidden_states: Float32, weights: Linear) -> Float32: ...
+    BATCH_TOKENS: int
+
+    def prepare(self, weights: BertWeights) -> Any: ...
+    def limit_threads(self, number: int) -> AbstractContextManager[None]: ...
+    def embed(self, parameters: Any, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32: ...
+    def layers(self, parameters: Any, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32: ...
+    def attention_probs(self, parameters: Any, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]: ...
+    def pooler(self, parameters: Any, hidden_states: Float32) -> Float32: ...

@@ -56,11 +56,12 @@ class WordPieceTokenizer:
     array([0, 4, 8])
     """
 
-    def __init__(self, settings: TokenizerSettings, backend: str = "auto") -> None:
+    def __init__(self, settings: TokenizerSettings, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> None:
         if backend not in ("auto", "numba", "numpy"):
             raise ValueError(f"backend: expected 'auto', 'numba' or 'numpy', found {backend!r}")
         self.settings = settings
         self.backend = backend
+        self.compiled_pays = 0 if backend == "numba" else compiled_pays
         self.vocab = settings.vocab
         ids = settings.ids
         self.frame = Frame(settings.cls_token, ids[settings.cls_token], settings.sep_token, ids[settings.sep_token])
@@ -92,8 +93,8 @@ class WordPieceTokenizer:
         """The tokenizer of a model folder; see `load_settings` for the files and the errors."""
         return cls(load_settings(Path(folder)))
 
-    def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple[TokenizerSettings, str]]:
-        return WordPieceTokenizer, (self.settings, self.backend)
+    def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple[TokenizerSettings, str, int]]:
+        return WordPieceTokenizer, (self.settings, self.backend, self.compiled_pays)
 
     def __call__(
         self,
@@ -145,8 +146,8 @@ class WordPieceTokenizer:
     ) -> PackedEncoding:
         """Encode many texts, each with its frame, onto one token axis.
 
-        The compiled twin does it, with the same result, if `backend` is "numba" or, where Numba is at hand, once a call has brought
-        three million characters.
+        The compiled twin does it, with the same result, if `backend` is "numba" or, where Numba is at hand, if the call brings
+        `compiled_pays` characters: three million, or ten thousand for a model whose encoder is compiled.
 
         Args:
             texts: any iterable of str.
@@ -213,8 +214,12 @@ class WordPieceTokenizer:
         """The compiled twin, if this call is for it."""
         if self.backend == "numpy" or self._added_after or self.settings.max_input_chars_per_word > COMPILED_LIMIT:
             return None
-        if self._compiled is None and (self.backend == "numba" or (sum(map(len, texts)) >= COMPILED_PAYS and can_compile())):
+        if self.compiled_pays and sum(map(len, texts)) < self.compiled_pays:
+            return None
+        if self._compiled is None:
             if not can_compile():
+                if self.backend == "auto":
+                    return None
                 raise ImportError("backend='numba': Numba does not import here, or may not compile (NUMBA_DISABLE_JIT)")
             from .batch import CompiledTokenizer
 

@@ -1,0 +1,202 @@
+"""The functions of reference.py, compiled: the same contract, the same arithmetic, one tile or one row at a time while it is in a cache.
+
+Read reference.py first; then simd.py for the words (`load`, `fma`, `total`), products.py, attention.py, and this. A public function makes
+room and calls a loop; a loop takes arrays and sizes and fills what it is given. Nothing in a loop allocates, raises or touches an object,
+so a loop gives the GIL away, and could be compiled ahead of time.
+
+The same text gives the same bits whatever stands beside it: every number of a result is made from its own row (in attention, its own
+text) by a chain of operations whose order depends on sizes alone, and no BLAS is asked.
+
+The contract's `layers` is one call for any number of layers. Seven calls a layer from Python, as they once were here, cost 15 µs a layer,
+which is what the arithmetic of eight short words of an int8 L8_H128 costs, and with two threads each had to wait for the GIL seven times.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..jit import inlined, jit
+from . import Float32, Int32, look_up, team
+from .activations import ERF, NO_ACTIVATION, POOL, TANH
+from .attention import WITH_PROBS, attend, attention
+from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, prepare
+from .products import BLOCK, linear
+from .simd import LANES, Address, Float, Integer, Vector, address, advance, fma, get_address, load, splat, store, total
+from .team import Room, finish, limit_threads, make_room, take, wait
+
+__all__ = ["BATCH_TOKENS", "attention_probs", "embed", "layers", "limit_threads", "pooler", "prepare"]
+
+f32 = np.float32
+ZERO, ONE = f32(0), f32(1)
+BATCH_TOKENS = 256  # of 96 to 2,048 the fastest or within 5 % of it; of more, what lies between two steps leaves the second-level cache
+STEPS = 11  # of a layer, at the most: four products of two steps, attention, two norms
+FORMS = {"none": ERF, "tanh": TANH}
+# In a layer's addresses, see packed.py. An int would be a type of its own to Numba, and what is called with it be compiled once more.
+QKV, ATTENTION_OUTPUT, INTERMEDIATE, OUTPUT, ATTENTION_NORM, OUTPUT_NORM = map(np.int64, (0, 5, 10, 15, 20, 22))
+FIRST_STEP = np.int64(0)
+
+
+# LayerNorm
+
+
+@inlined
+def normalize_row(row: Address, at: Integer, size: Integer, sums: Vector, weight: Address, bias: Address, eps: Float) -> None:
+    """LayerNorm of a row whose sum is known, in place. Two more short passes over it, in the first-level cache."""
+    mean = total(sums) / f32(size)
+    squares = splat(ZERO)
+    for i in range(0, size, LANES):
+        difference = load(row, at + i, size - i, mean) - splat(mean)
+        squares = fma(difference, difference, squares)
+    factor = ONE / f32(math.sqrt(total(squares) / f32(size) + eps))
+    for i in range(0, size, LANES):
+        normal = (load(row, at + i, size - i, ZERO) - splat(mean)) * splat(factor)
+        store(row, at + i, fma(normal, load(weight, i, size - i, ZERO), load(bias, i, size - i, ZERO)), size - i)
+
+
+@jit
+def add_layer_norm(
+    out: Address, residual: Address, rows: Integer, size: Integer, table: Address, norm: Integer, eps: Float, room: Room, step: Integer
+) -> None:
+    """Out = LayerNorm(out + residual)."""
+    weight, bias = get_address(table, norm), get_address(table, norm + 1)
+    pieces = (rows + BLOCK - 1) // BLOCK
+    piece = take(room.counters, step)
+    while piece < pieces:
+        for row in range(piece * BLOCK, min(piece * BLOCK + BLOCK, rows)):
+            at = row * size
+            sums = splat(ZERO)
+            for i in range(0, size, LANES):
+                x = load(out, at + i, size - i, ZERO) + load(residual, at + i, size - i, ZERO)
+                store(out, at + i, x, size - i)
+                sums = sums + x
+            normalize_row(out, at, size, sums, weight, bias, eps)
+        finish(room.counters, step)
+        piece = take(room.counters, step)
+    wait(room.counters, step, pieces)
+
+
+# The loops that Python calls
+
+
+@jit
+def layers_loop(
+    table: Any, first: Integer, last: Integer, is_int8: Integer, cu_seqlens: Any, num_heads: Integer, intermediate: Integer,
+    activation: Integer, eps: Float, hidden_states: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any, counters: Any,
+) -> None:  # fmt: skip
+    """Layers `first` to `last` of the encoder, in place: what `reference.layers` writes in five lines."""
+    rows, hidden = hidden_states.shape
+    x = address(hidden_states)
+    room = make_room(rows, wide, quantized, scratch, zeros, counters)
+    middle = advance(address(wide), (2 * rows + LANES - 1) // LANES * LANES)
+    qkv = inner = advance(middle, rows * hidden)
+    context = advance(qkv, rows * 3 * hidden)
+    step = FIRST_STEP
+    for layer in range(first, last):
+        row = address(table[layer])
+        step = linear(x, rows, hidden, row, QKV, 3 * hidden, qkv, NO_ACTIVATION, is_int8, room, step)
+        attention(qkv, cu_seqlens, num_heads, hidden, context, room, step)
+        step = linear(context, rows, hidden, row, ATTENTION_OUTPUT, hidden, middle, NO_ACTIVATION, is_int8, room, step + 1)
+        add_layer_norm(middle, x, rows, hidden, row, ATTENTION_NORM, eps, room, step)
+        step = linear(middle, rows, hidden, row, INTERMEDIATE, intermediate, inner, activation, is_int8, room, step + 1)
+        step = linear(inner, rows, intermediate, row, OUTPUT, hidden, x, NO_ACTIVATION, is_int8, room, step)
+        add_layer_norm(x, middle, rows, hidden, row, OUTPUT_NORM, eps, room, step)
+        step += 1
+
+
+@jit
+def linear_loop(
+    table: Any, is_int8: Integer, x: Any, activation: Integer, out: Any, wide: Any, quantized: Any, scratch: Any,
+    zeros: Any, counters: Any,
+) -> None:  # fmt: skip
+    """One product by itself."""
+    rows, inner = x.shape
+    room = make_room(rows, wide, quantized, scratch, zeros, counters)
+    linear(address(x), rows, inner, address(table), QKV, out.shape[1], address(out), activation, is_int8, room, FIRST_STEP)
+
+
+@jit
+def probs_loop(
+    qkv: Any, num_heads: Integer, out: Any, probs: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any, counters: Any
+) -> None:  # fmt: skip
+    """Attention of one text, with its probabilities."""
+    size, hidden = out.shape
+    room = make_room(size, wide, quantized, scratch, zeros, counters)
+    head_dim = hidden // num_heads
+    for head in range(num_heads):
+        at = head * head_dim
+        place = advance(address(probs), head * size * size)
+        attend(address(qkv), at, 3 * hidden, size, head_dim, address(out), at, place, WITH_PROBS, room)
+
+
+@jit
+def embed_loop(out: Any, positions: Any, position_ids: Any, types: Any, type_ids: Any, weight: Any, bias: Any, eps: Float) -> None:
+    """Out = LayerNorm(out + positions[position_ids] + types[type_ids])."""
+    num_tokens, size = out.shape
+    rows, weights, biases = address(out), address(weight), address(bias)
+    position_rows, type_rows = address(positions), address(types)
+    for token in range(num_tokens):
+        at, position, kind = token * size, position_ids[token] * size, type_ids[token] * size
+        sums = splat(ZERO)
+        for i in range(0, size, LANES):
+            added = load(position_rows, position + i, size - i, ZERO) + load(type_rows, kind + i, size - i, ZERO)
+            x = load(rows, at + i, size - i, ZERO) + added
+            store(rows, at + i, x, size - i)
+            sums = sums + x
+        normalize_row(rows, at, size, sums, weights, biases, eps)
+
+
+# The contract
+
+
+def embed(parameters: PackedParameters, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32:
+    """Twin of `reference.embed`."""
+    out = look_up(parameters.word_embeddings, input_ids)
+    norm = parameters.embeddings_norm
+    embed_loop(
+        out, parameters.position_embeddings, position_ids, parameters.token_type_embeddings, token_type_ids,
+        norm.weight, norm.bias, f32(norm.eps),
+    )  # fmt: skip
+    return out
+
+
+def layers(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32:
+    """Twin of `reference.layers`. Overwrites its argument and returns it."""
+    config = parameters.config
+    num_tokens = len(hidden_states)
+    num_threads = team.size(num_tokens * parameters.layer_size * (last - first))
+    shared = (
+        parameters.table, first, last, parameters.is_int8, cu_seqlens, config.num_attention_heads, config.intermediate_size,
+        FORMS[config.gelu], f32(config.layer_norm_eps), hidden_states,
+    )  # fmt: skip
+    with borrowed(parameters, num_tokens, int(np.diff(cu_seqlens).max())) as workspace:
+        team.run(layers_loop, shared, workspace, (last - first) * STEPS, num_threads)
+    return hidden_states
+
+
+def linear_activation(parameters: PackedParameters, x: Float32, weights: PackedLinear | PackedInt8Linear, activation: Integer) -> Float32:
+    """activation(x @ weight.T + bias)."""
+    out = np.empty((len(x), weights.out_features), np.float32)
+    shared = (weights.addresses, isinstance(weights, PackedInt8Linear), x, activation, out)
+    with borrowed(parameters, len(x), 1) as workspace:
+        team.run(linear_loop, shared, workspace, STEPS, 1)
+    return out
+
+
+def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]:
+    """Twin of `reference.attention_probs`."""
+    num_heads = parameters.config.num_attention_heads
+    qkv = linear_activation(parameters, hidden_states, parameters.layers[layer].query_key_value, NO_ACTIVATION)
+    every = []
+    for text in np.split(qkv, cu_seqlens[1:-1]):
+        probs = np.empty((num_heads, len(text), len(text)), np.float32)
+        shared = (text, num_heads, np.empty((len(text), text.shape[1] // 3), np.float32), probs)
+        with borrowed(parameters, len(text), len(text)) as workspace:
+            team.run(probs_loop, shared, workspace, STEPS, 1)
+        every.append(probs)
+    return every
+
+
+def pooler(parameters: PackedParameters, hidden_states: Float32) -> Float32:
+    """Twin of `reference.pooler`."""
+    return linear_activation(parameters, hidden_states, parameters.pooler, POOL)

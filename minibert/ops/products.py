@@ -1,0 +1,135 @@
+"""Matrix products in both precisions, compiled: twins of `linear`, `linear_gelu` and `int8_linear` of reference.py.
+
+A panel of weights, WIDTH columns of the result, is read once and stays in the second-level cache while all rows pass by it, six at a time;
+what follows the product is done to a tile while it is in the first. Measured by benchmarks/roofline.py.
+"""
+
+import numpy as np
+
+from ..jit import inlined, jit, pasted
+from .activations import ERF, NO_ACTIVATION, POOL, TANH, gelu_erf, gelu_tanh, tanh
+from .packed import KIND, WIDTH
+from .simd import (
+    LANES,
+    MAGIC,
+    Address,
+    Integer,
+    Vector,
+    advance,
+    fma,
+    get_address,
+    greater,
+    greatest,
+    least,
+    less,
+    load,
+    put,
+    splat,
+    store,
+    store_quantized,
+    total,
+)
+from .team import Room, finish, take, wait
+from .tiers import TIER
+from .tiles import int8_tile, whole_tile
+
+f32 = np.float32
+ZERO, INFINITY = f32(0), f32(np.inf)
+ROWS, GROUP = TIER.rows, KIND.group
+VECTORS = WIDTH // TIER.lanes
+BLOCK = 16 * ROWS  # rows that make one piece of work for a thread
+# An int would be a type of its own to Numba, and what is called with it be compiled once more.
+FIRST, I_WIDTH = np.int64(0), np.int64(WIDTH)
+
+
+@inlined
+def activated(x: Vector, activation: Integer) -> Vector:
+    """What follows a product."""
+    if activation == ERF:
+        return gelu_erf(x)
+    if activation == TANH:
+        return gelu_tanh(x)
+    if activation == POOL:
+        return tanh(x)
+    return x
+
+
+@jit
+def quantize_rows(x: Address, rows: Integer, size: Integer, stride: Integer, room: Room, step: Integer) -> None:
+    """Each row as numbers 0..255, x = low + unit * number; a row that holds NaN or infinity gets NaN as its unit, and so stays one."""
+    pieces = (rows + BLOCK - 1) // BLOCK
+    piece = take(room.counters, step)
+    while piece < pieces:
+        for row in range(piece * BLOCK, min(piece * BLOCK + BLOCK, rows)):
+            at = row * size
+            lows, highs, poison = splat(INFINITY), splat(-INFINITY), splat(ZERO)
+            for i in range(0, size, LANES):
+                lows = less(load(x, at + i, size - i, INFINITY), lows)
+                highs = greater(load(x, at + i, size - i, -INFINITY), highs)
+                poison = fma(load(x, at + i, size - i, ZERO), splat(ZERO), poison)
+            low = least(lows)
+            span = greatest(highs) - low
+            factor = f32(255) / span if span > ZERO else ZERO
+            put(room.lows, row, low)
+            put(room.units, row, span * f32(1 / 255) + total(poison))
+            for i in range(0, size, LANES):
+                number = (load(x, at + i, size - i, low) - splat(low)) * splat(factor)
+                store_quantized(room.quantized, row * stride + i, number + splat(MAGIC), stride - i)
+        finish(room.counters, step)
+        piece = take(room.counters, step)
+    wait(room.counters, step, pieces)
+
+
+@jit
+def product(
+    x: Address, rows: Integer, inner: Integer, table: Address, matrix: Integer, outer: Integer, out: Address, activation: Integer,
+    is_int8: Integer, room: Room, step: Integer,
+) -> None:  # fmt: skip
+    """Out = activation(x @ weight.T + bias), x float32 or what `quantize_rows` made of it.
+
+    A panel of weights stays in the second-level cache while all rows pass by it, and what follows the product is done to a tile while it
+    is in the first. A tile that sticks out at the right goes to a place of its own first.
+    """
+    panels, bias, initial = get_address(table, matrix), get_address(table, matrix + 1), get_address(table, matrix + 2)
+    scale, totals = get_address(table, matrix + 3), get_address(table, matrix + 4)
+    num_blocks = (rows + BLOCK - 1) // BLOCK
+    pieces = num_blocks * ((outer + WIDTH - 1) // WIDTH)
+    piece = take(room.counters, step)
+    while piece < pieces:
+        column, first = piece // num_blocks * WIDTH, piece % num_blocks * BLOCK
+        width = min(WIDTH, outer - column)
+        for row in range(first, min(first + BLOCK, rows), ROWS):
+            height = min(ROWS, rows - row)
+            y, at, ldy = (out, row * outer + column, outer) if width == WIDTH else (room.scratch, FIRST, I_WIDTH)
+            if is_int8:
+                int8_tile(
+                    height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH * GROUP, initial, column,
+                    y, at, ldy, inner // GROUP, advance(room.lows, row), advance(room.units, row),
+                    advance(scale, column), advance(totals, column), advance(bias, column),
+                )  # fmt: skip
+            else:
+                whole_tile(height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH, bias, column, y, at, ldy, inner)
+            if activation != NO_ACTIVATION or width < WIDTH:
+                for i in range(height):
+                    for j in range(0, width, LANES):
+                        value = activated(load(y, at + i * ldy + j, width - j, ZERO), activation)
+                        store(out, (row + i) * outer + column + j, value, width - j)
+        finish(room.counters, step)
+        piece = take(room.counters, step)
+    wait(room.counters, step, pieces)
+
+
+@pasted
+def linear(
+    x: Address, rows: Integer, inner: Integer, table: Address, matrix: Integer, outer: Integer, out: Address, activation: Integer,
+    is_int8: Integer, room: Room, step: Integer,
+) -> Integer:  # fmt: skip
+    """A product in either precision; returns the number of the next step."""
+    if is_int8:
+        stride = (inner + GROUP - 1) // GROUP * GROUP
+        quantize_rows(x, rows, inner, stride, room, step)
+        step += 1
+        product(room.quantized, rows, stride, table, matrix, outer, out, activation, is_int8, room, step)
+    else:
+        product(x, rows, inner, table, matrix, outer, out, activation, is_int8, room, step)
+    return step + 1

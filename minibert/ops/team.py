@@ -1,0 +1,148 @@
+"""Several threads in one function: who does what, and when a step is over.
+
+All of them run the same loop over the same arrays. A step is cut into pieces of work; whoever is free takes the next number (`take`), and
+when there is none left waits until all of them are finished (`finish`, `wait`). So nobody waits for a thread that has not come yet, and one
+that comes late finds every piece taken, every step over, and is done. Which thread makes a piece does not change its bits.
+
+Two counters a step, on a cache line of their own, zero at the start.
+"""
+
+import _thread
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from ..jit import inlined
+from .packed import Workspace
+from .simd import I32, I64, Address, Integer, address, advance, call, operation, pointer
+from .tiers import EMULATED, TIER
+
+ZEROS = np.zeros(TIER.width, np.float32)
+COUNTERS = 16  # int64 a step: two are used, and no two steps share a cache line or its neighbour
+SPINS = 1024  # looks at a counter, some 20 µs, before a waiting thread offers its processor to others
+
+
+TAKEN, FINISHED = 0, COUNTERS // 2  # the places of a step's two counters
+
+
+def _counter(builder: Any, counters: Any, step: Any, which: int) -> Any:
+    at = builder.add(builder.mul(step, ir.Constant(I64, COUNTERS)), ir.Constant(I64, which))
+    return pointer(builder, counters, at, I64)
+
+
+def _emit_add(which: int) -> Callable[..., Any]:
+    def emit(builder: Any, counters: Any, step: Any) -> Any:
+        return builder.atomic_rmw("add", _counter(builder, counters, step, which), ir.Constant(I64, 1), "acq_rel")
+
+    return emit
+
+
+@operation(types.intp, (types.intp, types.intp), _emit_add(TAKEN))
+def take(counters: Address, step: Integer) -> Integer:
+    """The number of a piece of work that nobody else has."""
+    counters[step * COUNTERS + TAKEN] += 1
+    return counters[step * COUNTERS + TAKEN] - 1
+
+
+@operation(types.intp, (types.intp, types.intp), _emit_add(FINISHED))
+def finish(counters: Address, step: Integer) -> Integer:
+    """One piece more is finished, and what was written is there for all; returns how many were before."""
+    counters[step * COUNTERS + FINISHED] += 1
+    return counters[step * COUNTERS + FINISHED] - 1
+
+
+def _emit_wait(builder: Any, counters: Any, step: Any, number: Any) -> None:
+    counter = _counter(builder, counters, step, FINISHED)
+    before, look, rest, over = builder.block, *map(builder.append_basic_block, ("look", "rest", "over"))
+    builder.branch(look)
+    builder.position_at_end(look)
+    looks = builder.phi(I64)
+    looks.add_incoming(ir.Constant(I64, 1), before)
+    found = builder.load_atomic(counter, "acquire", 8)
+    builder.cbranch(builder.icmp_signed("<", found, number), rest, over)
+    builder.position_at_end(rest)
+    if "x86" in builder.module.triple:
+        call(builder, "llvm.x86.sse2.pause", ir.VoidType())
+    elif "aarch64" in builder.module.triple:
+        call(builder, "llvm.aarch64.hint", ir.VoidType(), ir.Constant(I32, 1))
+    if sys.platform != "win32":
+        with builder.if_then(builder.icmp_signed("==", builder.urem(looks, ir.Constant(I64, SPINS)), ir.Constant(I64, 0))):
+            call(builder, "sched_yield", I32)
+    looks.add_incoming(builder.add(looks, ir.Constant(I64, 1)), builder.block)
+    builder.branch(look)
+    builder.position_at_end(over)
+
+
+@operation(types.void, (types.intp, types.intp, types.intp), _emit_wait)
+def wait(counters: Address, step: Integer, number: Integer) -> None:
+    """Until so many pieces of a step are finished, as they are where one thread does everything."""
+
+
+class Room(NamedTuple):
+    """Where a thread finds room, as addresses. All but `scratch` are shared by the threads of a call."""
+
+    lows: Address  # (rows,) float32: of each row of `quantized`, what 0 stands for
+    units: Address  # (rows,) float32: and how much 1 is
+    quantized: Address  # (rows, stride) of eight-bit numbers
+    scratch: Address  # float32: a tile, or what a head of attention needs
+    zeros: Address  # float32, as many as a tile is wide
+    counters: Address
+
+
+@inlined
+def make_room(rows: Integer, wide: Any, quantized: Any, scratch: Any, zeros: Any, counters: Any) -> Room:
+    """The addresses; two numbers a row are kept at the beginning of `wide`."""
+    lows = address(wide)
+    return Room(lows, advance(lows, rows), address(quantized), address(scratch), address(zeros), address(counters))
+
+
+PAYS = 100_000_000  # multiplications, one to two milliseconds, from which on a second thread is sure to save more than it costs to call
+_local = threading.local()
+_free = threading.Lock()  # held while a team works: a second one would only get in its way
+
+
+def _renew() -> None:
+    global _free
+    _free = threading.Lock()  # whoever held it is not in the new process
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def limit_threads(number: int) -> Iterator[None]:
+    """Calls of this thread may use so many threads, itself included; one unless they are told."""
+    _local.limit = number
+    try:
+        yield
+    finally:
+        _local.limit = 1
+
+
+def size(work: int) -> int:
+    """How many threads are worth while for so many multiplications."""
+    return 1 if work < PAYS or EMULATED else getattr(_local, "limit", 1)
+
+
+def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace, steps: int, num_threads: int = 1) -> None:
+    """Call a loop in this thread, and in others at the same time."""
+    counters = np.zeros(steps * COUNTERS, np.int64)
+    shared += (workspace.wide, workspace.quantized)
+    free = _free
+    is_team = num_threads > 1 and free.acquire(blocking=False)
+    try:
+        for number in range(1, num_threads if is_team else 1):
+            with suppress(RuntimeError):  # no more threads to be had: those that are here do everything
+                _thread.start_new_thread(loop, (*shared, workspace.for_thread(number), ZEROS, counters))
+        loop(*shared, workspace.for_thread(0), ZEROS, counters)
+    finally:
+        if is_team:
+            free.release()

@@ -1,0 +1,31 @@
+"""Compile everything once: for the build of an image, or before the first request of a service.
+
+What a model needs does not depend on its sizes, so a very small one with zeros for weights does.
+"""
+
+import numpy as np
+
+from . import encoder
+from .config import BertConfig
+from .packing import pack
+from .quantize import quantize
+from .tokenizer import TokenizerSettings, WordPieceTokenizer
+from .weights import BertWeights, expected_shapes, from_arrays
+
+CONFIG = BertConfig(
+    vocab_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, max_position_embeddings=8,
+    type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12,
+)  # fmt: skip
+
+
+def warm_up() -> None:
+    """Compile the kernels, for both precisions, and the tokenizer. Raises ImportError where Numba is missing."""
+    from .ops import kernels
+
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(CONFIG)}
+    weights: BertWeights = from_arrays(zeros, CONFIG)
+    for stored in (weights, quantize(weights)):
+        parameters = kernels.prepare(stored)
+        (hidden,) = encoder.forward(parameters, pack([[1, 2, 3]]), kernels, [1], attentions=[])
+        kernels.pooler(parameters, hidden)
+    WordPieceTokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba").encode_batch(["a"])

@@ -132,6 +132,20 @@ def test_info(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     assert description["pooling"] == "mean"
 
 
+def test_quantize_and_precision(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quantize", str(tiny_folder), str(tmp_path / "int8")]) == 0
+    expected = minibert.load(tiny_folder, precision="int8").encode(TEXTS)
+    for folder, more in ((tmp_path / "int8", []), (tiny_folder, ["--precision", "int8"])):
+        assert main(["embed", "-m", str(folder), "-o", str(tmp_path / "x.npy"), *more, *TEXTS]) == 0
+        np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), expected)
+    capsys.readouterr()
+    assert main(["info", "-m", str(tmp_path / "int8"), "--backend", "numpy"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["precision"], described["backend"]) == ("int8", "numpy")
+    assert main(["quantize", str(tiny_folder), str(tmp_path / "int8")]) == 2
+    assert "give the name of a new folder" in capsys.readouterr().err
+
+
 def test_what_a_terminal_shows(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     shown = at_a_terminal("tokenize", "-m", tiny_folder, "Unaffable")
     assert "##ffa" in shown
@@ -225,8 +239,8 @@ def test_a_reader_that_leaves_early(tiny_folder: Path) -> None:
     assert json.loads(result.stdout)["text"] == "text"
 
 
-@pytest.mark.parametrize("command", ["embed", "similarity", "tokenize", "info"])
+@pytest.mark.parametrize("command", ["embed", "similarity", "tokenize", "info", "quantize", "warmup"])
 def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    assert f"  minibert {command} -m MODEL" in capsys.readouterr().out
+    assert f"examples:\n  minibert {command}" in capsys.readouterr().out

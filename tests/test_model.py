@@ -13,7 +13,7 @@ import pytest
 
 import minibert
 from minibert import threads
-from minibert.packing import plan_batches
+from minibert.packing import SMALL_BATCH, plan_batches
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", "", "hello " * 40, "unaffable", "I love NLP", "a", "b c d"]
 
@@ -53,12 +53,15 @@ def test_plan_takes_every_text_once_and_keeps_the_budget() -> None:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3, 8])
-def test_no_thread_is_left_idle(num_threads: int) -> None:
-    """Texts much shorter than the budget: batches come in multiples of the threads, and are of a size."""
-    seqlens = np.random.default_rng(1).integers(1, 20, 3000).tolist()
-    sizes = [sum(seqlens[index] for index in batch) for batch in plan_batches(seqlens, 1000, num_threads)]
-    assert len(sizes) % num_threads == 0
-    assert max(sizes) - min(sizes) <= 40
+@pytest.mark.parametrize("longest", [20, 300])
+def test_no_thread_is_left_idle(num_threads: int, longest: int) -> None:
+    """Threads that take batch after batch end within a small batch, or a text, of each other."""
+    seqlens = np.random.default_rng(1).integers(1, longest, 600).tolist()
+    ends = [0] * num_threads
+    for batch in plan_batches(seqlens, 1000, num_threads):
+        free = ends.index(min(ends))
+        ends[free] += sum(seqlens[index] for index in batch)
+    assert max(ends) - min(ends) <= max(SMALL_BATCH, longest)
 
 
 def test_pooling(tiny: minibert.MiniBert) -> None:

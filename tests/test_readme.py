@@ -47,7 +47,7 @@ def test_tables_are_those_of_the_measured_results(monkeypatch: pytest.MonkeyPatc
     import report
 
     assert report.render(README) == README
-    assert README.count("written by benchmarks/report.py") == 4
+    assert README.count("written by benchmarks/report.py") == 6
 
 
 def test_links_inside_the_readme() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def test_attention_is_its_equation(seqlens: list[int]) -> None:
     query_key_value = np.random.default_rng(1).standard_normal((cu_seqlens[-1], 3 * num_heads * head_dim)).astype(np.float32) * 2
     query, key, value = query_key_value.astype(np.float64).reshape(-1, 3, num_heads, head_dim).swapaxes(0, 1)
     expected = np.empty((cu_seqlens[-1], num_heads, head_dim))
-    probs = reference.attention_probs(query_key_value, cu_seqlens, num_heads)
+    groups = reference._texts_of_equal_length(query_key_value, cu_seqlens, num_heads)
+    probs = [each for _, query_, key_, _ in groups for each in reference._probs(query_, key_)]
     for text, (start, end) in enumerate(itertools.pairwise(cu_seqlens)):
         for head in range(num_heads):
             weights = np.exp(query[start:end, head] @ key[start:end, head].T / math.sqrt(head_dim))
@@ -71,4 +73,4 @@ def test_linear_and_pooler() -> None:
     weights = Linear(np.array([[1, 2], [3, 4], [5, 6]], np.float32), np.array([0.5, 0, -1], np.float32))
     x = np.array([[1, -1]], np.float32)
     np.testing.assert_array_equal(reference.linear(x, weights), [[-0.5, -1, -2]])
-    np.testing.assert_allclose(reference.pooler(x, weights), np.tanh([[-0.5, -1, -2]]), atol=1e-7)
+    np.testing.assert_allclose(reference.pooler(SimpleNamespace(pooler=weights), x), np.tanh([[-0.5, -1, -2]]), atol=1e-7)

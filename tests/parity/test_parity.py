@@ -9,6 +9,7 @@ In an environment of its own, since it takes torch:
 
 import copy
 import functools
+import itertools
 import json
 import pydoc_data.topics
 import shutil
@@ -40,13 +41,11 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=[*SIZES, "all-MiniLM-L6-v2"])
+@pytest.fixture(scope="module", params=list(itertools.product([*SIZES, "all-MiniLM-L6-v2"], ["numba", "numpy"])), ids="-".join)
 def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> tuple[Any, Any]:
-    if request.param in SIZES:
-        folder = write_model(tmp_path_factory.mktemp(request.param), make_config(*SIZES[request.param]))
-    else:
-        folder = minilm_folder
-    return minibert.load(folder), BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+    name, backend = request.param
+    folder = write_model(tmp_path_factory.mktemp(name), make_config(*SIZES[name])) if name in SIZES else minilm_folder
+    return minibert.load(folder, backend=backend), BertModel.from_pretrained(folder, attn_implementation="eager").eval()
 
 
 def compare(models: tuple[Any, Any], ids: np.ndarray, mask: np.ndarray, types: np.ndarray) -> tuple[float, float]:

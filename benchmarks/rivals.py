@@ -1,0 +1,175 @@
+"""The one table of rivals: onnxruntime, torch and sentence-transformers, each in every way that could be its best.
+
+A rival is a function from a list of texts to their mean vectors, tokenization included, and the benchmarks take the fastest configuration
+of each on each kind of text. Graphs are exported by torch, fused by onnxruntime's own optimizer, and quantised by its own dynamic int8
+(weights per channel).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import tokenizers
+import torch
+import transformers
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers import optimizer
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+Encode = Callable[[list[str]], np.ndarray]
+Run = Callable[[dict[str, np.ndarray]], np.ndarray]
+Systems = dict[str, dict[str, Encode]]  # a system, and its configurations
+Graphs = dict[str, dict[str, Path]]  # a precision, and its graphs
+NAMES = ["input_ids", "attention_mask", "token_type_ids"]
+BATCH_SIZES = (4, 8, 16, 32, 64)
+FASTEMBED_BATCH = 32
+MAX_LENGTH = 512
+
+
+def onnx_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
+    """What runs graphs, on texts that may be sorted by length."""
+    return {f"onnxruntime {precision}": dict(onnx_rivals(folder, paths, num_threads)) for precision, paths in graphs.items()}
+
+
+def table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
+    """Everybody who takes part, on the same texts."""
+    return onnx_table(folder, graphs, num_threads) | {
+        "torch": dict(torch_rivals(folder, num_threads)),
+        "sentence-transformers": {"as it is, batches of 32": sentence_transformers_rival(folder)},
+    }
+
+
+def in_order_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
+    """Texts in the order in which they come, as fastembed takes them."""
+    return {f"onnxruntime {precision}": dict(fastembed_rivals(folder, paths, num_threads)) for precision, paths in graphs.items()}
+
+
+def single_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
+    """One text at a time, where one thread may be faster than several. `table` has set the threads of torch."""
+
+    def onnx_configurations(paths: dict[str, Path]) -> Iterator[tuple[str, Encode]]:
+        for threads in sorted({1, num_threads}):
+            for label, encode in onnx_rivals(folder, paths, threads, batch_sizes=[1]):
+                yield f"{label.partition(',')[0]}, {threads} thread{'s' * (threads > 1)}", encode
+
+    systems = {f"onnxruntime {precision}": dict(onnx_configurations(paths)) for precision, paths in graphs.items()}
+    return systems | {
+        "torch": {label.partition(",")[0]: encode for label, encode in torch_rivals(folder, num_threads, batch_sizes=[1])},
+        "sentence-transformers": {"as it is": sentence_transformers_rival(folder)},
+    }
+
+
+class Padded:
+    """Texts in, mean vectors out, in rectangles of padded ids: what every rival does around its forward pass."""
+
+    def __init__(self, folder: Path, run: Run, batch_size: int, in_order: bool = False) -> None:
+        self._tokenizer = tokenizers.BertWordPieceTokenizer(str(folder / "vocab.txt"))
+        self._tokenizer.enable_truncation(MAX_LENGTH)
+        self._run, self.batch_size, self._in_order = run, batch_size, in_order
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
+        order = range(len(ids)) if self._in_order else sorted(range(len(ids)), key=lambda index: -len(ids[index]))
+        vectors: list[np.ndarray] = [np.empty(0)] * len(ids)
+        for start in range(0, len(order), self.batch_size):
+            batch = order[start : start + self.batch_size]
+            longest = max(len(ids[index]) for index in batch)
+            padded, mask = np.zeros((len(batch), longest), np.int64), np.zeros((len(batch), longest), np.int64)
+            for row, index in enumerate(batch):
+                padded[row, : len(ids[index])], mask[row, : len(ids[index])] = ids[index], 1
+            hidden = self._run({"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)})
+            # a weighted sum as a product: (batch, 1, length) @ (batch, length, hidden), several times as fast as multiply and sum
+            means = np.matmul((mask / mask.sum(axis=1, keepdims=True)).astype(np.float32)[:, None], hidden)[:, 0]
+            for row, index in enumerate(batch):
+                vectors[index] = means[row]
+        return np.stack(vectors)
+
+
+class Exported(torch.nn.Module):
+    """BertModel of transformers with the three inputs and the one output that a graph for embeddings has."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.bert = transformers.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
+        return self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state
+
+
+def make_graphs(folder: Path, work: Path, num_heads: int, hidden_size: int) -> Graphs:
+    """{precision: {name: file}}: as exported, and with all of onnxruntime's fusions for BERT, in float32 and dynamic int8."""
+    plain, fused = work / "plain.onnx", work / "fused.onnx"
+    ids = torch.randint(5, 1000, (2, 9))
+    torch.onnx.export(
+        Exported(folder),
+        (ids, torch.ones_like(ids), torch.zeros_like(ids)),
+        plain,
+        input_names=NAMES,
+        output_names=["hidden"],
+        dynamic_axes={name: {0: "batch", 1: "length"} for name in [*NAMES, "hidden"]},
+        opset_version=17,
+        dynamo=False,
+    )
+    model = optimizer.optimize_model(str(plain), model_type="bert", num_heads=num_heads, hidden_size=hidden_size, opt_level=1)
+    statistics = model.get_fused_operator_statistics()
+    if not statistics["Attention"]:
+        raise SystemExit(f"onnxruntime did not fuse attention: {statistics}")
+    model.save_model_to_file(str(fused))
+    graphs = {"float32": {"plain": plain, "fused": fused}, "int8": {}}
+    for name, path in graphs["float32"].items():
+        graphs["int8"][name] = work / f"{name}.int8.onnx"
+        default = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # the types behind fused operators cannot be inferred
+        quantize_dynamic(path, graphs["int8"][name], per_channel=True, weight_type=QuantType.QInt8, extra_options=default)
+    return graphs
+
+
+def onnx_session(graph: Path, num_threads: int) -> Run:
+    """The forward pass of one graph."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+def onnx_rivals(
+    folder: Path, graphs: dict[str, Path], num_threads: int, batch_sizes: Iterable[int] = BATCH_SIZES
+) -> Iterator[tuple[str, Encode]]:
+    """Length-sorted, in batches of several sizes."""
+    for name, graph in graphs.items():
+        run = onnx_session(graph, num_threads)
+        for batch_size in batch_sizes:
+            yield f"{name}, batches of {batch_size}", Padded(folder, run, batch_size)
+
+
+def fastembed_rivals(folder: Path, graphs: dict[str, Path], num_threads: int) -> Iterator[tuple[str, Encode]]:
+    """As fastembed does it: batches in the order in which the texts come."""
+    for name, graph in graphs.items():
+        yield f"{name}, in order", Padded(folder, onnx_session(graph, num_threads), FASTEMBED_BATCH, in_order=True)
+
+
+def torch_rivals(folder: Path, num_threads: int, batch_sizes: Iterable[int] = (8, 32)) -> Iterator[tuple[str, Encode]]:
+    """Length-sorted, in float32 and in bfloat16."""
+    torch.set_num_threads(num_threads)
+
+    def forward(model: torch.nn.Module) -> Run:
+        def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
+            with torch.inference_mode():
+                return model(**{name: torch.from_numpy(array) for name, array in inputs.items()}).last_hidden_state.float().numpy()
+
+        return run
+
+    for dtype in (torch.float32, torch.bfloat16):
+        model = transformers.BertModel.from_pretrained(folder, dtype=dtype).eval()
+        for batch_size in batch_sizes:
+            yield f"{str(dtype).removeprefix('torch.')}, batches of {batch_size}", Padded(folder, forward(model), batch_size)
+
+
+def sentence_transformers_rival(folder: Path) -> Encode:
+    """sentence-transformers with its own tokenization, sorting and batches; mean vectors of whole texts, whatever the folder asks for."""
+    transformer = Transformer(str(folder), max_seq_length=MAX_LENGTH, model_kwargs={"dtype": torch.float32})
+    model = SentenceTransformer(modules=[transformer, Pooling(transformer.get_embedding_dimension(), "mean")], device="cpu")
+    return lambda texts: model.encode(texts, show_progress_bar=False)

@@ -35,22 +35,27 @@ PRODUCTS = {
 def speed(results: Any) -> Figure:
     """How many times as fast as the best onnxruntime: a dot for the median, a bar from the least to the greatest run."""
     models = list(dict.fromkeys(row["model"] for row in results))
+    kinds = list(dict.fromkeys(kind_of(row) for row in results))
     figure, columns = pyplot.subplots(1, len(models), figsize=(4 * len(models) + 1, 3.4), sharey=True, squeeze=False)
     for axes, model in zip(columns[0], models, strict=True):
         rows = [row for row in results if row["model"] == model]
         for shift, (precision, color) in zip((-0.13, 0.13), PRECISIONS.items(), strict=True):
             ratios = [row["systems"][f"onnxruntime {precision}"]["to_minibert"] for row in rows]
-            medians, places = [each["median"] for each in ratios], [place + shift for place in range(len(rows))]
+            medians, places = [each["median"] for each in ratios], [kinds.index(kind_of(row)) + shift for row in rows]
             spread = [[each["median"] - each["least"] for each in ratios], [each["greatest"] - each["median"] for each in ratios]]
             marker = "o" if precision == "float32" else "s"
             axes.errorbar(medians, places, xerr=spread, fmt=marker, color=color, capsize=2.5, label=precision)
         axes.axvline(1, color=GREY, linewidth=1)
-        axes.set(title=model, xscale="log", xlabel="times as fast as onnxruntime", yticks=range(len(rows)))
-        axes.set_yticklabels([row["texts"] + (", 1 thread" if row["threads"] == 1 else "") for row in rows])
+        axes.set(title=model, xscale="log", xlabel="times as fast as onnxruntime", yticks=range(len(kinds)))
+        axes.set_yticklabels(kinds)
         plain_numbers(axes)
     columns[0][0].invert_yaxis()
     legend_below(figure, columns[0][0])
     return figure
+
+
+def kind_of(row: Any) -> str:
+    return str(row["texts"]) + (", 1 thread" if row["threads"] == 1 else "")
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, MemoryError, Warning) as error:
+    except (ImportError, OSError, ValueError, MemoryError, Warning) as error:
         print(f"minibert: error: {error}", file=sys.stderr)
         return 2
     return 0

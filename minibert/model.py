@@ -55,6 +55,7 @@ def load(
     Raises:
         FileNotFoundError: the folder or a file in it is missing.
         ValueError: a file is broken, the files do not belong together, or one asks for something that is not implemented.
+        ImportError: `backend="numba"`, and there is no Numba.
     """
     return MiniBert(path, backend, precision, num_threads, tokenizer_compat)
 
@@ -397,8 +398,10 @@ class MiniBert:
 def _ops(backend: str) -> Backend:
     if backend == "numpy":
         return reference
-    from .ops import kernels  # takes Numba, and a third of a second
-
+    try:
+        from .ops import kernels  # takes Numba, and a third of a second
+    except ImportError as error:
+        raise ImportError(f"backend='numba': Numba does not import here ({error}); install it, or take backend='numpy'") from error
     return kernels
 
 

@@ -146,6 +146,16 @@ def test_quantize_and_precision(tiny_folder: Path, tmp_path: Path, capsys: pytes
     assert "give the name of a new folder" in capsys.readouterr().err
 
 
+def test_a_backend_that_is_not_there(tiny_folder: Path) -> None:
+    code = "import sys; sys.modules['numba'] = None; from minibert.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "info", "-m", tiny_folder]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout)["backend"] == "numpy"
+    refused = subprocess.run([*command, "--backend", "numba"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "take backend='numpy'" in refused.stderr
+
+
 def test_what_a_terminal_shows(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     shown = at_a_terminal("tokenize", "-m", tiny_folder, "Unaffable")
     assert "##ffa" in shown

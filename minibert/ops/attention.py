@@ -20,9 +20,9 @@ from .simd import (
     advance,
     fma,
     get,
-    greater,
     greatest,
     load,
+    maximum,
     put,
     splat,
     store,
@@ -44,7 +44,7 @@ def softmax_row(scores: Address, at: Integer, size: Integer, scale: Float) -> Fl
     """exp(scale (x - max x)) in place; returns the sum, by which somebody has to divide."""
     most = splat(-INFINITY)
     for i in range(0, size, LANES):
-        most = greater(load(scores, at + i, size - i, -INFINITY), most)
+        most = maximum(load(scores, at + i, size - i, -INFINITY), most)
     shift = splat(-greatest(most) * scale)
     sums = splat(ZERO)
     for i in range(0, size, LANES):

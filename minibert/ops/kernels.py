@@ -58,7 +58,7 @@ def normalize_row(row: Address, at: Integer, size: Integer, sums: Vector, weight
 def add_layer_norm(
     out: Address, residual: Address, rows: Integer, size: Integer, table: Address, norm: Integer, eps: Float, room: Room, step: Integer
 ) -> None:
-    """Out = LayerNorm(out + residual)."""
+    """LayerNorm(out + residual), in place."""
     weight, bias = get_address(table, norm), get_address(table, norm + 1)
     pieces = (rows + BLOCK - 1) // BLOCK
     piece = take(room.counters, step)
@@ -131,7 +131,7 @@ def probs_loop(
 
 @jit
 def embed_loop(out: Any, positions: Any, position_ids: Any, types: Any, type_ids: Any, weight: Any, bias: Any, eps: Float) -> None:
-    """Out = LayerNorm(out + positions[position_ids] + types[type_ids])."""
+    """In place, LayerNorm(out + positions[position_ids] + types[type_ids])."""
     num_tokens, size = out.shape
     rows, weights, biases = address(out), address(weight), address(bias)
     position_rows, type_rows = address(positions), address(types)

@@ -6,23 +6,22 @@ what follows the product is done to a tile while it is in the first. Measured by
 
 import numpy as np
 
-from ..jit import inlined, jit, pasted
-from .activations import ERF, NO_ACTIVATION, POOL, TANH, gelu_erf, gelu_tanh, tanh
+from ..jit import jit, pasted
+from .activations import NO_ACTIVATION, activated
 from .packed import KIND, WIDTH
 from .simd import (
     LANES,
     MAGIC,
     Address,
     Integer,
-    Vector,
     advance,
     fma,
     get_address,
-    greater,
     greatest,
     least,
-    less,
     load,
+    maximum,
+    minimum,
     put,
     splat,
     store,
@@ -42,18 +41,6 @@ BLOCK = 16 * ROWS  # rows that make one piece of work for a thread
 FIRST, I_WIDTH = np.int64(0), np.int64(WIDTH)
 
 
-@inlined
-def activated(x: Vector, activation: Integer) -> Vector:
-    """What follows a product."""
-    if activation == ERF:
-        return gelu_erf(x)
-    if activation == TANH:
-        return gelu_tanh(x)
-    if activation == POOL:
-        return tanh(x)
-    return x
-
-
 @jit
 def quantize_rows(x: Address, rows: Integer, size: Integer, stride: Integer, room: Room, step: Integer) -> None:
     """Each row as numbers 0..255, x = low + unit * number; a row that holds NaN or infinity gets NaN as its unit, and so stays one."""
@@ -64,8 +51,8 @@ def quantize_rows(x: Address, rows: Integer, size: Integer, stride: Integer, roo
             at = row * size
             lows, highs, poison = splat(INFINITY), splat(-INFINITY), splat(ZERO)
             for i in range(0, size, LANES):
-                lows = less(load(x, at + i, size - i, INFINITY), lows)
-                highs = greater(load(x, at + i, size - i, -INFINITY), highs)
+                lows = minimum(load(x, at + i, size - i, INFINITY), lows)
+                highs = maximum(load(x, at + i, size - i, -INFINITY), highs)
                 poison = fma(load(x, at + i, size - i, ZERO), splat(ZERO), poison)
             low = least(lows)
             span = greatest(highs) - low
@@ -85,7 +72,7 @@ def product(
     x: Address, rows: Integer, inner: Integer, table: Address, matrix: Integer, outer: Integer, out: Address, activation: Integer,
     is_int8: Integer, room: Room, step: Integer,
 ) -> None:  # fmt: skip
-    """Out = activation(x @ weight.T + bias), x float32 or what `quantize_rows` made of it.
+    """Fill `out` with activation(x @ weight.T + bias), x float32 or what `quantize_rows` made of it.
 
     A panel of weights stays in the second-level cache while all rows pass by it, and what follows the product is done to a tile while it
     is in the first. A tile that sticks out at the right goes to a place of its own first.

@@ -243,7 +243,7 @@ def _emit_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 @operation(VECTOR, (VECTOR, VECTOR, VECTOR), _emit_fma)
 def fma(a: Vector, b: Vector, c: Vector) -> Vector:
-    """A * b + c, rounded once (twice where nothing is compiled and on processors that cannot)."""
+    """Fused multiply-add: a * b + c, rounded once (twice where nothing is compiled and on processors that cannot)."""
     return a * b + c
 
 
@@ -252,13 +252,13 @@ def _select(builder: Any, comparison: str, a: Any, b: Any, then: Any, otherwise:
 
 
 @operation(VECTOR, (VECTOR, VECTOR), lambda builder, a, b: _select(builder, ">", a, b, a, b))
-def greater(a: Vector, b: Vector) -> Vector:
+def maximum(a: Vector, b: Vector) -> Vector:
     """The greater of each pair; b where a is NaN."""
     return np.where(a > b, a, b)
 
 
 @operation(VECTOR, (VECTOR, VECTOR), lambda builder, a, b: _select(builder, "<", a, b, a, b))
-def less(a: Vector, b: Vector) -> Vector:
+def minimum(a: Vector, b: Vector) -> Vector:
     """The lesser of each pair; b where a is NaN."""
     return np.where(a < b, a, b)
 
@@ -276,7 +276,7 @@ def _emit_times_power_of_two(builder: Any, x: Any, rounded: Any) -> Any:
 
 @operation(VECTOR, (VECTOR, VECTOR), _emit_times_power_of_two)
 def times_power_of_two(x: Vector, rounded: Vector) -> Vector:
-    """X * 2**n, where `rounded` is n + MAGIC: n is added to the exponent among the bits of x."""
+    """`x` * 2**n, where `rounded` is n + MAGIC: n is added to the exponent among the bits of x."""
     return np.ldexp(x, (rounded - MAGIC).astype(np.int32))
 
 

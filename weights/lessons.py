@@ -1,0 +1,153 @@
+"""What the teacher says of every text, in files; and batches of it for the student."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import minibert
+from minibert import MiniBert
+from minibert.threads import available_cpus
+
+Float32 = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+CHUNK = 8192  # texts whose lesson is a file
+POOL = 6  # files among whose texts neighbours are looked for
+BATCH_TOKENS, BATCH_TEXTS, FEWEST_TEXTS = 6144, 256, 8
+room: tuple[MiniBert, Float32, int]  # of a process that gives lessons: the teacher, its directions, the longest text
+GROUP = 16  # batches among which texts of about one length are divided into neighbours
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Texts, one after another, and what the teacher says of them."""
+
+    ids: npt.NDArray[np.uint16]  # (num_tokens,)
+    cu_seqlens: Indices  # (num_texts + 1,): where each text begins
+    tokens: npt.NDArray[np.float16]  # (num_tokens, hidden_size of the student): the teacher's token vectors in the principal directions
+    sentences: npt.NDArray[np.float16]  # (num_texts, hidden_size of the teacher): their means, of length 1
+
+
+def write(path: Path, save: Callable[[Path], object]) -> None:
+    """Beside its name, then renamed: what is there is whole."""
+    part = path.with_name(f"part-{path.name}")
+    save(part)
+    os.replace(part, path)
+
+
+def principal_directions(vectors: Float32) -> Float32:
+    """(size, size): orthonormal columns, those first that carry most of the vectors' length."""
+    return np.ascontiguousarray(np.linalg.eigh(vectors.T @ vectors)[1][:, ::-1], np.float32)
+
+
+def ask_teacher(texts: Sequence[str], teacher: Path, hidden_size: int, max_length: int, work: Path) -> None:
+    """Write the lessons of all texts; those that are there are left alone.
+
+    A process a CPU, each with a teacher of its own: half of the work around its products is Python's.
+
+    Raises ValueError if those that are there are of other texts.
+    """
+    check_same_texts(texts, work / "texts.sha256")
+    directions = work / "directions.npy"
+    if not directions.exists():
+        vectors = load_teacher(teacher).encode(texts[: 4 * CHUNK], normalize_embeddings=True, truncation="silent")
+        write(directions, lambda part: np.save(part, principal_directions(vectors)))
+    started, done = time.monotonic(), 0
+    with ProcessPoolExecutor(available_cpus(), initializer=begin_lessons, initargs=(teacher, directions, hidden_size, max_length)) as pool:
+        paths = {work / f"lesson-{first // CHUNK:04}.npz": texts[first : first + CHUNK] for first in range(0, len(texts), CHUNK)}
+        missing = [path for path in paths if not path.exists()]
+        for count, num_tokens in enumerate(pool.map(give_lesson, missing, map(paths.__getitem__, missing)), 1):
+            done += num_tokens
+            print(f"teacher: {count} of {len(missing)} lessons, {done / (time.monotonic() - started):,.0f} tokens/s", flush=True)
+
+
+def check_same_texts(texts: Sequence[str], path: Path) -> None:
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    if path.exists() and path.read_text() != digest:
+        raise ValueError(f"{path.parent}: holds the lessons of other texts; give another folder with --work, or delete it")
+    path.write_text(digest)
+
+
+def load_teacher(folder: Path, num_threads: int | None = None) -> MiniBert:
+    """In int8: its vectors have a cosine of 0.999 to the others, in a third of the time."""
+    return minibert.load(folder, precision="int8", num_threads=num_threads)
+
+
+def begin_lessons(teacher: Path, directions: Path, hidden_size: int, max_length: int) -> None:
+    """What a process keeps from lesson to lesson."""
+    global room
+    room = load_teacher(teacher, num_threads=1), np.load(directions)[:, :hidden_size], max_length
+
+
+def give_lesson(path: Path, texts: Sequence[str]) -> int:
+    """Write a lesson. Returns its number of tokens."""
+    teacher, directions, max_length = room
+    answers = teacher.encode_tokens(texts, max_length=max_length, truncation="silent")
+    vocabulary = teacher.tokenizer.settings.ids
+    means = np.stack([answer.vectors.mean(0) for answer in answers])
+    lesson = Lesson(
+        ids=np.array([vocabulary[token] for answer in answers for token in answer.tokens], np.uint16),
+        cu_seqlens=np.cumsum([0, *(len(answer.tokens) for answer in answers)]),
+        tokens=(np.concatenate([answer.vectors for answer in answers]) @ directions).astype(np.float16),
+        sentences=(means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float16),
+    )
+    write(path, lambda part: np.savez(part, **vars(lesson)))
+    return len(lesson.ids)
+
+
+def load(path: Path) -> Lesson:
+    with np.load(path) as arrays:
+        return Lesson(**arrays)
+
+
+def num_tokens(work: Path) -> int:
+    return sum(int(np.load(path)["cu_seqlens"][-1]) for path in work.glob("lesson-*.npz"))
+
+
+def join(lessons: Sequence[Lesson]) -> Lesson:
+    starts = np.cumsum([0, *(len(lesson.ids) for lesson in lessons)])
+    return Lesson(
+        np.concatenate([lesson.ids for lesson in lessons]),
+        np.concatenate([[0], *(lesson.cu_seqlens[1:] + start for lesson, start in zip(lessons, starts[:-1], strict=True))]),
+        np.concatenate([lesson.tokens for lesson in lessons]),
+        np.concatenate([lesson.sentences for lesson in lessons]),
+    )
+
+
+def batches(work: Path, random: np.random.Generator) -> Iterator[tuple[Lesson, Indices]]:
+    """All texts once: the lesson they are in, and the indices of a batch."""
+    files = sorted(work.glob("lesson-*.npz"))
+    order = random.permutation(len(files))
+    for first in range(0, len(files), POOL):
+        lesson = join([load(files[index]) for index in order[first : first + POOL]])
+        for indices in plan(lesson, random):
+            yield lesson, indices
+
+
+def plan(lesson: Lesson, random: np.random.Generator) -> list[Indices]:
+    """Batches of about one length, so that little is padded, and of neighbours, since the teacher's fine differences are among them."""
+    seqlens = np.diff(lesson.cu_seqlens)
+    rest = np.argsort(seqlens + random.random(len(seqlens)))[::-1]  # the longest first
+    found: list[Indices] = []
+    while len(rest):
+        size = min(BATCH_TEXTS, max(FEWEST_TEXTS, BATCH_TOKENS // int(seqlens[rest[0]])))
+        group, rest = rest[: GROUP * size], rest[GROUP * size :]
+        found += neighbours(group, lesson.sentences[group].astype(np.float32), size, random)
+    return [found[index] for index in random.permutation(len(found))]
+
+
+def neighbours(indices: Indices, vectors: Float32, size: int, random: np.random.Generator) -> list[Indices]:
+    """Halve at the plane between two texts drawn at random until a piece is a batch."""
+    if len(indices) <= size:
+        return [indices]
+    one, other = random.choice(len(indices), 2, replace=False)
+    order = np.argsort(vectors @ (vectors[one] - vectors[other]))
+    middle = (-(-len(indices) // size) + 1) // 2 * size
+    halves = order[:middle], order[middle:]
+    return [batch for half in halves if len(half) for batch in neighbours(indices[half], vectors[half], size, random)]

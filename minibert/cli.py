@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from .folder import BOX
 from .jit import cache_folder
 from .model import PRECISIONS, MiniBert, load, load_tokenizer
 from .pooling import POOLINGS
@@ -31,23 +32,24 @@ Rows = Iterable[dict[str, Any]]
 DESCRIPTION = "Embed text with BERT: no torch, no network."
 EXAMPLES = {
     "embed": """
-  minibert embed -m MODEL "I hate cancer" "Antibiotics aren't painkiller"
-  minibert embed -m MODEL --file texts.txt --output vectors.npy         # one text a line -> float32 (num_texts, dim)
+  minibert embed "I hate cancer" "Antibiotics aren't painkiller"
+  minibert embed --file texts.txt --output vectors.npy                  # one text a line -> float32 (num_texts, dim)
   cat texts.txt | minibert embed -m MODEL --output vectors.jsonl        # {"text": ..., "embedding": [...]} a line
   minibert embed -m MODEL --tokens "I love NLP"                         # a vector for each word
 """,
     "similarity": """
-  minibert similarity -m MODEL "a cat sat" "a kitten was sitting" "stocks fell"
-  minibert similarity -m MODEL --query "pain relief" --file texts.txt --top 3
+  minibert similarity "a cat sat" "a kitten was sitting" "stocks fell"
+  minibert similarity --query "pain relief" --file texts.txt --top 3
   minibert similarity -m MODEL --file texts.txt --output cosines.npy    # float32 (num_texts, num_texts)
 """,
     "tokenize": """
-  minibert tokenize -m MODEL "Antibiotics aren't painkiller"
+  minibert tokenize "Antibiotics aren't painkiller"
   minibert tokenize -m MODEL --file texts.txt --output ids.jsonl        # input_ids, tokens, offsets, word_ids ... a line
   minibert tokenize -m MODEL --file texts.txt --output ids.npy          # int32 (num_texts, longest), padded with 0
-  minibert tokenize -m MODEL --compat both "ΟΔΥΣΣΕΥΣ"                   # where Hugging Face and Google differ
+  minibert tokenize --compat both "ΟΔΥΣΣΕΥΣ"                            # where Hugging Face and Google differ
 """,
     "info": """
+  minibert info
   minibert info -m MODEL
 """,
     "quantize": """
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog="examples:"
         + "".join(EXAMPLES.values()).replace("\n\n", "\n")
-        + "\nMODEL is a folder as transformers or sentence-transformers write it.",
+        + f"\nMODEL is a folder as transformers or sentence-transformers write it; without one, {BOX}, which comes along.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"minibert {metadata.version('minibert-numpy')}")
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
         added = plain(name, run, help)
-        added.add_argument("-m", "--model", required=True, metavar="MODEL", help="model folder")
+        added.add_argument("-m", "--model", metavar="MODEL", help=f"model folder (default: {BOX}, which comes along)")
         added.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to FILE, .npy or .jsonl, instead of standard output")
         return added
 
@@ -113,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "--compat", choices=(*COMPATS, "both"), default="hf", help="whose tokenizer; both shows where they differ (default: hf)"
     )
     tokenize.add_argument("--split-special-tokens", action="store_true", help="read [SEP] and its like in a text as ordinary characters")
-    info = command("info", _info, "Describe a model folder.")
+    info = command("info", _info, "Describe a model.")
     quantized = plain("quantize", _quantize, "Write the int8 form of a model folder.")
     quantized.add_argument("source", type=Path, metavar="MODEL", help="model folder")
     quantized.add_argument("target", type=Path, metavar="NEW", help="name of the folder to write; it must not exist")
@@ -282,7 +284,7 @@ def _info(options: argparse.Namespace) -> None:
     model = _model(options)
     settings = model.tokenizer.settings
     description: dict[str, Any] = {
-        "model": str(options.model),
+        "model": options.model or BOX,
         **vars(model.config),
         "backend": model.backend,
         "precision": model.precision,

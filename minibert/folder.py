@@ -13,6 +13,7 @@ from pathlib import Path
 from .fields import Fields, load_fields, load_list
 from .pooling import Pooling
 
+BOX = "minibert-L8-H128"  # the model that comes along
 MODULES = ("Transformer", "Pooling", "Normalize")
 # The names that sentence-transformers has given to the settings of Transformer; it reads the first that is there.
 TRANSFORMER_FILES = tuple(
@@ -53,6 +54,17 @@ class FolderSettings:
     prompts: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROMPTS))
     default_prompt_name: str | None = None
     truncate_dim: int | None = None
+
+
+def box_folder() -> Path:
+    """The model in the box: inside an installed package, or in `weights/` of a checkout. Raises FileNotFoundError where neither is."""
+    places = Path(__file__).parent / "box", Path(__file__).parents[1] / "weights" / BOX
+    found = next((place for place in places if (place / "config.json").exists()), None)
+    if found is None:
+        raise FileNotFoundError(
+            f"{BOX}: expected in {' or '.join(map(str, places))}; install the package again, or load a folder of your own"
+        )
+    return found
 
 
 def load_folder(folder: Path) -> FolderSettings:

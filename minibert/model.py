@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import encoder
-from .folder import FolderSettings, load_folder
+from .folder import BOX, FolderSettings, box_folder, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors
 from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, report_truncation
@@ -34,17 +34,18 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which se
 
 
 def load(
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     backend: str = "auto",
     precision: str = "auto",
     num_threads: int | None = None,
     tokenizer_compat: str = "hf",
 ) -> "MiniBert":
-    """Load a model folder, as transformers or sentence-transformers write it. Nothing is downloaded.
+    """Load the model in the box, or a model folder, as transformers or sentence-transformers write it. Nothing is downloaded.
 
     Args:
-        path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`.
+        path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`; None for the model in the box,
+            minibert-L8-H128, which turns English texts into 128 numbers.
         backend: "numba", compiled kernels; "numpy", which needs nothing but NumPy; or "auto": the first where Numba imports.
         precision: "float32"; "int8", matrix products of eight-bit integers, several times as fast, a quarter of the memory, vectors with a
             cosine of 0.998 to the others; or "auto": as the folder stores its weights.
@@ -77,15 +78,17 @@ class MiniBert:
         prompts: the folder's prompts, name -> text that `encode` puts before each text; default_prompt_name: the one it uses, or None.
     """
 
-    def __init__(self, path: str | Path, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
-        self._options = (str(Path(path).absolute()), backend, precision, num_threads, tokenizer_compat)
+    def __init__(self, path: str | Path | None, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
+        # the box may lie elsewhere where this is unpickled
+        self._options = (None if path is None else str(Path(path).absolute()), backend, precision, num_threads, tokenizer_compat)
         check_choice("backend", backend, ("auto", "numba", "numpy"))
         self.backend = ("numba" if can_compile() else "numpy") if backend == "auto" else backend
         self._ops = _ops(self.backend)
         check_choice("precision", precision, PRECISIONS)
         check_choice("tokenizer_compat", tokenizer_compat, COMPATS)
         self.num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
-        folder = load_folder(Path(path))
+        path = box_folder() if path is None else Path(path)
+        folder = load_folder(path)
         self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
         self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
         self.truncate_dim = folder.truncate_dim
@@ -116,9 +119,8 @@ class MiniBert:
 
     def __repr__(self) -> str:
         config = self.config
-        return (
-            f"MiniBert({self._options[0]!r}: {config.num_hidden_layers} layers of {config.hidden_size}, {self.backend}, {self.precision})"
-        )
+        path = self._options[0] or BOX
+        return f"MiniBert({path!r}: {config.num_hidden_layers} layers of {config.hidden_size}, {self.backend}, {self.precision})"
 
     def encode(
         self,
@@ -405,10 +407,10 @@ def _ops(backend: str) -> Backend:
     return kernels
 
 
-def load_tokenizer(path: str | Path, compat: str = "hf") -> WordPieceTokenizer:
-    """The tokenizer of a model folder alone; weights are not looked at. Raises like `load`."""
+def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPieceTokenizer:
+    """The tokenizer of a model folder alone, or of the model in the box; weights are not looked at. Raises like `load`."""
     check_choice("compat", compat, COMPATS)
-    return _tokenizer(load_folder(Path(path)), compat)
+    return _tokenizer(load_folder(box_folder() if path is None else Path(path)), compat)
 
 
 def _tokenizer(folder: FolderSettings, compat: str, **options: Any) -> WordPieceTokenizer:

@@ -1,6 +1,7 @@
 """What the benchmarks share: models, texts, medians, and a record of the machine beside every number."""
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -35,6 +36,7 @@ PACKAGES = (
     "transformers",
     "sentence-transformers",
     "numba",
+    "wordllama",
     "nanotoken",
     "Django",
 )
@@ -105,6 +107,27 @@ def texts_of(lengths: np.ndarray, random: np.random.Generator) -> list[str]:
 def texts_of_length(num_tokens: int, number: int) -> list[str]:
     """Texts of exactly so many tokens, [CLS] and [SEP] included."""
     return texts_of(np.full(number, num_tokens - 2), np.random.default_rng(num_tokens))
+
+
+def read_sts(path: Path) -> tuple[list[str], np.ndarray]:
+    """All first sentences of the STS benchmark and then all second ones, and the scores that people gave the pairs."""
+    with path.open(encoding="utf-8", newline="") as file:
+        first, second, scores = zip(*csv.reader(file), strict=True)
+    return [*first, *second], np.array(scores, float)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """In float64, so that a cosine near 1 says how near."""
+    vectors = vectors.astype(np.float64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def spearman(vectors: np.ndarray, scores: np.ndarray) -> float:
+    """Spearman's correlation x 100 of cosines and scores; the first half of the vectors are the first sentences."""
+    from scipy.stats import spearmanr  # not needed for anything but STS
+
+    one, other = np.split(vectors, 2)
+    return round(100 * float(spearmanr((one * other).sum(axis=1), scores)[0]), 4)
 
 
 def num_tokens_of(batch: list[str]) -> int:

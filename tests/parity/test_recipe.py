@@ -1,0 +1,128 @@
+"""The recipe of the model in the box, on a small scale: the student is what minibert runs, and training goes on where it stopped."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+import minibert
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "weights"))
+import lessons
+import train
+from grammar import sentences
+from student import Student
+
+TEXTS = [*sentences(290, seed=3), *(" ".join(sentences(9, seed=seed)) for seed in range(10))]
+
+
+class Stopped(Exception):
+    """As if by a kill."""
+
+
+def random_student() -> Student:
+    """Every parameter counts."""
+    torch.manual_seed(0)
+    student = Student(train.CONFIG["vocab_size"], train.MAX_LENGTH, train.NUM_LAYERS, train.HIDDEN_SIZE, train.NUM_HEADS)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.copy_(parameter.half())  # what is saved
+    return student
+
+
+def test_the_student_is_what_minibert_runs(tmp_path: Path) -> None:
+    student = random_student()
+    train.save_folder(student, tmp_path)
+    model = minibert.load(tmp_path)
+    ids = np.random.default_rng(0).integers(1000, 30000, (4, 60))
+    mask = (np.arange(60) < np.array([60, 3, 31, 59])[:, None]).astype(np.int64)
+    with torch.no_grad():
+        expected = student(torch.from_numpy(ids), torch.from_numpy(mask)).numpy() * mask[..., None]
+    np.testing.assert_allclose(model(ids, mask).last_hidden_state, expected, rtol=0, atol=5e-5)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
+    """Lessons, the last of which was asked for again after a stop."""
+    work = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lessons, "CHUNK", 64)
+        lessons.ask_teacher(TEXTS, minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
+        last = sorted(work.glob("lesson-*.npz"))[-1]
+        before, first = last.read_bytes(), work / "lesson-0000.npz"
+        last.unlink()
+        written = first.stat().st_mtime_ns
+        lessons.ask_teacher(TEXTS, minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
+        assert first.stat().st_mtime_ns == written
+        assert last.read_bytes() == before
+    return work
+
+
+def test_lessons_of_other_texts_are_not_taken(work: Path, minilm_folder: Path) -> None:
+    with pytest.raises(ValueError, match="lessons of other texts"):
+        lessons.ask_teacher(TEXTS[1:], minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
+
+
+def test_lessons_say_what_the_teacher_says(work: Path, minilm_folder: Path) -> None:
+    lesson = lessons.load(work / "lesson-0001.npz")
+    expected = minibert.load(minilm_folder, precision="int8").encode(TEXTS[64:128], truncation="silent", max_length=train.MAX_LENGTH)
+    assert (lesson.sentences.astype(np.float32) * expected).sum(1).min() > 0.9999
+    projected = expected @ np.load(work / "directions.npy")[:, : train.HIDDEN_SIZE]
+    for index, vector in enumerate(projected):
+        mean = lesson.tokens[lesson.cu_seqlens[index] : lesson.cu_seqlens[index + 1]].astype(np.float32).mean(0)
+        assert mean @ vector > 0.999 * np.linalg.norm(mean) * np.linalg.norm(vector)
+
+
+def test_an_epoch_is_every_text_once_in_batches_of_one_length(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lessons, "BATCH_TEXTS", 8)
+    seen: Counter[bytes] = Counter()
+    for lesson, indices in lessons.batches(work, np.random.default_rng(0)):
+        assert len(indices) <= 8
+        seen.update(lesson.ids[lesson.cu_seqlens[index] : lesson.cu_seqlens[index + 1]].tobytes() for index in indices)
+    assert sum(seen.values()) == len(TEXTS)
+    assert max(seen.values()) == 1
+
+
+def trained(work: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]) -> dict[str, Any]:
+    """The parameters after two epochs, stopped before these steps."""
+    for name, value in {"WARMUP_STEPS": 2, "REPORT_SECONDS": -1}.items():
+        monkeypatch.setattr(train, name, value)
+    (work / "checkpoint.pt").unlink(missing_ok=True)
+    for stop in (*stops, None):
+        torch.manual_seed(0)
+        training = train.Training(train.Student(30522, 512, 2, 128, 2), work, folder, epochs=2, seed=0, sts=None)
+        learn = training.step
+
+        def step(*batch: Any, training: Any = training, learn: Any = learn, stop: int | None = stop) -> int:
+            if training.progress.step == stop:
+                raise Stopped
+            return int(learn(*batch))
+
+        monkeypatch.setattr(training, "step", step)
+        if stop is None:
+            training.run()
+        else:
+            with pytest.raises(Stopped):
+                training.run()
+    return training.student.checkpoint()
+
+
+def test_training_that_was_stopped_ends_where_it_would_have(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lessons, "BATCH_TEXTS", 50)
+    expected = trained(work, tmp_path / "at once", monkeypatch, ())
+    actual = trained(work, tmp_path / "stopped", monkeypatch, (3, 9))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(actual[name], array, err_msg=name)
+
+
+def test_sentence_transformers_reads_the_model_in_the_box() -> None:
+    theirs = SentenceTransformer(str(minibert.folder.box_folder()))
+    ours = minibert.load()
+    assert theirs.max_seq_length == ours.max_length
+    np.testing.assert_allclose(ours.encode(TEXTS), theirs.encode(TEXTS), rtol=0, atol=1e-5)

@@ -73,6 +73,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "shape of booleans": (lambda path: write(path, {"x": entry("F32", [True], 0, 4)}, b"1234"), "x: expected whole numbers"),
     "shape of 40 dimensions": (lambda path: write(path, {"x": entry("U8", [1] * 40, 0, 1)}, b"1"), "x: expected two data_offsets"),
     "shape that overflows": (lambda path: write(path, {"x": entry("F32", [2**40, 2**40], 0, 4)}, b"1234"), "x: expected .* bytes"),
+    "nothing of an impossible shape": (
+        lambda path: write(path, {"x": entry("F32", [0, 2**40, 2**40], 0, 0)}),
+        r"x: expected a shape of less",
+    ),
     "shape and offsets disagree": (lambda path: write(path, {"x": entry("F32", [2], 0, 4)}, b"1234"), "x: expected 8 bytes"),
     "offsets backwards": (lambda path: write(path, {"x": entry("F32", [1], 4, 0)}, b"1234"), "x: expected 4 bytes"),
     "offsets past the end": (lambda path: write(path, {"x": entry("F32", [2], 0, 8)}, b"1234"), "expected 8 bytes of data"),

@@ -97,6 +97,8 @@ def _parse_entry(where: str, entry: Any) -> Entry:
     if len(offsets) != 2 or len(shape) > 32:
         raise ValueError(f"{where}: expected two data_offsets and at most 32 dimensions, found {len(offsets)} and {len(shape)}")
     dtype = DTYPES[entry["dtype"]]
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 2**63:  # beside a zero, any size is no bytes, but no shape for NumPy either
+        raise ValueError(f"{where}: expected a shape of less than 2^63 bytes, found {shape}")
     expected = math.prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != expected:
         raise ValueError(f"{where}: expected {expected} bytes for {entry['dtype']} {shape}, found data_offsets {offsets}")

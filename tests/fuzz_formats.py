@@ -1,0 +1,232 @@
+"""Damage files until a reader breaks: every damaged file must be read or refused with a ValueError (or FileNotFoundError) that names it.
+
+    python tests/fuzz_formats.py torch 100000              # READER COUNT
+    python tests/fuzz_formats.py torch 1 --first 4711      # input 4711 again
+
+Input N of a reader is always the same. It is one to three changes of a good file: bits flipped, bytes set, cut off, bytes of another place
+or file inserted or written over, numbers of 1 to 8 bytes replaced by ones that lengths and offsets are afraid of. Each input has LIMIT
+seconds and may take MEMORY more bytes than the process had before. Prints how often what happened; what broke the reader is kept.
+For Linux; the core suite takes the first inputs, without the limits, everywhere.
+
+A reader registers in READERS: a function that takes a folder, and sets of files, each of which the reader can read when they alone are in
+the folder. One file of a set is damaged at a time.
+"""
+# ruff: noqa: T201
+
+import argparse
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as a command it runs from anywhere
+
+from minibert.formats import sstable, tensor_bundle
+from minibert.formats.java_objects import parse_sequence_file
+from minibert.formats.spark_zip import load_spark_zip
+from minibert.formats.tensor_bundle import load_tensor_bundle
+from minibert.formats.torch_file import load_torch
+
+GOLDEN = Path(__file__).parent / "golden"
+LIMIT = 5.0  # seconds of processor time an input; they take milliseconds
+MEMORY = 64 << 20
+
+
+class Reader(NamedTuple):
+    """What is under test."""
+
+    read: Callable[[Path], dict[str, np.ndarray]]  # takes a folder
+    fixtures: list[list[Path]]
+
+
+def _only_file(folder: Path) -> Path:
+    return next(folder.iterdir())
+
+
+def _read_bundle(folder: Path) -> dict[str, np.ndarray]:
+    return load_tensor_bundle(min(folder.glob("*.index")).with_suffix(""))
+
+
+def _read_bundle_inside(folder: Path) -> dict[str, np.ndarray]:
+    """As if all checksums were right, which stop nearly everything else early."""
+    unchecked = {"_block": lambda data, handle, _: data[handle[0] : sum(handle)]}
+    with mock.patch.multiple(sstable, **unchecked), mock.patch.object(tensor_bundle, "_check", return_value=None):
+        return _read_bundle(folder)
+
+
+def _read_vocabulary(folder: Path) -> dict[str, np.ndarray]:
+    try:
+        parse_sequence_file(_only_file(folder).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    return {}
+
+
+def _read_spark(folder: Path) -> dict[str, np.ndarray]:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        return load_spark_zip(_only_file(folder), Path(work))[0]
+
+
+def _bundle(index: Path) -> list[Path]:
+    return [index, *index.parent.glob(f"{index.stem}.data-*")]
+
+
+BUNDLES = [_bundle(index) for index in sorted((GOLDEN / "tensorflow").rglob("*.index")) if index.stem != "sliced"]
+READERS: dict[str, Reader] = {
+    "tensor_bundle": Reader(_read_bundle, BUNDLES),
+    "tensor_bundle_inside": Reader(_read_bundle_inside, BUNDLES),
+    "spark_vocabulary": Reader(_read_vocabulary, [[path] for path in sorted((GOLDEN / "spark").glob("part-*"))]),
+    "spark_zip": Reader(_read_spark, [[path] for path in sorted((GOLDEN / "spark").glob("*.zip"))]),
+    "torch": Reader(lambda folder: load_torch(_only_file(folder)), [[path] for path in sorted((GOLDEN / "torch").glob("*.bin"))]),
+}
+
+
+def interesting(random: random.Random, size: int) -> int:
+    """A number that a length or an offset is afraid of."""
+    power = 1 << random.choice([7, 8, 15, 16, 24, 31, 32, 40, 62, 63, 64])
+    return random.choice([0, 1, 2, 255, power - 1, power, power + 1, size - 1, size, size + 1, random.randrange(size + 1)])
+
+
+def mutate(random: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """One to three changes."""
+    changed = bytearray(data)
+    for _ in range(random.choice([1, 1, 1, 2, 3])):
+        size = len(changed)
+        if not size:
+            break
+        place, kind, length = random.randrange(size), random.randrange(12), random.choice([1, 1, 2, 4, 8])
+        if kind < 2:
+            changed[place] ^= 1 << random.randrange(8)
+        elif kind < 5:
+            changed[place] = random.randrange(256)
+        elif kind < 6:
+            del changed[place:]
+        elif kind < 9:
+            number = interesting(random, size) & ((1 << 8 * length) - 1)
+            changed[place : place + length] = number.to_bytes(length, random.choice(["little", "little", "little", "big"]))
+        else:
+            source = random.choice(others)
+            begin = random.randrange(len(source))
+            piece = source[begin : begin + random.choice([1, 2, 4, 16, 64, 1024])]
+            changed[place : place + random.choice([0, len(piece), len(piece), 2 * len(piece)])] = piece
+    return bytes(changed)
+
+
+class Fuzzer:
+    """Inputs of one reader, and what it makes of them."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder, self.reader = name, folder, READERS[name]
+        self.fixtures = [{path.name: path.read_bytes() for path in files} for files in self.reader.fixtures]
+        self.others = [data for fixture in self.fixtures for data in fixture.values() if data]
+
+    def write(self, number: int) -> None:
+        """Input `number`, alone in the folder."""
+        source = random.Random(f"{self.name} {number}")
+        fixture = dict(source.choice(self.fixtures))
+        victim = source.choice(sorted(name for name, data in fixture.items() if data))
+        fixture[victim] = mutate(source, fixture[victim], self.others)
+        for path in self.folder.iterdir():
+            path.unlink()
+        for name, data in fixture.items():
+            (self.folder / name).write_bytes(data)
+
+    def outcome(self) -> str:
+        """`read`, or the refusal without its details. Whatever else the reader raises comes through, as does what its arrays do."""
+        try:
+            arrays = self.reader.read(self.folder)
+        except (ValueError, FileNotFoundError) as error:
+            if str(self.folder) not in str(error):
+                raise AssertionError(f"a refusal that does not name the file: {error}") from error
+            return f"{type(error).__name__}: {summary(str(error), self.folder)}"
+        size = sum(path.stat().st_size for path in self.folder.iterdir())
+        for name, array in arrays.items():
+            if not isinstance(name, str) or array.flags.writeable or array.nbytes > size:
+                raise AssertionError(f"{name!r}: an array of {array.nbytes} bytes out of {size}, writeable: {array.flags.writeable}")
+            array.tobytes()  # every byte can be read
+        return "read"
+
+
+def summary(message: str, folder: Path) -> str:
+    """A refusal without the file's name, its numbers, its quotations and what was found."""
+    message = re.sub(re.escape(str(folder)) + r"/?[^\s:]*:? ?", "", message)
+    message = re.sub(r"b?'[^']*'|b?\"[^\"]*\"", "'...'", message)
+    message = re.sub(r"\b(0x[0-9a-f]+|\d+)\b", "N", message)
+    return re.split(r", found|; expected|(?<=asks for) |(?<=described twice),", message)[0][:110]
+
+
+class Hang(BaseException):
+    """Not an Exception, so that no reader can catch it."""
+
+
+@contextmanager
+def limits() -> Iterator[None]:
+    """LIMIT seconds for each input (`signal.setitimer` starts them), MEMORY bytes for all."""
+    import resource  # not on Windows
+
+    def hang(*_: Any) -> None:
+        raise Hang(f"took longer than {LIMIT} seconds")
+
+    before, old = resource.getrlimit(resource.RLIMIT_AS), signal.signal(signal.SIGPROF, hang)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])  # of address space
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, old)
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def run(name: str, count: int, first: int = 0) -> int:
+    """Number of inputs that broke the reader."""
+    import resource
+
+    outcomes: Counter[str] = Counter()
+    broken = 0
+    with tempfile.TemporaryDirectory(prefix="fuzz_", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch, limits():
+        fuzzer = Fuzzer(name, Path(scratch))
+        for number in range(first, first + count):
+            fuzzer.write(number)
+            try:
+                signal.setitimer(signal.ITIMER_PROF, LIMIT)
+                outcome = fuzzer.outcome()
+                signal.setitimer(signal.ITIMER_PROF, 0)
+            except (Exception, Hang) as error:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                outcome = f"BROKEN: {type(error).__name__}: {summary(str(error), Path(scratch))}"
+                if outcome not in outcomes:  # the first of its kind
+                    kept = Path(tempfile.gettempdir()) / f"fuzz_{name}_{number}"
+                    shutil.copytree(scratch, kept, dirs_exist_ok=True)
+                    print(f"input {number}, kept as {kept}:\n{traceback.format_exc()}")
+                broken += 1
+            outcomes[outcome] += 1
+    for outcome, times in outcomes.most_common():
+        print(f"{times:8} {outcome}")
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{count} inputs from {first}, {broken} broke the reader; the process took at most {megabytes} MB")
+    return broken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reader", choices=READERS)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    arguments = parser.parse_args()
+    sys.exit(1 if run(arguments.reader, arguments.count, arguments.first) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,9 +7,13 @@ there is whole.
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .config import QUANTIZED, load_config
 from .folder import load_folder
@@ -38,10 +42,6 @@ def save_int8(source: Path, target: Path) -> None:
         FileExistsError: there is something at `target`. ValueError: `source` is int8 already, or its weights are not finite numbers.
         FileNotFoundError: `source`, or what belongs into it, is missing.
     """
-    if target.exists():
-        raise FileExistsError(f"{target}: exists; give the name of a new folder")
-    if not target.resolve().parent.is_dir():
-        raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
     inner = load_folder(source).weights.relative_to(source)
     weights = load_weights(source / inner)
     if isinstance(weights.layers[0].query, Int8Linear):
@@ -49,20 +49,42 @@ def save_int8(source: Path, target: Path) -> None:
     guilty = sorted(name for name, array in to_arrays(weights).items() if not np.isfinite(widen(array)).all())
     if guilty:
         raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
-    from safetensors.numpy import save_file  # writes files only; what it imports is not needed to read one
-
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        shutil.copytree(source, part, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    with new_folder(target) as part:
+        shutil.copytree(source, part, ignore=shutil.ignore_patterns(*LEFT_OUT), dirs_exist_ok=True)
         arrays = {
             name: np.ascontiguousarray(array if array.dtype == np.int8 else widen(array))
             for name, array in to_arrays(quantize(weights)).items()
         }
-        save_file(arrays, part / inner / "model.safetensors", metadata={"format": "pt"})
+        save_arrays(arrays, part / inner / "model.safetensors")
         config = json.loads((part / inner / "config.json").read_text(encoding="utf-8"))
-        (part / inner / "config.json").write_text(
-            json.dumps(config | {"quantization_config": QUANTIZED}, indent=2) + "\n", encoding="utf-8"
-        )
+        write_json(part / inner / "config.json", config | {"quantization_config": QUANTIZED})
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill. It takes its name when it is full, so what bears the name is whole.
+
+    Raises FileExistsError if there is something at `target`, FileNotFoundError if it has nowhere to be.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target}: exists; give the name of a new folder")
+    if not target.resolve().parent.is_dir():
+        raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.mkdir()
+        yield part
         part.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def save_arrays(arrays: dict[str, npt.NDArray[Any]], path: Path) -> None:
+    """C-contiguous arrays as safetensors."""
+    from safetensors.numpy import save_file  # writes files only; what it imports is not needed to read one
+
+    save_file(arrays, path, metadata={"format": "pt"})
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,350 @@
+"""Any checkpoint of the family -> a model folder, without the framework that wrote it.
+
+A source is recognised by what it holds: safetensors; torch's `pytorch_model.bin`, in either of its formats; a TensorFlow checkpoint
+(`bert_model.ckpt.index` and its data), or a SavedModel, as TF Hub has them; a model zip of Spark NLP. A file format is read in `formats`,
+which knows no BERT; names are translated here, to those of transformers' BertForPreTraining, heads of the masked language model included.
+
+GELU: google-research/bert wrote "gelu" and computed its tanh form, and so do TF Hub and Spark NLP; what they wrote becomes "gelu_new". What
+transformers wrote says what it means.
+
+Sources: google-research/bert, modeling.py and run_pretraining.py; tensorflow/models, tf1_bert_checkpoint_converter_lib.py and
+bert_encoder.py; transformers, modeling_bert.py.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .config import BertConfig, load_config
+from .formats import BFLOAT16, widen
+from .formats.safetensors import load_safetensors, release_pages
+from .formats.spark_zip import load_spark_zip
+from .formats.tensor_bundle import load_tensor_bundle
+from .formats.torch_file import load_torch
+from .save import new_folder, save_arrays, write_json
+from .weights import BUFFERS, HEADS, from_arrays
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# What stands in a TensorFlow name -> what stands in transformers'. Google's own names first, then those of TF2, where a layer's parts
+# are called otherwise; what comes before them (`bert/`, `module/bert/`, `transformer/`) differs from file to file.
+TENSORFLOW_NAMES = (
+    (r"(?:.*/)?bert/embeddings/(word|position|token_type)_embeddings", r"embeddings.\1_embeddings.weight"),
+    (r"(?:.*/)?bert/embeddings/LayerNorm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
+    (r"(?:.*/)?bert/encoder/layer_(\d+)/attention/self/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
+    (r"(?:.*/)?bert/encoder/layer_(\d+)/(attention/output|output)/LayerNorm/(gamma|beta)", r"encoder.layer.\1.\2.LayerNorm.\3"),
+    (r"(?:.*/)?bert/encoder/layer_(\d+)/(attention/output|intermediate|output)/dense/(kernel|bias)", r"encoder.layer.\1.\2.dense.\3"),
+    (r"(?:.*/)?bert/pooler/dense/(kernel|bias)", r"pooler.dense.\1"),
+    (r"(?:.*/)?cls/predictions/transform/dense/(kernel|bias)", r"cls.predictions.transform.dense.\1"),
+    (r"(?:.*/)?cls/predictions/transform/LayerNorm/(gamma|beta)", r"cls.predictions.transform.LayerNorm.\1"),
+    (r"(?:.*/)?cls/predictions/output_bias", "cls.predictions.bias"),
+    (r"(?:.*/)?cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
+    (r"(?:.*/)?cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
+    (r"(?:.*/)?word_embeddings/embeddings", "embeddings.word_embeddings.weight"),
+    (r"(?:.*/)?position_embeddings?/embeddings", "embeddings.position_embeddings.weight"),
+    (r"(?:.*/)?type_embeddings/embeddings", "embeddings.token_type_embeddings.weight"),
+    (r"(?:.*/)?embeddings/layer_norm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
+    (r"(?:.*/)?layer_(\d+)/self_attention/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
+    (r"(?:.*/)?layer_(\d+)/self_attention/attention_output/(kernel|bias)", r"encoder.layer.\1.attention.output.dense.\2"),
+    (r"(?:.*/)?layer_(\d+)/self_attention_layer_norm/(gamma|beta)", r"encoder.layer.\1.attention.output.LayerNorm.\2"),
+    (r"(?:.*/)?layer_(\d+)/intermediate/(kernel|bias)", r"encoder.layer.\1.intermediate.dense.\2"),
+    (r"(?:.*/)?layer_(\d+)/output/(kernel|bias)", r"encoder.layer.\1.output.dense.\2"),
+    (r"(?:.*/)?layer_(\d+)/output_layer_norm/(gamma|beta)", r"encoder.layer.\1.output.LayerNorm.\2"),
+    (r"(?:.*/)?pooler_transform/(kernel|bias)", r"pooler.dense.\1"),
+)
+# What training leaves in a checkpoint, and no model needs
+TRAINING = re.compile(
+    r"(?:.*/)?(?:global_step|save_counter|do_lower_case|adam_[mv]|Adam(?:_1)?|beta[12]_power|iter|learning_rate|decay|beta_[12])(?:/.*)?"
+)
+# Files of a model folder that say how to cut and pool
+BESIDE = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "modules.json",
+          "config_sentence_transformers.json", "sentence_bert_config.json", "1_Pooling/config.json", "2_Normalize/config.json",
+          "README.md", "LICENSE")  # fmt: skip
+# A tensor that transformers ties to another
+TIED = {"cls.predictions.decoder.weight": "embeddings.word_embeddings.weight", "cls.predictions.decoder.bias": "cls.predictions.bias"}
+HEAD_DIM = 64  # of all 24 miniatures, and of BERT-Base and -Large; for sources that do not say
+
+
+@dataclass
+class Checkpoint:
+    """What a source says, in transformers' words."""
+
+    kind: str
+    arrays: Arrays
+    files: list[Path]  # that were read
+    num_heads: int | None = None  # where the shapes tell
+    config: dict[str, Any] | None = None  # as config.json has it; None where the source has none
+    vocabulary: list[str] | None = None
+    beside: Path | None = None  # a folder with tokenizer and pooling
+    left_out: list[str] = field(default_factory=list)
+
+
+def convert(source: Path, target: Path, hidden_act: str | None = None) -> dict[str, Any]:
+    """Write a model folder from a checkpoint; returns its provenance record.
+
+    Args:
+        source: a file, or a folder with a checkpoint in it.
+        target: name of the folder to write.
+        hidden_act: which GELU the model is to be run with; None for what the source means.
+
+    Raises:
+        FileExistsError, FileNotFoundError: as `save.new_folder`, and for a source that is not there.
+        ValueError: the source is none of the known kinds, is damaged, or is not a BERT.
+    """
+    with tempfile.TemporaryDirectory() as work, new_folder(target) as part:
+        checkpoint = read(source, Path(work))
+        config = checkpoint.config or inferred_config(checkpoint, source)
+        config |= {"hidden_act": hidden_act} if hidden_act else {}
+        write_json(part / "config.json", config)
+        check(checkpoint.arrays, load_config(part / "config.json"), source)
+        write_weights(checkpoint.arrays, part / "model.safetensors")
+        write_tokenizer(checkpoint, part)
+        record = provenance(checkpoint, source, config)
+        write_json(part / "provenance.json", record)
+    return record
+
+
+# --- Reading -------------------------------------------------------------------------------------------------------------------------
+
+
+def read(source: Path, work: Path) -> Checkpoint:
+    """The checkpoint in a file or folder. `work` is a folder for what has to be unpacked."""
+    if not source.exists() and not source.with_name(source.name + ".index").exists():
+        raise FileNotFoundError(f"{source}: not found; expected a checkpoint, or a folder with one in it")
+    if (file := _one(source, "model.safetensors", "*.safetensors")) is not None:
+        return transformers_checkpoint("safetensors", load_safetensors(file), file)
+    if (source / "variables" / "variables.index").exists():
+        return tensorflow_checkpoint("TensorFlow SavedModel", source / "variables" / "variables", source / "assets")
+    if (file := _one(source, "pytorch_model.bin", "*.bin", "*.pt", "*.pth")) is not None:
+        return transformers_checkpoint("torch", load_torch(file), file)
+    if (source / "fields").is_dir() or source.suffix == ".zip":
+        arrays, vocabulary, _ = load_spark_zip(source, work)
+        files = [source] if source.is_file() else sorted(path for path in source.rglob("[!.]*") if path.is_file())
+        return Checkpoint("Spark NLP", files=files, vocabulary=vocabulary, **_translated(arrays, source))
+    if (file := _one(source, "*.index") or source.with_name(source.name + ".index")).exists():
+        return tensorflow_checkpoint("TensorFlow checkpoint", file.with_suffix(""), file.parent)
+    raise ValueError(
+        f"{source}: expected model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel or a model of Spark "
+        f"NLP, found none of them"
+    )
+
+
+def _one(source: Path, *patterns: str) -> Path | None:
+    """The file itself, or the one file in a folder, of the first pattern that has one."""
+    if source.is_file():
+        return source if any(source.match(pattern) for pattern in patterns) else None
+    for pattern in patterns:
+        found = sorted(source.glob(pattern)) if source.is_dir() else []
+        if len(found) > 1:
+            raise ValueError(f"{source}: expected one {pattern}, found {', '.join(each.name for each in found)}; name the file")
+        if found:
+            return found[0]
+    return None
+
+
+def transformers_checkpoint(kind: str, arrays: Arrays, file: Path) -> Checkpoint:
+    """Names are right already; the config stands beside."""
+    path = file.parent / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found; a checkpoint of transformers has it beside {file.name}")
+    kept: Arrays = {}
+    left_out = []
+    for stored, array in arrays.items():
+        name = stored.removeprefix("bert.")
+        name = re.sub(r"(?<=LayerNorm\.)gamma$", "weight", re.sub(r"(?<=LayerNorm\.)beta$", "bias", name))
+        if name in BUFFERS or _is_tied(name, array, arrays):
+            left_out.append(stored)
+        elif name in kept:
+            raise ValueError(f"{file}: two tensors for {name} under different names; keep one of them")
+        else:
+            kept[name] = array
+    config = json.loads(path.read_text(encoding="utf-8"))
+    return Checkpoint(kind, kept, [file], config=config, beside=file.parent, left_out=left_out)
+
+
+def _is_tied(name: str, array: npt.NDArray[Any], arrays: Arrays) -> bool:
+    """Whether transformers ties the tensor to another that is there."""
+    twin = TIED.get(name)
+    other = next((arrays[prefix + twin] for prefix in ("bert.", "") if prefix + twin in arrays), None) if twin else None
+    return other is not None and array.shape == other.shape and np.array_equal(array, other)
+
+
+def tensorflow_checkpoint(kind: str, prefix: Path, beside: Path) -> Checkpoint:
+    """A tensor bundle; the config, if there is one, is Google's."""
+    config = next((beside / name for name in ("bert_config.json", "config.json") if (beside / name).exists()), None)
+    content = None if config is None else google_config(json.loads(config.read_text(encoding="utf-8")))
+    files = sorted(prefix.parent.glob(f"{prefix.name}.*"))
+    return Checkpoint(kind, files=files, config=content, beside=beside, **_translated(load_tensor_bundle(prefix), prefix))
+
+
+def google_config(content: dict[str, Any]) -> dict[str, Any]:
+    """A bert_config.json in transformers' words: its "gelu" is the tanh form, and it takes some things for granted."""
+    activation = "gelu_new" if content.get("hidden_act") == "gelu" else content.get("hidden_act")
+    return {"model_type": "bert", **content, "hidden_act": activation, "layer_norm_eps": 1e-12}
+
+
+def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
+    """Of a Checkpoint: TensorFlow's names and shapes in transformers' form, what is left out, and the heads that TF2's kernels show."""
+    kept: Arrays = {}
+    left_out, unknown = [], []
+    num_heads = None
+    for stored, array in arrays.items():
+        if (name := translate(stored)) is not None:
+            if name in kept:
+                raise ValueError(f"{source}: two tensors for {name}; one of them is {stored}")
+            kept[name] = _turned(name, array)
+            if array.ndim == 3 and ".query." in name:
+                num_heads = array.shape[1]
+        elif array.ndim == 0 or TRAINING.fullmatch(stored) or "adam" in stored.lower():
+            left_out.append(stored)
+        else:
+            unknown.append(stored)
+    if unknown:
+        raise ValueError(f"{source}: expected the tensors of a BERT, found also {', '.join(sorted(unknown)[:20])}")
+    kept = {name.replace(".kernel", ".weight"): array for name, array in kept.items()}
+    return {"arrays": kept, "left_out": left_out, "num_heads": num_heads}
+
+
+def translate(name: str) -> str | None:
+    """A TensorFlow name in transformers' words, but `kernel` for what is to be transposed; None for a name that is no BERT's.
+
+    >>> translate("bert/encoder/layer_3/attention/self/query/kernel")
+    'encoder.layer.3.attention.self.query.kernel'
+    >>> translate("module/bert/embeddings/LayerNorm/gamma")
+    'embeddings.LayerNorm.weight'
+    """
+    for pattern, replacement in TENSORFLOW_NAMES:
+        if found := re.fullmatch(pattern, name.removesuffix(":0")):
+            return re.sub(r"\bgamma$", "weight", re.sub(r"\bbeta$", "bias", found.expand(replacement).replace("/", ".")))
+    return None
+
+
+def _turned(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """TF2 keeps a dimension for the heads; and TensorFlow multiplies from the other side."""
+    if name.endswith(".kernel"):
+        if array.ndim == 3:
+            array = array.reshape((-1, array.shape[2]) if name.startswith("encoder") and ".output." in name else (array.shape[0], -1))
+        return array.T
+    return array.reshape(-1) if name.endswith(".bias") else array
+
+
+def inferred_config(checkpoint: Checkpoint, source: Path) -> dict[str, Any]:
+    """The config of a source that has none, from its shapes; what they do not tell is the same for all that Google published."""
+    arrays = checkpoint.arrays
+    words, positions, types, inner = (
+        arrays.get(name)
+        for name in (
+            "embeddings.word_embeddings.weight",
+            "embeddings.position_embeddings.weight",
+            "embeddings.token_type_embeddings.weight",
+            "encoder.layer.0.intermediate.dense.weight",
+        )
+    )
+    if (
+        words is None
+        or positions is None
+        or types is None
+        or inner is None
+        or any(each.ndim != 2 for each in (words, positions, types, inner))
+    ):
+        raise ValueError(f"{source}: expected embeddings and layers of a BERT, found {', '.join(sorted(arrays)[:10]) or 'no tensors'}")
+    hidden_size = words.shape[1]
+    if checkpoint.num_heads is None and hidden_size % HEAD_DIM:
+        raise ValueError(
+            f"{source}: expected a config.json, or a hidden size that heads of {HEAD_DIM} divide, as Google has it, found {hidden_size}"
+        )
+    layers = {int(name.split(".")[2]) for name in arrays if name.startswith("encoder.layer.")}
+    return {
+        "model_type": "bert",
+        "vocab_size": words.shape[0],
+        "hidden_size": hidden_size,
+        "num_hidden_layers": max(layers) + 1,
+        "num_attention_heads": checkpoint.num_heads or hidden_size // HEAD_DIM,
+        "intermediate_size": inner.shape[0],
+        "hidden_act": "gelu_new",
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": positions.shape[0],
+        "type_vocab_size": types.shape[0],
+    }
+
+
+# --- Writing -------------------------------------------------------------------------------------------------------------------------
+
+
+def check(arrays: Arrays, config: BertConfig, source: Path) -> None:
+    """Refuse what would not load, and a head that does not fit. Raises ValueError."""
+    from_arrays(arrays, config, source)
+    hidden, vocabulary = config.hidden_size, config.vocab_size
+    heads = {
+        "cls.predictions.bias": (vocabulary,),
+        "cls.predictions.transform.dense.weight": (hidden, hidden),
+        "cls.predictions.transform.dense.bias": (hidden,),
+        "cls.predictions.transform.LayerNorm.weight": (hidden,),
+        "cls.predictions.transform.LayerNorm.bias": (hidden,),
+        "cls.predictions.decoder.weight": (vocabulary, hidden),
+        "cls.predictions.decoder.bias": (vocabulary,),
+        "cls.seq_relationship.weight": (2, hidden),
+        "cls.seq_relationship.bias": (2,),
+    }
+    wrong = [
+        f"{name}: expected {heads[name]}, found {array.shape}"
+        for name, array in arrays.items()
+        if name in heads and array.shape != heads[name]
+    ]
+    if wrong:
+        raise ValueError(f"{source}: " + "; ".join(wrong))
+
+
+def write_weights(arrays: Arrays, path: Path) -> None:
+    """In the order of their names in the source. What had to be turned is copied, one mapped page after the other let go."""
+    with_heads = any(name.startswith("cls.") for name in arrays)
+    tensors: Arrays = {}
+    for name, array in arrays.items():
+        outer = "bert." if with_heads and not name.startswith(HEADS) else ""
+        # the library knows no bfloat16 where NumPy has none
+        tensors[outer + name] = widen(array) if array.dtype == BFLOAT16 else np.ascontiguousarray(array)
+        if not array.flags.c_contiguous:
+            release_pages(array)
+    save_arrays(tensors, path)
+
+
+def write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
+    """What lies beside the weights, or the vocabulary that was in them."""
+    if checkpoint.vocabulary is not None:
+        (folder / "vocab.txt").write_text("\n".join(checkpoint.vocabulary) + "\n", encoding="utf-8")
+    for name in BESIDE if checkpoint.beside else ():
+        path = checkpoint.beside / name  # type: ignore[operator]
+        if path.exists():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / name)
+    if not (folder / "vocab.txt").exists() and not (folder / "tokenizer.json").exists():
+        raise FileNotFoundError(f"{checkpoint.files[0]}: no vocab.txt beside it; put the model's own there")
+
+
+def provenance(checkpoint: Checkpoint, source: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Where a folder came from."""
+    return {
+        "converted_by": f"minibert {metadata.version('minibert-numpy')}",
+        "format": checkpoint.kind,
+        "source": source.name,
+        "files": {
+            str(file.relative_to(source if source.is_dir() else file.parent)): {"bytes": file.stat().st_size, "sha256": digest(file)}
+            for file in checkpoint.files
+        },
+        "tensors_left_out": checkpoint.left_out,
+        "hidden_act": config["hidden_act"],
+    }
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

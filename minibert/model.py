@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn, overload
 
@@ -12,23 +13,24 @@ import numpy as np
 import numpy.typing as npt
 
 from . import encoder
-from .folder import BOX, FolderSettings, box_folder, load_folder
+from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors
 from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, report_truncation
 from .jit import can_compile
+from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
 from .ops import Backend, Float32, reference
 from .outputs import BertOutput, TokenEmbeddings
 from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
-from .pooling import POOLINGS, Pooling, WordPooling, pool, pool_words, unit_length
+from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
 from .quantize import quantize
 from .save import load_weights
 from .threads import available_cpus
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
 from .weights import FLOATS, Int8Linear
+from .zoo import resolve
 
 PRECISIONS = ("auto", "float32", "int8")
-TokenLevel = Literal["piece", "word"]
 COMPILED_TOKENIZER_PAYS = 10_000  # characters in a call, where Numba is there anyway: half a second to load, 1 ms for every 10,000 saved
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
 
@@ -44,8 +46,9 @@ def load(
     """Load the model in the box, or a model folder, as transformers or sentence-transformers write it. Nothing is downloaded.
 
     Args:
-        path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`; None for the model in the box,
-            minibert-L8-H128, which turns English texts into 128 numbers.
+        path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`; or the name of a model that
+            `minibert fetch` has brought, or an alias (`minibert models`); None for the model in the box, minibert-L8-H128, which turns
+            English texts into 128 numbers.
         backend: "numba", compiled kernels; "numpy", which needs nothing but NumPy; or "auto": the first where Numba imports.
         precision: "float32"; "int8", matrix products of eight-bit integers, several times as fast, a quarter of the memory, vectors with a
             cosine of 0.998 to the others; or "auto": as the folder stores its weights.
@@ -79,15 +82,16 @@ class MiniBert:
     """
 
     def __init__(self, path: str | Path | None, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
-        # the box may lie elsewhere where this is unpickled
-        self._options = (None if path is None else str(Path(path).absolute()), backend, precision, num_threads, tokenizer_compat)
+        # what has a name may lie elsewhere where this is unpickled
+        named = path if path is None or not Path(path).exists() else Path(path).absolute()
+        self._options = (None if named is None else str(named), backend, precision, num_threads, tokenizer_compat)
         check_choice("backend", backend, ("auto", "numba", "numpy"))
         self.backend = ("numba" if can_compile() else "numpy") if backend == "auto" else backend
         self._ops = _ops(self.backend)
         check_choice("precision", precision, PRECISIONS)
         check_choice("tokenizer_compat", tokenizer_compat, COMPATS)
         self.num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
-        path = box_folder() if path is None else Path(path)
+        path = resolve(path)
         folder = load_folder(path)
         self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
         self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
@@ -233,34 +237,32 @@ class MiniBert:
             level: "piece": every piece of the vocabulary, [CLS] and [SEP] included. "word": every stretch between whitespace, as the text
                 spells it; a word of which the model saw nothing (cut off, or made of control characters only) has a vector of zeros.
                 Whitespace is the tokenizer's: a form feed is a control character for BERT and ends no word, though it does in `str.split`.
-            word_pooling: the vector of a word: its "first" piece, or the "mean" of its pieces.
+                "spark": the tokens of Spark NLP and the vectors that its BertEmbeddings gives them, for those who compare; the text is
+                one sentence, `max_length` 128 unless told otherwise, and `minibert.tokenizer.spark` says how they differ from words.
+            word_pooling: the vector of a word: its "first" piece, or the "mean" of its pieces. Spark NLP's is always the first.
 
         Raises:
             As `encode`.
         """
-        check_choice("level", level, ("piece", "word"))
+        check_choice("level", level, LEVELS)
         check_choice("word_pooling", word_pooling, ("first", "mean"))
         layers = self._layers(layer)
         many = [texts] if isinstance(texts, str) else list(texts)
+        if level == "spark" and max_length is None:
+            max_length = min(self.max_length, SPARK_LENGTH)
         limit = self._limit(max_length)
-        encodings = [self.tokenizer(check_text(text, f"texts[{index}]"), max_length=limit) for index, text in enumerate(many)]
-        report_truncation([each.num_truncated for each in encodings], limit, truncation)
+        readings = [self._read(check_text(text, f"texts[{index}]"), level, word_pooling, limit) for index, text in enumerate(many)]
+        report_truncation([each.num_truncated for each in readings], limit, truncation)
         results: list[TokenEmbeddings] = [None] * len(many)  # type: ignore[list-item]
 
         def work(indices: list[int]) -> None:
-            batch = pack([encodings[index].input_ids for index in indices])
+            batch = pack([readings[index].input_ids for index in indices])
             hidden = self._hidden_states(batch, layers)
             self._check_finite(hidden)
-            for index, vectors in zip(indices, np.split(hidden, batch.cu_seqlens[1:-1]), strict=True):
-                encoding = encodings[index]
-                if level == "piece":
-                    results[index] = TokenEmbeddings(encoding.tokens, encoding.offsets, vectors)
-                else:
-                    spans = self.tokenizer.words(many[index])
-                    words = pool_words(vectors[1:-1], encoding.offsets[1:-1], spans, word_pooling)
-                    results[index] = TokenEmbeddings([many[index][start:end] for start, end in spans], spans, words)
+            for index, states in zip(indices, np.split(hidden, batch.cu_seqlens[1:-1]), strict=True):
+                results[index] = readings[index].embeddings(states)
 
-        self._run(work, [len(each) for each in encodings], batch_tokens, show_progress=False)
+        self._run(work, [len(each.input_ids) for each in readings], batch_tokens, show_progress=False)
         return results[0] if isinstance(texts, str) else results
 
     def __call__(
@@ -317,6 +319,18 @@ class MiniBert:
             for index, each in enumerate(self.encode_tokens(many, level="word"))
             for token, vector in zip(each.tokens, each.vectors, strict=True)
         ]
+
+    def _read(self, text: str, level: TokenLevel, word_pooling: WordPooling, limit: int) -> Reading:
+        if level == "piece":
+            return read_pieces(text, self.tokenizer, limit)
+        if level == "word":
+            return read_words(text, self.tokenizer, limit, word_pooling)
+        return read_spark(text, self._google_tokenizer, limit)
+
+    @cached_property
+    def _google_tokenizer(self) -> WordPieceTokenizer:
+        settings = self.tokenizer.settings
+        return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())
 
     def _encode_as(self, names: Sequence[str], texts: str | Iterable[str], options: dict[str, Any]) -> Float32:
         if options.get("prompt") is None and options.get("prompt_name") is None:
@@ -410,7 +424,7 @@ def _ops(backend: str) -> Backend:
 def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPieceTokenizer:
     """The tokenizer of a model folder alone, or of the model in the box; weights are not looked at. Raises like `load`."""
     check_choice("compat", compat, COMPATS)
-    return _tokenizer(load_folder(box_folder() if path is None else Path(path)), compat)
+    return _tokenizer(load_folder(resolve(path)), compat)
 
 
 def _tokenizer(folder: FolderSettings, compat: str, **options: Any) -> WordPieceTokenizer:

@@ -10,7 +10,7 @@ class TokenEmbeddings:
     """A vector for each token of one text.
 
     Attributes:
-        tokens: pieces of the vocabulary (`level="piece"`) or words as the text spells them (`level="word"`).
+        tokens: pieces of the vocabulary (`level="piece"`), or words or tokens of Spark NLP as the text spells them ("word", "spark").
         offsets: (start, end) of each token in the text, in code points; (0, 0) for [CLS] and [SEP].
         vectors: (num_tokens, hidden_size) float32.
     """

@@ -321,7 +321,7 @@ class WordPieceTokenizer:
         """The pieces of a cleaned text, given as characters with their places in the text."""
         result = WordPieces([], [], [])
         for number, (token, sources) in enumerate(self._basic_tokens(characters)):
-            spans = self._wordpiece(token)
+            spans = self.wordpiece(token)
             offsets = [(sources[first], sources[last - 1] + 1) for _, first, last in spans]
             result.extend([id for id, _, _ in spans], offsets, [number] * len(spans))
         return result
@@ -351,7 +351,7 @@ class WordPieceTokenizer:
         if token:
             yield "".join(token), sources
 
-    def _wordpiece(self, token: str) -> list[tuple[int, int, int]]:
+    def wordpiece(self, token: str) -> list[tuple[int, int, int]]:
         """(id, start, end) of the longest known pieces of a token from left to right; one [UNK] if any part has none.
 
         The longest entry of the vocabulary bounds every search, so time is linear in the token.

@@ -1,33 +1,29 @@
-"""The command line: `minibert embed | similarity | tokenize | info | quantize | warmup`.
+"""The command line: `minibert embed | similarity | tokenize`, and commands about models.
 
 At a terminal the output is for people; anywhere else it is one JSON object a line. Files are written beside their name and renamed, so
 what is there is whole.
 """
 
 import argparse
-import json
 import os
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import commands
+from .answers import Rows, write
+from .commands import load_model
 from .folder import BOX
-from .jit import cache_folder
-from .model import PRECISIONS, MiniBert, load, load_tokenizer
+from .model import PRECISIONS, load_tokenizer
 from .pooling import POOLINGS
-from .save import save_int8
 from .terminal import CYAN, GREEN, YELLOW, color_of, paint, painted, visible
 from .tokenizer import COMPATS, Encoding, differences
-from .warmup import warm_up
-
-Rows = Iterable[dict[str, Any]]
 
 DESCRIPTION = "Embed text with BERT: no torch, no network."
 EXAMPLES = {
@@ -52,6 +48,22 @@ EXAMPLES = {
   minibert info
   minibert info -m MODEL
 """,
+    "models": """
+  minibert models                                                       # names, sizes, and which are here
+""",
+    "fetch": """
+  minibert fetch small_bert_L6_768
+  minibert fetch BAAI/bge-small-en-v1.5
+  minibert fetch small_bert_L6_768 --from /media/stick                  # where there is no network
+""",
+    "convert": """
+  minibert convert pytorch_model.bin NEW                                # with config.json and vocab.txt beside it
+  minibert convert uncased_L-8_H-128_A-2 NEW                            # a TensorFlow checkpoint
+  minibert convert sent_small_bert_L8_128_en_2.6.0_2.4_1598350334113.zip NEW
+""",
+    "verify": """
+  minibert verify small_bert_L6_768
+""",
     "quantize": """
   minibert quantize MODEL MODEL-int8                                    # a quarter of the size
   minibert embed -m MODEL-int8 "I hate cancer"
@@ -66,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, or 2 after an error that is the caller's to mend."""
     options = _parser().parse_args(arguments)
     try:
-        is_ragged = options.run is _info or getattr(options, "tokens", False)
+        is_ragged = options.run is commands.info or getattr(options, "tokens", False)
         _check_output(getattr(options, "output", None), (".jsonl",) if is_ragged else (".npy", ".jsonl"))
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
@@ -90,10 +102,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"minibert {metadata.version('minibert-numpy')}")
-    commands = parser.add_subparsers(title="commands", required=True)
+    subparsers = parser.add_subparsers(title="commands", required=True)
 
     def plain(name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
+        added = subparsers.add_parser(
             name, help=help, description=help, epilog="examples:" + EXAMPLES[name], formatter_class=argparse.RawDescriptionHelpFormatter
         )
         added.set_defaults(run=run)
@@ -115,11 +127,8 @@ def _parser() -> argparse.ArgumentParser:
         "--compat", choices=(*COMPATS, "both"), default="hf", help="whose tokenizer; both shows where they differ (default: hf)"
     )
     tokenize.add_argument("--split-special-tokens", action="store_true", help="read [SEP] and its like in a text as ordinary characters")
-    info = command("info", _info, "Describe a model.")
-    quantized = plain("quantize", _quantize, "Write the int8 form of a model folder.")
-    quantized.add_argument("source", type=Path, metavar="MODEL", help="model folder")
-    quantized.add_argument("target", type=Path, metavar="NEW", help="name of the folder to write; it must not exist")
-    plain("warmup", _warmup, "Compile everything once, for this processor.")
+    info = command("info", commands.info, "Describe a model.")
+    _add_model_commands(plain)
     for added in (embed, similarity, tokenize):
         added.add_argument(
             "texts", nargs="*", metavar="TEXT", help="texts; without any, and without --file, one a line from standard input"
@@ -143,6 +152,24 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--threads", type=int, metavar="N", help="threads (default: the CPUs that this process may use)")
     embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1 (default: what the folder says)")
     return parser
+
+
+def _add_model_commands(plain: Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]) -> None:
+    listed = plain("models", commands.models, "List the models that have names.")
+    listed.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to FILE, .jsonl, instead of standard output")
+    fetched = plain("fetch", commands.fetch, "Download a model, convert it, and compare it with the numbers published of it.")
+    fetched.add_argument("name", metavar="NAME", help="a name that `minibert models` lists, or OWNER/REPO of the Hugging Face hub")
+    fetched.add_argument("--from", dest="source", metavar="URL|DIR", help="a mirror of the hub, or a folder with the same files")
+    converted = plain("convert", commands.convert, "Write a model folder from a checkpoint of torch, TensorFlow or Spark NLP.")
+    converted.add_argument("source", type=Path, metavar="SRC", help="checkpoint, or a folder with one in it")
+    converted.add_argument("target", type=Path, metavar="DST", help="name of the folder to write; it must not exist")
+    converted.add_argument("--hidden-act", choices=("gelu", "gelu_new"), help="GELU by erf or by tanh (default: what the source means)")
+    verified = plain("verify", commands.verify, "Compare a model's vectors with the numbers that were published of them.")
+    verified.add_argument("model", metavar="MODEL", help="name or folder")
+    quantized = plain("quantize", commands.quantize, "Write the int8 form of a model folder.")
+    quantized.add_argument("source", type=Path, metavar="MODEL", help="model folder")
+    quantized.add_argument("target", type=Path, metavar="NEW", help="name of the folder to write; it must not exist")
+    plain("warmup", commands.warmup, "Compile everything once, for this processor.")
 
 
 def _check_output(output: Path | None, suffixes: tuple[str, ...]) -> None:
@@ -177,11 +204,11 @@ def _encoding(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:
 
 
 def _embed(options: argparse.Namespace) -> None:
-    model, texts = _model(options), _texts(options)
+    model, texts = load_model(options), _texts(options)
     if not options.tokens:
         vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options, texts))
         rows: Rows = ({"text": text, "embedding": vector.tolist()} for text, vector in zip(texts, vectors, strict=True))
-        _write(options.output, lambda: vectors, rows, lambda: map(_line, texts, vectors))
+        write(options.output, lambda: vectors, rows, lambda: map(_line, texts, vectors))
         return
     if options.pooling or options.prompt_name or options.normalize is not None:
         raise ValueError("--tokens: --pooling, --prompt-name and --normalize belong to vectors of whole texts")
@@ -190,24 +217,24 @@ def _embed(options: argparse.Namespace) -> None:
         {"text": text, "tokens": each.tokens, "offsets": each.offsets, "vectors": each.vectors.tolist()}
         for text, each in zip(texts, results, strict=True)
     )
-    _write(options.output, None, rows, lambda: (_line(*pair) for each in results for pair in zip(each.tokens, each.vectors, strict=True)))
+    write(options.output, None, rows, lambda: (_line(*pair) for each in results for pair in zip(each.tokens, each.vectors, strict=True)))
 
 
 def _similarity(options: argparse.Namespace) -> None:
     if options.top is not None and (options.query is None or options.top < 1):
         raise ValueError("--top: expected a positive number, together with --query")
-    model, texts = _model(options), _texts(options)
+    model, texts = load_model(options), _texts(options)
     encoding = _encoding(options, texts) | {"normalize_embeddings": True}
     if options.query is None:
         vectors = model.encode(texts, **encoding)
         cosines = vectors @ vectors.T
         rows: Rows = ({"text": text, "similarity": row.tolist()} for text, row in zip(texts, cosines, strict=True))
-        _write(options.output, lambda: cosines, rows, lambda: _matrix(texts, cosines))
+        write(options.output, lambda: cosines, rows, lambda: _matrix(texts, cosines))
         return
     scores = model.encode_document(texts, **encoding) @ model.encode_query(options.query, **encoding)
     order = np.argsort(-scores, kind="stable")[: options.top]
     rows = ({"text": texts[index], "similarity": float(scores[index])} for index in order)
-    _write(options.output, lambda: scores[order], rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
+    write(options.output, lambda: scores[order], rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
 
 
 def _tokenize(options: argparse.Namespace) -> None:
@@ -231,7 +258,7 @@ def _tokenize(options: argparse.Namespace) -> None:
                 piece = paint(f"{visible(token):<16}", color_of(token, start, end, tokenizer.settings))
                 yield f"  {piece} {paint(f'{id:>6}', CYAN)}  {start:>4}-{end:<4} {text[start:end]!r}"
 
-    _write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
+    write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
 
 
 def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any]) -> None:
@@ -254,51 +281,11 @@ def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any
         {"text": text, "hf": _row(one), "google": _row(other), "differences": [each._asdict() for each in differences(one, other)]}
         for text, (one, other) in zip(texts, pairs, strict=True)
     )
-    _write(options.output, None, rows, people)
+    write(options.output, None, rows, people)
 
 
 def _row(encoding: Encoding) -> dict[str, Any]:
     return {name: value for name, value in vars(encoding).items() if name != "overflowing"}
-
-
-def _model(options: argparse.Namespace) -> MiniBert:
-    threads = getattr(options, "threads", None)
-    return load(options.model, backend=options.backend, precision=options.precision, num_threads=threads)
-
-
-def _quantize(options: argparse.Namespace) -> None:
-    save_int8(options.source, options.target)
-
-
-def _warmup(options: argparse.Namespace) -> None:
-    start = time.perf_counter()
-    try:
-        warm_up()
-    except ImportError:
-        raise ValueError("nothing to compile: Numba does not import here, and backend 'numpy' needs no compiler") from None
-    kept = f"kept in {cache_folder()}" if cache_folder() else "not kept: there is no folder that only you may write to; set NUMBA_CACHE_DIR"
-    print(f"compiled in {time.perf_counter() - start:.1f} s, {kept}")
-
-
-def _info(options: argparse.Namespace) -> None:
-    model = _model(options)
-    settings = model.tokenizer.settings
-    description: dict[str, Any] = {
-        "model": options.model or BOX,
-        **vars(model.config),
-        "backend": model.backend,
-        "precision": model.precision,
-        "max_length": model.max_length,
-        "pooling": model.pooling,
-        "normalize_embeddings": model.normalize_embeddings,
-        "truncate_dim": model.truncate_dim,
-        "prompts": model.prompts,
-        "default_prompt_name": model.default_prompt_name,
-        "lowercase": settings.lowercase,
-        "vocabulary": len(settings.vocab),
-        "parameters": model.num_parameters,
-    }
-    _write(options.output, None, [description], lambda: (f"{name:<24} {value}" for name, value in description.items()))
 
 
 def _line(text: str, vector: npt.NDArray[np.float32]) -> str:
@@ -312,37 +299,6 @@ def _matrix(texts: list[str], cosines: npt.NDArray[np.float32]) -> Iterator[str]
     yield " ".join(["    ", *(f"{column:>6}" for column in range(1, len(texts) + 1))])
     for number, (text, row) in enumerate(zip(texts, cosines, strict=True), 1):
         yield " ".join([f"{number:>4}", *(f"{cosine:6.3f}" for cosine in row), f" {text}"])
-
-
-def _write(output: Path | None, array: Callable[[], npt.NDArray[Any]] | None, rows: Rows, people: Callable[[], Iterable[str]]) -> None:
-    """To a file by its suffix, to people at a terminal, as JSON lines elsewhere."""
-    if output is None:
-        if sys.stdout is None:
-            raise ValueError("standard output is closed: name a file with --output")
-        # backslashreplace: a lone surrogate in a text becomes its JSON escape
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-        for line in people() if sys.stdout.isatty() else map(_json, rows):
-            print(line)
-    elif output.suffix == ".npy" and array is not None:
-        _replace(output, lambda file: np.save(file, array()))
-    else:
-        _replace(output, lambda file: file.writelines(_json(row).encode("utf-8", "backslashreplace") + b"\n" for row in rows))
-
-
-def _json(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False)
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside and rename; behind a symbolic link, where it points."""
-    path = path.resolve()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""Commands about models: what there is, how to get it, and whether it is what it should be."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .answers import write
+from .folder import BOX
+from .jit import cache_folder
+from .model import MiniBert, load
+from .save import save_int8
+from .warmup import warm_up
+from .zoo import HUB, MODELS, Model, find, resolve
+
+
+def load_model(options: argparse.Namespace) -> MiniBert:
+    threads = getattr(options, "threads", None)
+    return load(options.model, backend=options.backend, precision=options.precision, num_threads=threads)
+
+
+def info(options: argparse.Namespace) -> None:
+    model = load_model(options)
+    settings = model.tokenizer.settings
+    description: dict[str, Any] = {
+        "model": options.model or BOX,
+        **vars(model.config),
+        "backend": model.backend,
+        "precision": model.precision,
+        "max_length": model.max_length,
+        "pooling": model.pooling,
+        "normalize_embeddings": model.normalize_embeddings,
+        "truncate_dim": model.truncate_dim,
+        "prompts": model.prompts,
+        "default_prompt_name": model.default_prompt_name,
+        "lowercase": settings.lowercase,
+        "vocabulary": len(settings.vocab),
+        "parameters": model.num_parameters,
+    }
+    write(options.output, None, [description], lambda: (f"{name:<24} {value}" for name, value in description.items()))
+
+
+def models(options: argparse.Namespace) -> None:
+    rows = [
+        {
+            "names": list(model.names),
+            "num_hidden_layers": model.num_layers,
+            "hidden_size": model.hidden_size,
+            "parameters": model.num_parameters,
+            "licence": model.licence,
+            "repository": f"{HUB}/{model.repository}" if model.repository else None,
+            "spark": list(model.spark),
+            "checks": [vars(check) for check in model.checks],
+            "path": str(model.path) if is_here(model) else None,
+        }
+        for model in MODELS
+    ]
+
+    def people() -> Iterator[str]:
+        yield f"{'model':<40} layers size  parameters  float32  checks here"
+        for model in MODELS:
+            names, here = " ".join(model.names[:2]), "yes" if is_here(model) else "-"
+            size = f"{model.num_layers:>6} {model.hidden_size:>4} {model.num_parameters:>11,} {model.num_parameters * 4e-6:>5.0f} MB"
+            yield f"{names:<40} {size} {len(model.checks):>7} {here:>4}"
+        yield f"All under {MODELS[0].licence}. `minibert fetch NAME` brings one; in a pipe this list is JSON, with aliases and sources."
+
+    write(options.output, None, rows, people)
+
+
+def is_here(model: Model) -> bool:
+    try:
+        return model.path.exists()
+    except FileNotFoundError:  # no box
+        return False
+
+
+def fetch(options: argparse.Namespace) -> None:
+    from .fetch import fetch as bring  # nothing else needs the network
+
+    folder = bring(options.name, options.source)
+    print(folder)
+    model = find(options.name)
+    if model and model.checks:
+        _judge(folder)
+
+
+def convert(options: argparse.Namespace) -> None:
+    from .convert import convert as translate
+
+    record = translate(options.source, options.target, options.hidden_act)
+    print(f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}")
+
+
+def verify(options: argparse.Namespace) -> None:
+    _judge(resolve(options.model))
+
+
+def _judge(folder: Path) -> None:
+    """Print the table; an error if no variant explains what was published."""
+    from .verify import lines
+    from .verify import verify as judge
+
+    verdicts = judge(folder)
+    for line in lines(verdicts):
+        print(line)
+    sys.stdout.flush()
+    failed = [verdict.source for verdict in verdicts if not verdict.is_match]
+    if failed:
+        raise ValueError(f"{folder}: no way to make vectors explains the numbers of: {', '.join(failed)}; these are other weights")
+
+
+def quantize(options: argparse.Namespace) -> None:
+    save_int8(options.source, options.target)
+
+
+def warmup(options: argparse.Namespace) -> None:
+    start = time.perf_counter()
+    try:
+        warm_up()
+    except ImportError:
+        raise ValueError("nothing to compile: Numba does not import here, and backend 'numpy' needs no compiler") from None
+    kept = f"kept in {cache_folder()}" if cache_folder() else "not kept: there is no folder that only you may write to; set NUMBA_CACHE_DIR"
+    print(f"compiled in {time.perf_counter() - start:.1f} s, {kept}")

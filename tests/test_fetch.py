@@ -1,0 +1,262 @@
+"""`minibert fetch` against a server of our own: broken, lying, slow to find, and two processes at once."""
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_models import VOCAB, make_config, write_model
+
+import minibert
+from minibert import fetch as client
+from minibert.cli import main
+from minibert.fetch import fetch
+
+REPOSITORY = "someone/tiny-bert"
+
+
+class Hub(http.server.ThreadingHTTPServer):
+    """Serves `/OWNER/REPO/resolve/main/FILE` as the hub does, with the faults that it is told to have."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.root = root
+        self.requests: list[tuple[str, str | None]] = []  # path, Range
+        self.break_after: dict[str, list[int]] = {}  # file -> after how many bytes each of its next answers breaks off
+        self.corrupt: set[str] = set()
+        self.lengths: dict[str, int] = {}  # file -> Content-Length that is a lie
+        self.redirect: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def of(self, file: str) -> list[str | None]:
+        return [ranged for path, ranged in self.requests if path.endswith("/main/" + file)]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Hub
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        hub, path = self.server, self.path.removeprefix("/cdn")
+        hub.requests.append((self.path, self.headers.get("Range")))
+        file = hub.root / path.lstrip("/").replace("/resolve/main", "")
+        if not file.is_file():
+            self.send_error(404)
+            return
+        data = file.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        if hub.redirect is not None and not self.path.startswith("/cdn"):
+            self.send_response(302)
+            self.send_header("Location", f"{hub.redirect}/cdn{path}")
+            self.send_header("X-Linked-ETag", f'"{digest}"')
+            self.send_header("X-Repo-Commit", "0123abcd")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.answer(file.name, data, digest)
+
+    def answer(self, name: str, data: bytes, digest: str) -> None:
+        hub, start = self.server, 0
+        if self.headers.get("Range") and self.headers.get("If-Range") == f'"{digest}"':
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            if start >= len(data):
+                self.send_error(416)
+                return
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("ETag", f'"{digest}"')
+        self.send_header("Content-Length", str(hub.lengths.get(name, len(data) - start)))
+        self.end_headers()
+        body = data[start:]
+        if name in hub.corrupt:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if breaks := hub.break_after.get(name):
+            body = body[: breaks.pop(0)]
+            self.wfile.write(body)
+            self.wfile.flush()
+            self.connection.close()
+            return
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders as the hub has them."""
+    root = tmp_path_factory.mktemp("hub")
+    for name in (REPOSITORY, "google/bert_uncased_L-2_H-128_A-2"):
+        write_model(root / name, make_config(2, 128, 2, max_position_embeddings=32))
+    return root
+
+
+@pytest.fixture
+def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(client, "BLOCK", 4096)
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    server = Hub(published)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def models(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "models").glob("*"))
+
+
+def vectors(folder: str | Path) -> np.ndarray:
+    return minibert.load(folder, backend="numpy").encode("I hate cancer")
+
+
+def test_a_repository_becomes_a_model(hub: Hub, published: Path, tmp_path: Path) -> None:
+    folder = fetch(REPOSITORY, hub.url)
+    assert folder == tmp_path / "home" / "models" / "someone--tiny-bert"
+    np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
+    record = json.loads((folder / "provenance.json").read_text())
+    assert (
+        record["fetched"]["model.safetensors"]["sha256"]
+        == hashlib.sha256((published / REPOSITORY / "model.safetensors").read_bytes()).hexdigest()
+    )
+    number = len(hub.requests)
+    assert fetch(REPOSITORY, hub.url) == folder  # is here
+    assert len(hub.requests) == number
+    assert list((tmp_path / "home" / "downloads" / folder.name).iterdir()) == [tmp_path / "home" / "downloads" / folder.name / "lock"]
+
+
+def test_a_name_means_gelu_as_it_was_trained(hub: Hub) -> None:
+    assert minibert.load(fetch("sent_small_bert_L2_128", hub.url), backend="numpy").config.hidden_act == "gelu_new"
+    assert minibert.load(fetch("google/bert_uncased_L-2_H-128_A-2", hub.url), backend="numpy").config.hidden_act == "gelu"
+
+
+def test_a_broken_connection_goes_on_where_it_broke(hub: Hub, published: Path) -> None:
+    hub.break_after["model.safetensors"] = [10_000, 1, 0, 50_000]
+    fetch(REPOSITORY, hub.url)
+    assert hub.of("model.safetensors") == [None, "bytes=10000-", "bytes=10001-", "bytes=10001-", "bytes=60001-"]
+    np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
+
+
+def test_a_killed_process_goes_on_where_it_was(hub: Hub, published: Path, tmp_path: Path) -> None:
+    """The first process is killed while the file is on its way; another finishes."""
+    size = (published / REPOSITORY / "model.safetensors").stat().st_size
+    hub.break_after["model.safetensors"] = [size // 2] + [0] * 50
+    command = [sys.executable, "-m", "minibert", "fetch", REPOSITORY, "--from", hub.url]
+    with subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL) as process:
+        part = tmp_path / "home" / "downloads" / "someone--tiny-bert" / ".model.safetensors.part"
+        while not part.exists() or part.stat().st_size < size // 2:
+            assert process.poll() is None
+        process.kill()
+    assert models(tmp_path / "home") == []
+    hub.break_after.clear()
+    hub.requests.clear()
+    fetch(REPOSITORY, hub.url)
+    assert hub.of("model.safetensors") == [f"bytes={size // 2}-"]
+    assert hub.of("config.json") == []
+    np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
+
+
+def test_a_file_that_changed_meanwhile_starts_again(hub: Hub, published: Path, tmp_path: Path) -> None:
+    part = tmp_path / "home" / "downloads" / "someone--tiny-bert" / ".model.safetensors.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"of another version")
+    part.with_suffix(".etag").write_text('"another"')
+    fetch(REPOSITORY, hub.url)
+    assert hub.of("model.safetensors") == ["bytes=18-"]
+    np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
+
+
+def test_redirects_are_followed_and_what_the_hub_announced_is_checked(hub: Hub, tmp_path: Path) -> None:
+    hub.redirect = hub.url
+    record = json.loads((fetch(REPOSITORY, hub.url) / "provenance.json").read_text())["fetched"]["model.safetensors"]
+    assert (record["announced"], record["revision"]) == (True, "0123abcd")
+
+
+FAULTS = {
+    "corrupt": ({"corrupt": {"model.safetensors"}}, "damaged on the way: expected SHA-256"),
+    "too long": ({"lengths": {"model.safetensors": 10**9}}, "bytes, received 17,302,152"),
+    "too short": ({"lengths": {"model.safetensors": 1000}}, "damaged on the way"),
+    "never whole": ({"break_after": {"model.safetensors": [100] * 100}}, "say it again to go on"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_not_whole_is_never_a_model(hub: Hub, tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, expected = FAULTS[fault]
+    for name, value in settings.items():
+        setattr(hub, name, value)
+    assert main(["fetch", REPOSITORY, "--from", hub.url]) == 2
+    assert expected in capsys.readouterr().err
+    assert models(tmp_path / "home") == []
+
+
+def test_what_is_not_there(hub: Hub) -> None:
+    with pytest.raises(FileNotFoundError, match="is nobody/nothing the name of a BERT"):
+        fetch("nobody/nothing", hub.url)
+    with pytest.raises(ValueError, match="expected a name that `minibert models` lists, or OWNER/REPO"):
+        fetch("nonsense", hub.url)
+
+
+def test_https_is_never_left(hub: Hub) -> None:
+    redirects = client.Redirects()
+    request = client.urllib.request.Request("https://hub/x")
+    for target in ("http://elsewhere/x", "file:///etc/passwd", "ftp://elsewhere/x"):
+        with pytest.raises(client.urllib.error.URLError, match="refused to be sent"):
+            redirects.redirect_request(request, None, 302, "Found", {}, target)
+
+
+def test_a_folder_in_the_place_of_the_hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    np.testing.assert_array_equal(vectors(fetch(REPOSITORY, str(published))), vectors(published / REPOSITORY))
+    with pytest.raises(FileNotFoundError, match="expected the address of a mirror"):
+        fetch("someone/else", str(tmp_path / "nowhere"))
+
+
+def test_a_home_that_cannot_be(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="set MINIBERT_HOME to a folder that you may write to"):
+        fetch(REPOSITORY, str(published))
+
+
+def test_two_processes_at_once(hub: Hub, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "minibert", "fetch", REPOSITORY, "--from", hub.url]
+    both = [subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    folders = {process.communicate()[0] for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(folders) == 1
+    assert models(tmp_path / "home") == ["someone--tiny-bert"]
+    assert len(hub.of("model.safetensors")) == 1  # the second waited, and found it
+    vectors(REPOSITORY)
+
+
+def test_a_miniature_has_the_vocabulary_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    folder = write_model(tmp_path / "source", make_config(2, 128, 2, max_position_embeddings=32))
+    with (folder / "vocab.txt").open("ab") as file:
+        file.write(b"x\n")
+    with pytest.raises(ValueError, match="expected SHA-256 07eced375cec"):
+        fetch("small_bert_L2_128", str(folder))
+    assert models(tmp_path / "home") == []
+
+
+def test_without_a_vocabulary_there_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    folder = write_model(tmp_path / "source", make_config(1, 8, 2, max_position_embeddings=8))
+    (folder / VOCAB.name).unlink()
+    with pytest.raises(FileNotFoundError, match=r"no vocab\.txt beside it"):
+        fetch(REPOSITORY, str(folder))
+    assert models(tmp_path / "home") == []

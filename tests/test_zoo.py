@@ -1,0 +1,93 @@
+"""Names, and what they are found by."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import minibert
+from minibert.cli import main
+from minibert.folder import BOX, box_folder
+from minibert.zoo import MODELS, find, home, resolve
+
+# Parameters of the encoder without its pooler: counted by hand from the architecture
+PARAMETERS = {
+    (2, 128): 4_369_408,
+    (8, 128): 5_559_040,
+    (4, 256): 11_104_768,
+    (12, 512): 53_720_064,
+    (6, 768): 66_364_416,
+    (12, 768): 108_891_648,
+}
+SEEDS = {
+    "small_bert_L6_768": ["en.embed.bert.small_L6_768", "sent_small_bert_L6_768"],
+    "small_bert_L8_128": ["sent_small_bert_L8_128", "en.embed_sentence.small_bert_L8_128"],
+}
+
+
+def test_every_miniature_is_there_under_all_its_names() -> None:
+    names = [name for model in MODELS for name in model.names]
+    assert len(names) == len(set(names)) == 1 + 24 * 5
+    for name, aliases in SEEDS.items():
+        assert all(find(alias) is find(name) for alias in aliases)
+    assert find("small_bert_L7_768") is None
+
+
+def test_the_two_ways_in_which_the_weights_were_published() -> None:
+    spark, hub = find("small_bert_L8_128"), find("google/bert_uncased_L-8_H-128_A-2")
+    assert spark is not None
+    assert hub is not None
+    assert spark.repository == hub.repository == "google/bert_uncased_L-8_H-128_A-2"
+    assert (spark.hidden_act, hub.hidden_act) == ("gelu_new", None)
+    assert spark.spark[1].endswith("/sent_small_bert_L8_128_en_2.6.0_2.4_1598350334113.zip")
+    assert spark.path != hub.path
+
+
+def test_parameters() -> None:
+    found = {(model.num_layers, model.hidden_size): model.num_parameters for model in MODELS}
+    assert {shape: found[shape] for shape in PARAMETERS} == PARAMETERS
+    box = minibert.load(backend="numpy")
+    assert find(BOX).num_parameters == box.num_parameters  # type: ignore[union-attr]
+
+
+def test_names_are_found_where_they_were_fetched_to(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="`minibert fetch sent_small_bert_L8_128` gets one"):
+        minibert.load("sent_small_bert_L8_128")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "small_bert_L8_128").symlink_to(tiny_folder)
+    (tmp_path / "models" / "someone--tiny").symlink_to(tiny_folder)
+    for name in ("sent_small_bert_L8_128", "en.embed.bert.small_L8_128", "someone/tiny"):
+        assert minibert.load(name, backend="numpy").config.hidden_size == 24
+    assert resolve(BOX) == resolve(None) == box_folder()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nonsense", "no model of that name; `minibert models`"),
+        ("owner/repo", "`minibert fetch owner/repo` gets one"),
+        ("a/b/c", "no model of that name"),
+    ],
+)
+def test_what_is_not_there_says_how_to_get_it(name: str, expected: str) -> None:
+    with pytest.raises(FileNotFoundError, match=expected):
+        minibert.load(name)
+
+
+def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MINIBERT_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert home() == tmp_path / "minibert"
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "elsewhere"))
+    assert home() == tmp_path / "elsewhere"
+
+
+def test_the_list(tmp_path: Path) -> None:
+    assert main(["models", "-o", str(tmp_path / "x.jsonl")]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert len(rows) == len(MODELS)
+    assert rows[0]["names"] == [BOX]
+    assert rows[0]["path"] == str(box_folder())
+    assert sum(len(row["checks"]) for row in rows) == 3 + 2 + 3 + 2 + 28
+    assert {tuple(check["values"]) for row in rows for check in row["checks"]} >= {(1.3234734535217285, -0.39469125866889954)}

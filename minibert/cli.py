@@ -25,7 +25,7 @@ from .pooling import POOLINGS
 from .terminal import CYAN, GREEN, YELLOW, color_of, paint, painted, visible
 from .tokenizer import COMPATS, Encoding, differences
 
-DESCRIPTION = "Embed text with BERT: no torch, no network."
+DESCRIPTION = "Embed text with BERT: no torch, and no network but for `fetch`."
 EXAMPLES = {
     "embed": """
   minibert embed "I hate cancer" "Antibiotics aren't painkiller"
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, or 2 after an error that is the caller's to mend."""
     options = _parser().parse_args(arguments)
     try:
-        is_ragged = options.run is commands.info or getattr(options, "tokens", False)
+        is_ragged = options.run in (commands.info, commands.models) or getattr(options, "tokens", False)
         _check_output(getattr(options, "output", None), (".jsonl",) if is_ragged else (".npy", ".jsonl"))
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog="examples:"
         + "".join(EXAMPLES.values()).replace("\n\n", "\n")
-        + f"\nMODEL is a folder as transformers or sentence-transformers write it; without one, {BOX}, which comes along.",
+        + f"\nMODEL: a name that `minibert models` lists, or a folder as transformers or sentence-transformers write it; else {BOX}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"minibert {metadata.version('minibert-numpy')}")
@@ -167,7 +167,7 @@ def _add_model_commands(plain: Callable[[str, Callable[[argparse.Namespace], Non
     verified = plain("verify", commands.verify, "Compare a model's vectors with the numbers that were published of them.")
     verified.add_argument("model", metavar="MODEL", help="name or folder")
     quantized = plain("quantize", commands.quantize, "Write the int8 form of a model folder.")
-    quantized.add_argument("source", type=Path, metavar="MODEL", help="model folder")
+    quantized.add_argument("source", metavar="MODEL", help="name or folder")
     quantized.add_argument("target", type=Path, metavar="NEW", help="name of the folder to write; it must not exist")
     plain("warmup", commands.warmup, "Compile everything once, for this processor.")
 

@@ -83,7 +83,9 @@ def fetch(options: argparse.Namespace) -> None:
     print(folder)
     model = find(options.name)
     if model and model.checks:
-        _judge(folder)
+        _judge(options.name, folder)
+    else:
+        print("no numbers of its vectors were published to compare with")
 
 
 def convert(options: argparse.Namespace) -> None:
@@ -94,25 +96,26 @@ def convert(options: argparse.Namespace) -> None:
 
 
 def verify(options: argparse.Namespace) -> None:
-    _judge(resolve(options.model))
+    _judge(options.model, resolve(options.model))
 
 
-def _judge(folder: Path) -> None:
-    """Print the table; an error if no variant explains what was published."""
-    from .verify import lines
+def _judge(name: str, folder: Path) -> None:
+    """Print the table; an error if no variant explains anything that was published."""
+    from .verify import checks_of, lines
     from .verify import verify as judge
 
-    verdicts = judge(folder)
+    verdicts = judge(folder, checks_of(name, folder))
     for line in lines(verdicts):
         print(line)
+    matches = sum(verdict.is_match for verdict in verdicts)
+    print(f"{matches} of {len(verdicts)} sources explained")
     sys.stdout.flush()
-    failed = [verdict.source for verdict in verdicts if not verdict.is_match]
-    if failed:
-        raise ValueError(f"{folder}: no way to make vectors explains the numbers of: {', '.join(failed)}; these are other weights")
+    if not matches:
+        raise ValueError(f"{folder}: no way to make vectors explains what was published; these are other weights")
 
 
 def quantize(options: argparse.Namespace) -> None:
-    save_int8(options.source, options.target)
+    save_int8(resolve(options.source), options.target)
 
 
 def warmup(options: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ bert_encoder.py; transformers, modeling_bert.py.
 """
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -25,12 +24,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import BertConfig, load_config
+from .fields import load_fields
+from .folder import load_folder
 from .formats import BFLOAT16, widen
 from .formats.safetensors import load_safetensors, release_pages
 from .formats.spark_zip import load_spark_zip
 from .formats.tensor_bundle import load_tensor_bundle
 from .formats.torch_file import load_torch
 from .save import new_folder, save_arrays, write_json
+from .tokenizer import load_settings
 from .weights import BUFFERS, HEADS, from_arrays
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -46,7 +48,8 @@ TENSORFLOW_NAMES = (
     (r"(?:.*/)?bert/pooler/dense/(kernel|bias)", r"pooler.dense.\1"),
     (r"(?:.*/)?cls/predictions/transform/dense/(kernel|bias)", r"cls.predictions.transform.dense.\1"),
     (r"(?:.*/)?cls/predictions/transform/LayerNorm/(gamma|beta)", r"cls.predictions.transform.LayerNorm.\1"),
-    (r"(?:.*/)?cls/predictions/output_bias", "cls.predictions.bias"),
+    (r"(?:.*/)?(?:cls/predictions/)?output_bias(?:/bias)?", "cls.predictions.bias"),
+    (r"(?:.*/)?predictions/transform/logits/(kernel|bias)", r"cls.seq_relationship.\1"),
     (r"(?:.*/)?cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
     (r"(?:.*/)?cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
     (r"(?:.*/)?word_embeddings/embeddings", "embeddings.word_embeddings.weight"),
@@ -54,7 +57,10 @@ TENSORFLOW_NAMES = (
     (r"(?:.*/)?type_embeddings/embeddings", "embeddings.token_type_embeddings.weight"),
     (r"(?:.*/)?embeddings/layer_norm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
     (r"(?:.*/)?layer_(\d+)/self_attention/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
-    (r"(?:.*/)?layer_(\d+)/self_attention/attention_output/(kernel|bias)", r"encoder.layer.\1.attention.output.dense.\2"),
+    (
+        r"(?:.*/)?layer_(\d+)/(?:self_attention/attention_output|self_attention_output)/(kernel|bias)",
+        r"encoder.layer.\1.attention.output.dense.\2",
+    ),
     (r"(?:.*/)?layer_(\d+)/self_attention_layer_norm/(gamma|beta)", r"encoder.layer.\1.attention.output.LayerNorm.\2"),
     (r"(?:.*/)?layer_(\d+)/intermediate/(kernel|bias)", r"encoder.layer.\1.intermediate.dense.\2"),
     (r"(?:.*/)?layer_(\d+)/output/(kernel|bias)", r"encoder.layer.\1.output.dense.\2"),
@@ -82,33 +88,39 @@ class Checkpoint:
     arrays: Arrays
     files: list[Path]  # that were read
     num_heads: int | None = None  # where the shapes tell
+    do_lower_case: bool | None = None  # where the source tells
     config: dict[str, Any] | None = None  # as config.json has it; None where the source has none
     vocabulary: list[str] | None = None
     beside: Path | None = None  # a folder with tokenizer and pooling
     left_out: list[str] = field(default_factory=list)
 
 
-def convert(source: Path, target: Path, hidden_act: str | None = None) -> dict[str, Any]:
+def convert(source: Path, target: Path, hidden_act: str | None = None, fetched: dict[str, Any] | None = None) -> dict[str, Any]:
     """Write a model folder from a checkpoint; returns its provenance record.
 
     Args:
         source: a file, or a folder with a checkpoint in it.
         target: name of the folder to write.
         hidden_act: which GELU the model is to be run with; None for what the source means.
+        fetched: for the record, where the files of the source came from.
 
     Raises:
         FileExistsError, FileNotFoundError: as `save.new_folder`, and for a source that is not there.
         ValueError: the source is none of the known kinds, is damaged, or is not a BERT.
     """
-    with tempfile.TemporaryDirectory() as work, new_folder(target) as part:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work, new_folder(target) as part:  # Windows keeps what is mapped
         checkpoint = read(source, Path(work))
-        config = checkpoint.config or inferred_config(checkpoint, source)
+        config = inferred_config(checkpoint, source) if checkpoint.config is None else checkpoint.config
         config |= {"hidden_act": hidden_act} if hidden_act else {}
         write_json(part / "config.json", config)
-        check(checkpoint.arrays, load_config(part / "config.json"), source)
+        try:
+            numbers = load_config(part / "config.json")
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(part), str(source))) from None
+        check(checkpoint, numbers, source)
         write_weights(checkpoint.arrays, part / "model.safetensors")
-        write_tokenizer(checkpoint, part)
-        record = provenance(checkpoint, source, config)
+        write_tokenizer(checkpoint, part, numbers, source)
+        record = provenance(checkpoint, source, config) | ({"fetched": fetched} if fetched else {})
         write_json(part / "provenance.json", record)
     return record
 
@@ -118,7 +130,7 @@ def convert(source: Path, target: Path, hidden_act: str | None = None) -> dict[s
 
 def read(source: Path, work: Path) -> Checkpoint:
     """The checkpoint in a file or folder. `work` is a folder for what has to be unpacked."""
-    if not source.exists() and not source.with_name(source.name + ".index").exists():
+    if not source.exists() and not Path(f"{source}.index").exists():
         raise FileNotFoundError(f"{source}: not found; expected a checkpoint, or a folder with one in it")
     if (file := _one(source, "model.safetensors", "*.safetensors")) is not None:
         return transformers_checkpoint("safetensors", load_safetensors(file), file)
@@ -127,15 +139,25 @@ def read(source: Path, work: Path) -> Checkpoint:
     if (file := _one(source, "pytorch_model.bin", "*.bin", "*.pt", "*.pth")) is not None:
         return transformers_checkpoint("torch", load_torch(file), file)
     if (source / "fields").is_dir() or source.suffix == ".zip":
-        arrays, vocabulary, _ = load_spark_zip(source, work)
+        arrays, vocabulary, settings = load_spark_zip(source, work)
         files = [source] if source.is_file() else sorted(path for path in source.rglob("[!.]*") if path.is_file())
-        return Checkpoint("Spark NLP", files=files, vocabulary=vocabulary, **_translated(arrays, source))
-    if (file := _one(source, "*.index") or source.with_name(source.name + ".index")).exists():
+        content = _translated(arrays, source) | {"do_lower_case": is_uncased(settings)}
+        return Checkpoint("Spark NLP", files=files, vocabulary=vocabulary, **content)
+    if (file := _one(source, "*.index") or Path(f"{source}.index")).exists():
         return tensorflow_checkpoint("TensorFlow checkpoint", file.with_suffix(""), file.parent)
     raise ValueError(
         f"{source}: expected model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel or a model of Spark "
         f"NLP, found none of them"
     )
+
+
+def is_uncased(settings: dict[str, Any]) -> bool | None:
+    """Spark NLP's `caseSensitive`, said or left at its default."""
+    for kind in ("paramMap", "defaultParamMap"):
+        value = settings.get(kind, {}).get("caseSensitive") if isinstance(settings.get(kind), dict) else None
+        if isinstance(value, bool):
+            return not value
+    return None
 
 
 def _one(source: Path, *patterns: str) -> Path | None:
@@ -167,8 +189,7 @@ def transformers_checkpoint(kind: str, arrays: Arrays, file: Path) -> Checkpoint
             raise ValueError(f"{file}: two tensors for {name} under different names; keep one of them")
         else:
             kept[name] = array
-    config = json.loads(path.read_text(encoding="utf-8"))
-    return Checkpoint(kind, kept, [file], config=config, beside=file.parent, left_out=left_out)
+    return Checkpoint(kind, kept, [file], config=load_fields(path).content, beside=file.parent, left_out=left_out)
 
 
 def _is_tied(name: str, array: npt.NDArray[Any], arrays: Arrays) -> bool:
@@ -181,22 +202,24 @@ def _is_tied(name: str, array: npt.NDArray[Any], arrays: Arrays) -> bool:
 def tensorflow_checkpoint(kind: str, prefix: Path, beside: Path) -> Checkpoint:
     """A tensor bundle; the config, if there is one, is Google's."""
     config = next((beside / name for name in ("bert_config.json", "config.json") if (beside / name).exists()), None)
-    content = None if config is None else google_config(json.loads(config.read_text(encoding="utf-8")))
+    content = None if config is None else tensorflow_config(load_fields(config).content)
     files = sorted(prefix.parent.glob(f"{prefix.name}.*"))
     return Checkpoint(kind, files=files, config=content, beside=beside, **_translated(load_tensor_bundle(prefix), prefix))
 
 
-def google_config(content: dict[str, Any]) -> dict[str, Any]:
-    """A bert_config.json in transformers' words: its "gelu" is the tanh form, and it takes some things for granted."""
+def tensorflow_config(content: dict[str, Any]) -> dict[str, Any]:
+    """The config beside a TensorFlow checkpoint. Google's own names no model type, and its "gelu" is the tanh form."""
+    if "model_type" in content:  # transformers wrote it
+        return content
     activation = "gelu_new" if content.get("hidden_act") == "gelu" else content.get("hidden_act")
-    return {"model_type": "bert", **content, "hidden_act": activation, "layer_norm_eps": 1e-12}
+    return {"model_type": "bert", "layer_norm_eps": 1e-12, **content, "hidden_act": activation}
 
 
 def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
     """Of a Checkpoint: TensorFlow's names and shapes in transformers' form, what is left out, and the heads that TF2's kernels show."""
     kept: Arrays = {}
     left_out, unknown = [], []
-    num_heads = None
+    num_heads = do_lower_case = None
     for stored, array in arrays.items():
         if (name := translate(stored)) is not None:
             if name in kept:
@@ -204,6 +227,8 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
             kept[name] = _turned(name, array)
             if array.ndim == 3 and ".query." in name:
                 num_heads = array.shape[1]
+        elif array.dtype == np.bool_ and array.ndim == 0 and do_lower_case is None:
+            do_lower_case = bool(array)  # TF Hub's BERTs keep it in a variable that has no other name
         elif array.ndim == 0 or TRAINING.fullmatch(stored) or "adam" in stored.lower():
             left_out.append(stored)
         else:
@@ -211,7 +236,7 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"{source}: expected the tensors of a BERT, found also {', '.join(sorted(unknown)[:20])}")
     kept = {name.replace(".kernel", ".weight"): array for name, array in kept.items()}
-    return {"arrays": kept, "left_out": left_out, "num_heads": num_heads}
+    return {"arrays": kept, "left_out": left_out, "num_heads": num_heads, "do_lower_case": do_lower_case}
 
 
 def translate(name: str) -> str | None:
@@ -280,9 +305,12 @@ def inferred_config(checkpoint: Checkpoint, source: Path) -> dict[str, Any]:
 # --- Writing -------------------------------------------------------------------------------------------------------------------------
 
 
-def check(arrays: Arrays, config: BertConfig, source: Path) -> None:
+def check(checkpoint: Checkpoint, config: BertConfig, source: Path) -> None:
     """Refuse what would not load, and a head that does not fit. Raises ValueError."""
+    arrays = checkpoint.arrays
     from_arrays(arrays, config, source)
+    if checkpoint.num_heads not in (None, config.num_attention_heads):
+        raise ValueError(f"{source}: expected {config.num_attention_heads} attention heads, found kernels of {checkpoint.num_heads}")
     hidden, vocabulary = config.hidden_size, config.vocab_size
     heads = {
         "cls.predictions.bias": (vocabulary,),
@@ -317,10 +345,12 @@ def write_weights(arrays: Arrays, path: Path) -> None:
     save_arrays(tensors, path)
 
 
-def write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    """What lies beside the weights, or the vocabulary that was in them."""
+def write_tokenizer(checkpoint: Checkpoint, folder: Path, config: BertConfig, source: Path) -> None:
+    """What lies beside the weights, or the vocabulary that was in them; refused here if it could not be loaded later."""
     if checkpoint.vocabulary is not None:
-        (folder / "vocab.txt").write_text("\n".join(checkpoint.vocabulary) + "\n", encoding="utf-8")
+        if any("\n" in token or "\r" in token for token in checkpoint.vocabulary):
+            raise ValueError(f"{source}: expected a vocabulary without line ends in its tokens")
+        (folder / "vocab.txt").write_text("\n".join(checkpoint.vocabulary) + "\n", encoding="utf-8", newline="\n")
     for name in BESIDE if checkpoint.beside else ():
         path = checkpoint.beside / name  # type: ignore[operator]
         if path.exists():
@@ -328,6 +358,23 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
             shutil.copyfile(path, folder / name)
     if not (folder / "vocab.txt").exists() and not (folder / "tokenizer.json").exists():
         raise FileNotFoundError(f"{checkpoint.files[0]}: no vocab.txt beside it; put the model's own there")
+    if not (folder / "tokenizer_config.json").exists() and not (folder / "tokenizer.json").exists():
+        write_json(folder / "tokenizer_config.json", {"do_lower_case": is_lower_case(checkpoint, folder / "vocab.txt")})
+    try:
+        load_folder(folder)
+        greatest = max(load_settings(folder).ids.values())
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(folder), str(source))) from None
+    if greatest >= config.vocab_size:
+        raise ValueError(f"{source}: expected a vocabulary of at most {config.vocab_size} tokens, found ids up to {greatest}")
+
+
+def is_lower_case(checkpoint: Checkpoint, vocabulary: Path) -> bool:
+    """What the source says; else whether the vocabulary has no capital letter but those of [CLS] and its like."""
+    if checkpoint.do_lower_case is not None:
+        return checkpoint.do_lower_case
+    tokens = vocabulary.read_text(encoding="utf-8").split("\n")
+    return not any("A" <= character <= "Z" for token in tokens if not token.startswith("[") for character in token)
 
 
 def provenance(checkpoint: Checkpoint, source: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 What is published for a BERT is a handful of files in a repository of the Hugging Face hub, `OWNER/REPO/resolve/main/FILE`. Each is
 downloaded beside its name, goes on where a broken connection left it, and is held to the length and, for the large ones, the SHA-256 that
-the hub announces. Then `convert` makes a model folder of them, which takes its name when it is whole.
+the hub announces. The small ones come first, so that what is no BERT is refused before its weights are asked for. Then `convert` makes a
+model folder of them, which takes its name when it is whole.
 
 Proxies are those of the environment (`https_proxy`). A mirror with the hub's layout, or a folder with the same files, is given as `--from`.
 """
 
+import errno
+import hashlib
 import http.client
 import json
 import re
@@ -22,13 +25,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from .config import load_config
 from .convert import BESIDE, convert, digest
-from .save import write_json
-from .zoo import HUB, REPOSITORY, VOCABULARY, find, folder_name, home
+from .folder import load_folder
+from .zoo import HUB, REPOSITORY, VOCABULARY, Model, find, folder_name, home
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 BLOCK = 1 << 20
 ATTEMPTS, PATIENCE = 6, 60.0  # tries of a file; seconds without a byte
+SMALL = 64 << 20  # bytes of a file that is not weights, at most
 SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 
 
@@ -67,30 +72,27 @@ def fetch(name: str, source: str | None = None) -> Path:
     repository = name if model is None else str(model.repository)
     target = home() / "models" / folder_name(name) if model is None else model.path
     downloads = home() / "downloads" / target.name
-    _make(target.parent)
-    _make(downloads)
-    with locked(downloads / "lock"):
-        if target.exists():
-            return target
-        received = download(repository, source or HUB, downloads)
-        if model is not None:
-            check_vocabulary(received.get("vocab.txt"), downloads)
-        record = convert(downloads, target, None if model is None else model.hidden_act)
-        record["fetched"] = {file: vars(each) for file, each in received.items()}
-        write_json(target / "provenance.json", record)
-        for path in downloads.glob("*"):
-            if path.name != "lock":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not target.exists():
+        _make(target.parent)
+        _make(downloads)
+        with locked(downloads / "lock"):
+            if not target.exists():
+                _bring(repository, source or HUB, model, downloads, target)
     return target
 
 
-def check_vocabulary(received: Received | None, folder: Path) -> None:
-    """All miniatures have one; another is not kept. Raises ValueError."""
-    found = received.sha256 if received else "no file"
-    if found != VOCABULARY:
-        for path in (folder / "vocab.txt", folder / ".vocab.txt.json"):
-            path.unlink(missing_ok=True)
-        raise ValueError(f"{received.url if received else folder}: vocab.txt: expected SHA-256 {VOCABULARY}, found {found}")
+def _bring(repository: str, source: str, model: Model | None, downloads: Path, target: Path) -> None:
+    """What comes from one source is kept apart from what comes from another; and is gone when it is converted, or turns out to be wrong."""
+    folder = downloads / hashlib.sha256(source.encode()).hexdigest()[:16]
+    _make(folder)
+    try:
+        received = download(repository, source, folder, model)
+        fetched = {file: vars(each) for file, each in received.items()}
+        convert(folder, target, None if model is None else model.hidden_act, fetched)
+    except (ValueError, FileNotFoundError):
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def _make(folder: Path) -> None:
@@ -103,7 +105,11 @@ def _make(folder: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """One process at a time; the next waits. The system lets go when a process ends."""
-    with path.open("ab") as file:
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written ({error.strerror}); set MINIBERT_HOME to a folder that you may write to") from None
+    with file:
         try:
             import fcntl
         except ImportError:  # Windows
@@ -115,24 +121,47 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def download(repository: str, source: str, folder: Path) -> dict[str, Received]:
-    """All files of a repository that a model folder is made of. Raises FileNotFoundError if it has no BERT."""
+def download(repository: str, source: str, folder: Path, model: Model | None) -> dict[str, Received]:
+    """All files of a repository that a model folder is made of, of one revision.
+
+    Raises FileNotFoundError if it has no BERT, ValueError for a BERT that cannot be run, or that is not the one that was asked for.
+    """
     is_address = source.startswith(("http://", "https://"))
-    base = f"{source.rstrip('/')}/{repository}/resolve/main" if is_address else str(_place(Path(source), repository))
+    if not is_address:
+        place = _place(Path(source), repository)
     received: dict[str, Received] = {}
-    for file in ("config.json", *BESIDE):
+
+    def bring(file: str) -> bool:
+        revision = received["config.json"].revision if received else None
         try:
-            received[file] = get(base, file, folder, is_address)
+            if is_address:
+                received[file] = get(f"{source.rstrip('/')}/{repository}/resolve/{revision or 'main'}/{file}", file, folder)
+            else:
+                received[file] = copy(place / file, folder / file)
         except Missing:
-            if file == "config.json":
-                raise FileNotFoundError(f"{base}/{file}: not found; is {repository} the name of a BERT?") from None
-    for file in WEIGHTS:
-        try:
-            received[file] = get(base, file, folder, is_address)
-            return received
-        except Missing:
-            continue
-    raise FileNotFoundError(f"{base}: expected {' or '.join(WEIGHTS)}, found neither")
+            return False
+        return True
+
+    if not bring("config.json"):
+        raise FileNotFoundError(f"{source}: no config.json of {repository}; is that the name of a BERT that everybody may read?")
+    check_shape(folder, repository, model)
+    for file in BESIDE:
+        bring(file)
+    load_folder(folder)
+    if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
+        raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")
+    if not any(bring(file) for file in WEIGHTS):
+        raise FileNotFoundError(f"{source}: {repository}: expected {' or '.join(WEIGHTS)}, found neither")
+    return received
+
+
+def check_shape(folder: Path, repository: str, model: Model | None) -> None:
+    config = load_config(folder / "config.json")
+    found = config.num_hidden_layers, config.hidden_size
+    if model is not None and found != (model.num_layers, model.hidden_size):
+        raise ValueError(
+            f"{repository}: expected {model.num_layers} layers of {model.hidden_size} for {model.name}, found {found[0]} of {found[1]}"
+        )
 
 
 def _place(folder: Path, repository: str) -> Path:
@@ -142,26 +171,33 @@ def _place(folder: Path, repository: str) -> Path:
     return next((each for each in (folder / repository, folder / folder_name(repository)) if each.is_dir()), folder)
 
 
-def get(base: str, file: str, folder: Path, is_address: bool) -> Received:
-    """One file, whole. Raises Missing."""
-    target = folder / file
+def copy(path: Path, target: Path) -> Received:
+    if not path.is_file():
+        raise Missing
     target.parent.mkdir(exist_ok=True)
-    note = target.with_name(f".{target.name}.json")
-    if target.exists() and note.exists():
-        return Received(**json.loads(note.read_text()))
-    if is_address:
-        received = _over_the_network(f"{base}/{file}", target)
-    else:
-        path = Path(base) / file
-        if not path.exists():
-            raise Missing
-        shutil.copyfile(path, target)
-        received = Received(str(path), path.stat().st_size, digest(path), False, None)
-    write_json(note, vars(received))
-    return received
+    shutil.copyfile(path, target)
+    return Received(str(path), path.stat().st_size, digest(path), False, None)
 
 
 # --- HTTP ----------------------------------------------------------------------------------------------------------------------------
+
+
+def get(url: str, file: str, folder: Path) -> Received:
+    """One file, whole; one that has come from there already is not asked for again. Raises Missing."""
+    target = folder / file
+    target.parent.mkdir(exist_ok=True)
+    note = target.with_name(f".{target.name}.json")
+    try:
+        received = Received(**json.loads(note.read_text(encoding="utf-8")))
+        if received.url.rpartition("/resolve/")[0] == url.rpartition("/resolve/")[0] and target.stat().st_size == received.size:
+            return received
+    except (OSError, ValueError, TypeError):
+        pass  # not here, or not by us
+    received = _persistently(url, target, limit=None if file in WEIGHTS else SMALL)
+    part = note.with_suffix(".note")
+    part.write_text(json.dumps(vars(received)), encoding="utf-8")
+    part.replace(note)
+    return received
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
@@ -173,65 +209,85 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urllib.parse.urlsplit(newurl).scheme not in ({"https"} if req.full_url.startswith("https:") else {"http", "https"}):
             raise urllib.error.URLError(f"{req.full_url}: refused to be sent to {newurl}")
-        self.announced |= {name.lower(): value for name, value in headers.items()}
+        self.announced |= {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-")}
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _over_the_network(url: str, target: Path) -> Received:
+def _persistently(url: str, target: Path, limit: int | None) -> Received:
     """Try, and go on from what has come."""
     part = target.with_name(f".{target.name}.part")
     problem: Exception | None = None
     for attempt in range(ATTEMPTS):
         try:
-            return _attempt(url, part, target)
+            return _attempt(url, part, target, limit)
         except urllib.error.HTTPError as error:
-            if error.code in (401, 403, 404):
-                raise (Missing() if error.code == 404 else OSError(f"{url}: refused ({error.code} {error.reason})")) from None
-            if error.code == 416:  # there is no more of it than has come, and that was not right
-                part.unlink(missing_ok=True)
+            if (error.code in (401, 404) and target.name == "config.json") or error.code == 404:
+                raise Missing from None
+            if error.code in (401, 403):
+                raise OSError(f"{url}: refused ({error.code} {error.reason})") from None
             problem = problem if problem and error.code == 416 else error
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                raise
             problem = error
         if attempt + 1 < ATTEMPTS:
             time.sleep(min(2.0**attempt * 0.2, 10))
     raise OSError(f"{url}: {problem}; {part.stat().st_size if part.exists() else 0:,} bytes have come; say it again to go on")
 
 
-def _attempt(url: str, part: Path, target: Path) -> Received:
+def _attempt(url: str, part: Path, target: Path, limit: int | None) -> Received:
     """One connection, from the first byte that is missing."""
     note = part.with_suffix(".etag")
-    tag = note.read_text() if note.exists() else ""
+    tag = note.read_text(encoding="utf-8") if note.exists() else ""
     have = part.stat().st_size if tag and part.exists() else 0
     headers = {"User-Agent": "minibert", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag}
     redirects = Redirects()
-    with urllib.request.build_opener(redirects).open(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as response:
+    try:
+        response = urllib.request.build_opener(redirects).open(urllib.request.Request(url, headers=headers), timeout=PATIENCE)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and error.headers.get("Content-Range", "") == f"bytes */{have}":
+            return _received(url, part, target, redirects.announced | {"etag": tag})  # all of it had come
+        if error.code == 416:
+            part.unlink(missing_ok=True)
+        raise
+    with response:
         said = redirects.announced | {name.lower(): value for name, value in response.headers.items()}
-        if response.status != 206 or _first_byte(said) != have:
-            have = 0
-        length = said.get("content-length")
-        total = None if length is None else have + int(length)
-        note.write_text(said.get("etag", ""))
+        if response.status == 206 and not said.get("content-range", "").startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise OSError(f"asked for what follows byte {have:,}, was sent {said.get('content-range', 'something else')}")
+        have = have if response.status == 206 else 0
+        total = _total(said, have, limit)
         with part.open("r+b" if have else "wb") as file:
+            note.write_text(said.get("etag", ""), encoding="utf-8")
             file.seek(have)
-            size = _copy(response, file, have, total, target.name)
+            size = _copy(response, file, have, total, limit, target.name)
     if total is not None and size != total:
         raise OSError(f"expected {total:,} bytes, received {size:,}")
     return _received(url, part, target, said)
 
 
-def _first_byte(said: dict[str, str]) -> int:
-    found = re.match(r"bytes (\d+)-", said.get("content-range", ""))
-    return int(found[1]) if found else 0
+def _total(said: dict[str, str], have: int, limit: int | None) -> int | None:
+    """The size of the whole file; None where its end is told otherwise."""
+    length = said.get("content-length", "")
+    linked = said.get("x-linked-size", "")
+    total = have + int(length) if length.isdecimal() else int(linked) if linked.isdecimal() else None
+    if total is None and said.get("transfer-encoding", "").lower() != "chunked":
+        raise OSError("expected a length, was sent none, so that nobody could tell whether all has come")
+    if total is not None and limit is not None and total > limit:
+        raise ValueError(f"expected at most {limit:,} bytes, the sender announces {total:,}")
+    return total
 
 
-def _copy(response: IO[bytes], file: IO[bytes], have: int, total: int | None, name: str) -> int:
+def _copy(response: IO[bytes], file: IO[bytes], have: int, total: int | None, limit: int | None, name: str) -> int:
     """Block by block, with progress at a terminal. Returns how many bytes there are now."""
     show = sys.stderr is not None and sys.stderr.isatty() and (total or 0) > BLOCK
     while block := response.read(BLOCK):
         file.write(block)
         have += len(block)
+        if limit is not None and have > limit:
+            raise ValueError(f"{name}: expected at most {limit:,} bytes, found more")
         if show:
             sys.stderr.write(f"\r{name}: {have / 1e6:.1f} of {(total or have) / 1e6:.1f} MB" + "\n" * (have == total))
     return have

@@ -7,6 +7,7 @@ there is whole.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,9 +71,9 @@ def new_folder(target: Path) -> Iterator[Path]:
         raise FileExistsError(f"{target}: exists; give the name of a new folder")
     if not target.resolve().parent.is_dir():
         raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.resolve().parent))
     try:
-        part.mkdir()
+        part.chmod(0o777 & ~_umask())
         yield part
         part.rename(target)
     finally:
@@ -84,6 +85,14 @@ def save_arrays(arrays: dict[str, npt.NDArray[Any]], path: Path) -> None:
     from safetensors.numpy import save_file  # writes files only; what it imports is not needed to read one
 
     save_file(arrays, path, metadata={"format": "pt"})
+    path.chmod(0o666 & ~_umask())  # the library lets only its user read
+
+
+def _umask() -> int:
+    """What the user wants of new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_json(path: Path, content: Any) -> None:

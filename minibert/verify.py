@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import encoder
+from .config import load_config
 from .folder import load_folder
 from .ops import Float32, Parameters, reference
 from .packing import pack
@@ -21,7 +22,7 @@ from .save import load_weights
 from .tokenizer import WordPieceTokenizer, load_settings
 from .tokenizer.spark import spark_tokens
 from .weights import BertWeights
-from .zoo import CHECKS, Check
+from .zoo import CHECKS, Check, find
 
 ENCODINGS = {"all pieces": 0, "two pieces cut off": 2}
 POOLINGS = {"mean of all positions": "mean", "mean of words": "mean_words", "[CLS]": "cls", "pooler": "pooler"}
@@ -69,22 +70,15 @@ class Verdict:
         return int(-np.log10(max(2 * self.differences[self.best], 1e-9)))
 
 
-def verify(folder: Path, checks: Sequence[Check] | None = None) -> list[Verdict]:
+def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
     """A verdict for each source of published numbers.
-
-    Args:
-        checks: the numbers; None for those of the miniature that has the folder's shape.
 
     Raises ValueError if there are none.
     """
     settings = load_folder(folder)
     weights = load_weights(settings.weights)
-    shape = weights.config.num_hidden_layers, weights.config.hidden_size
-    if checks is None:
-        checks = CHECKS.get(shape, ())
     if not checks:
-        published = ", ".join(f"L-{layers}_H-{hidden}" for layers, hidden in CHECKS)
-        raise ValueError(f"{folder}: no numbers were published of a model with {shape[0]} layers of {shape[1]}, only of {published}")
+        raise ValueError(f"{folder}: no numbers to compare with")
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google(), backend="numpy")
     parameters = {gelu: reference.prepare(with_gelu(weights, gelu)) for gelu in GELUS}
     found = []
@@ -97,6 +91,20 @@ def verify(folder: Path, checks: Sequence[Check] | None = None) -> list[Verdict]
         }
         found.append(Verdict(source, of, len(chosen), differences))
     return found
+
+
+def checks_of(name: str, folder: Path) -> tuple[Check, ...]:
+    """What was published of a model, by its name; of a folder without one, what was published of the miniature that has its shape.
+
+    Raises ValueError if nothing was.
+    """
+    model = find(name)
+    config = load_config(load_folder(folder).weights / "config.json")
+    checks = model.checks if model else CHECKS.get((config.num_hidden_layers, config.hidden_size), ())
+    if not checks:
+        published = ", ".join(f"L-{layers}_H-{hidden}" for layers, hidden in CHECKS)
+        raise ValueError(f"{name}: no numbers of its vectors were published; there are some of {published}")
+    return checks
 
 
 def with_gelu(weights: BertWeights, gelu: str) -> BertWeights:
@@ -146,7 +154,7 @@ def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
         yield f"{verdict.source}, {verdict.of} ({verdict.num_checks} vectors)"
         for variant, far in sorted(verdict.differences.items(), key=lambda item: item[1]):
-            mark = f"  <- {verdict.digits} digits" if verdict.is_match and variant == verdict.best else ""
+            mark = "" if far > TOLERANCE else f"  <- {verdict.digits} digits" if variant == verdict.best else "  <- explains them too"
             yield f"  {far:10.2e}  {variant}{mark}"
         if not verdict.is_match:
             yield "  none of them explains the published numbers"

@@ -21,7 +21,7 @@ HUB = "https://huggingface.co"
 SPARK_MODELS = "https://s3.amazonaws.com/auxdata.johnsnowlabs.com/public/models"
 LAYERS, SIZES = (2, 4, 6, 8, 10, 12), (128, 256, 512, 768)
 VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of the vocab.txt of all miniatures
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 # The number in the name of each of Spark NLP's files, the token model's and the sentence model's; by hidden size, for 2 to 12 layers
 SPARK_NUMBERS = {
     128: (1598344320681, 1598350305687, 1598344330158, 1598350314094, 1598344340449, 1598350323564,
@@ -84,7 +84,7 @@ class Model:
 
 
 CARD = "model card"
-NLU_262, NLU_263, API = "NLU's notebook of Spark NLP 2.6.2", "NLU's notebook of November 2020", "API documentation of Spark NLP 3"
+NLU_262, NLU_263, API = "NLU's notebooks that encode all pieces", "NLU's notebook of November 2020", "API documentation of Spark NLP 3"
 HE = "He was suprised by the diversity of NLU"  # spelt as published
 CHECKS: dict[tuple[int, int], tuple[Check, ...]] = {
     (6, 768): (
@@ -151,7 +151,7 @@ def _miniatures(num_layers: int, hidden_size: int) -> tuple[Model, Model]:
     checks = CHECKS.get((num_layers, hidden_size), ())
     return (
         Model((*names, *aliases), num_layers, hidden_size, repository, "gelu_new", spark, checks),
-        Model((repository,), num_layers, hidden_size, repository),
+        Model((repository,), num_layers, hidden_size, repository, checks=checks),
     )
 
 

@@ -101,6 +101,37 @@ def test_tensorflow(kind: str, tmp_path: Path, expected: dict[str, np.ndarray], 
     }.get(kind, record["tensors_left_out"])
 
 
+def test_heads_that_the_kernels_contradict(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    source = checkpoint_2(tmp_path / "source")
+    (tmp_path / "source" / "bert_config.json").write_text(json.dumps(GOOGLE | {"num_attention_heads": 4}))
+    with pytest.raises(ValueError, match="expected 4 attention heads, found kernels of 2"):
+        convert(source, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_config_of_transformers_beside_tensorflow_means_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    source = checkpoint_1(tmp_path / "source")
+    (source / "bert_config.json").unlink()
+    (source / "config.json").write_text(json.dumps({"model_type": "bert", "layer_norm_eps": 1e-5, **GOOGLE}))
+    convert(source, tmp_path / "model")
+    config = minibert.load(tmp_path / "model", backend="numpy").config
+    assert (config.hidden_act, config.layer_norm_eps) == ("gelu", 1e-5)
+
+
+@pytest.mark.parametrize("is_cased", [False, True])
+def test_case_is_what_the_vocabulary_shows(is_cased: bool, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    source = checkpoint_1(tmp_path / "source")
+    if is_cased:
+        path = source / "vocab.txt"
+        path.write_text(path.read_text(encoding="utf-8").replace("\nthe\n", "\nThe\n"), encoding="utf-8")
+        assert "The" in path.read_text(encoding="utf-8")
+    convert(source, tmp_path / "model")
+    assert minibert.load(tmp_path / "model", backend="numpy").tokenizer.settings.lowercase is not is_cased
+
+
 @pytest.mark.parametrize("name", ["pretraining.zip.bin", "pretraining.legacy.bin"])
 def test_torch(name: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
@@ -223,6 +254,9 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
         ("bert_encoder/transformer/layer_0/self_attention/attention_output/bias", "encoder.layer.0.attention.output.dense.bias"),
         ("cls/predictions/transform/LayerNorm/beta", "cls.predictions.transform.LayerNorm.bias"),
         ("cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
+        ("cls/predictions/output_bias/bias", "cls.predictions.bias"),  # as the model garden's heads and its older layers are called
+        ("bert_pretrainer/predictions/transform/logits/kernel", "cls.seq_relationship.kernel"),
+        ("bert_model/layer_0/self_attention_output/kernel", "encoder.layer.0.attention.output.dense.kernel"),
         ("transformer/layer_3/output_layer_norm/gamma", "encoder.layer.3.output.LayerNorm.weight"),
         ("bert/embeddings/word_embeddings:0", "embeddings.word_embeddings.weight"),
         ("bert/embeddings/word_embeddings/adam_m", None),

@@ -35,7 +35,9 @@ CASES = {
     "(\"Café\") naïve": [('("', "("), ("Café", "cafe"), ('")', '"'), ("naïve", "naive")],
     "“so” he said—now": [("“so”", "“so”"), ("he", "he"), ("said—now", "said—now")],  # beyond ASCII, these are letters
     "東京 is": [("東京", "東"), ("is", "is")],
-    "a\u00a0b c\u2003d": [("a\u00a0b", "a\u00a0b"), ("c", "c"), ("d", "d")],  # a no-break space is no space to Java
+    # a no-break space is no space to Java; other spaces beyond ASCII end a word, and no token
+    "a\u00a0b c\u2003d": [("a\u00a0b", "a\u00a0b"), ("c\u2003d", "c")],
+    "a" + "." * 50_000 + "b": [("a" + "." * 50_000 + "b", "a")],
     "ab\x01cd x\u200dy": [("ab\x01cd", "ab"), ("x\u200dy", "x\u200dy")],  # Cc ends a word, Cf stays in it
     "\x01 \u0301": [("\x01", ""), ("\u0301", "")],
     "": [],

@@ -89,5 +89,5 @@ def test_the_list(tmp_path: Path) -> None:
     assert len(rows) == len(MODELS)
     assert rows[0]["names"] == [BOX]
     assert rows[0]["path"] == str(box_folder())
-    assert sum(len(row["checks"]) for row in rows) == 3 + 2 + 3 + 2 + 28
+    assert sum(len(row["checks"]) for row in rows) == 2 * (3 + 2 + 3 + 2 + 28)  # of each set of weights, twice
     assert {tuple(check["values"]) for row in rows for check in row["checks"]} >= {(1.3234734535217285, -0.39469125866889954)}

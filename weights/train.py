@@ -81,11 +81,11 @@ class Progress:
 class Training:
     """A student, its optimizer, and where they are; `run` goes on from the last checkpoint."""
 
-    def __init__(self, student: Student, work: Path, folder: Path, epochs: int, seed: int, sts: Path | None) -> None:
-        self.student, self.work, self.folder, self.epochs, self.seed, self.sts = student, work, folder, epochs, seed, sts
+    def __init__(self, student: Student, work: Path, folder: Path, epochs: float, seed: int, sts: Path | None) -> None:
+        self.student, self.work, self.folder, self.seed, self.sts = student, work, folder, seed, sts
         self.optimizer = torch.optim.AdamW(student.parameters(), weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98), fused=True)
         self.directions = torch.from_numpy(np.ascontiguousarray(np.load(work / "directions.npy")[:, :HIDDEN_SIZE]))
-        self.total = epochs * lessons.num_tokens(work)
+        self.total = round(epochs * lessons.num_tokens(work))
         self.progress = Progress()
         self.losses: list[list[float]] = []  # since the last report: sentence, token, similarity
         checkpoint = work / "checkpoint.pt"
@@ -96,20 +96,23 @@ class Training:
             self.progress = Progress(**state["progress"])
 
     def run(self) -> None:
-        """All epochs; now and then a checkpoint, a folder that can be used, and a line of the curve."""
+        """To the last token; now and then a checkpoint, a folder that can be used, and a line of the curve."""
         progress, reported = self.progress, time.monotonic()
-        while progress.epoch < self.epochs:
+        while progress.tokens < self.total:
             random = np.random.default_rng([self.seed, progress.epoch])
             for index, (lesson, indices) in enumerate(lessons.batches(self.work, random)):
                 if index < progress.batch:
                     continue  # done before the last stop
+                if progress.tokens >= self.total:
+                    break
                 progress.tokens += self.step(*gather(lesson, indices))
                 progress.step, progress.batch = progress.step + 1, index + 1
                 if time.monotonic() - reported > REPORT_SECONDS:
                     progress.seconds += time.monotonic() - reported
                     self.report()
                     reported = time.monotonic()
-            progress.epoch, progress.batch = progress.epoch + 1, 0
+            else:
+                progress.epoch, progress.batch = progress.epoch + 1, 0
         progress.seconds += time.monotonic() - reported
         self.report()
 
@@ -207,7 +210,7 @@ def main() -> None:
     parser.add_argument("teacher", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("target", type=Path, help="folder to write")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for lessons and checkpoints (default: weights/work)")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=float, default=1.5, help="how often each text is read (default: 1.5)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sts", type=Path, help="sentence pairs with scores, as CSV, to watch the progress with")
     options = parser.parse_args()

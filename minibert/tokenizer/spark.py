@@ -2,7 +2,7 @@
 
 Spark NLP's Tokenizer and BertEmbeddings differ from BERT's own tokenizer on purpose or by accident:
 
-* A token is a stretch between whitespace, without the marks `. , ; : ! ? * - ( ) " '` at its ends: those before it are one token
+* A token is a stretch between ASCII whitespace, without the marks `. , ; : ! ? * - ( ) " '` at its ends: those before it are one token
   together, and so are those behind it ("what?!" is `what` and `?!`).
 * Of each token only the first word or punctuation mark reaches the model: `aren't` is read as `aren`, `3.14` as `3`, `#tag` as `#`.
 * Quotation marks, dashes and bullets beyond ASCII are letters. A character is punctuation if it is so in ASCII, or if its Unicode name
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from .unicode import CAPITAL_SIGMA, CharacterRanges, final_sigmas
 from .wordpiece import WordPieceTokenizer
 
-CONTEXT = re.escape(".,;:!?*-()\"'")
+CONTEXT = ".,;:!?*-()\"'"
 WHITESPACE = CharacterRanges("9-d 1c-20 1680 2000-2006 2008-200a 2028-2029 205f 3000")  # Java's, which leaves out no-break spaces
 CONTROLS = CharacterRanges("0-8 e-1b 7f-9f fffd")
 PUNCTUATION = CharacterRanges(
@@ -29,9 +29,7 @@ PUNCTUATION = CharacterRanges(
 )
 CHINESE = CharacterRanges("3400-4dbf 4e00-9fff f900-faff")  # Java's characters have 16 bits, so none beyond them is found
 STRIPPED = CharacterRanges("300-36f")
-SPACE = "".join(WHITESPACE)
-TOKEN = re.compile(f"[^{SPACE}]+")
-PARTS = re.compile(f"([{CONTEXT}]*)(.*?)([{CONTEXT}]*)", re.DOTALL)
+TOKEN = re.compile(r"[^ \t\n\v\f\r]+")  # \S of Java, which knows ASCII alone: other spaces are cut by `first_word`
 
 
 class SparkToken(NamedTuple):
@@ -53,13 +51,13 @@ def spark_tokens(text: str, tokenizer: WordPieceTokenizer) -> list[SparkToken]:
     """
     found = []
     for stretch in TOKEN.finditer(text):
-        parts = PARTS.fullmatch(text, *stretch.span())
-        assert parts is not None  # three stars
-        for number in (1, 2, 3):
-            start, end = parts.span(number)
-            if start < end:
-                word = first_word(text[start:end], tokenizer)
-                found.append(SparkToken(start, end, [id for id, _, _ in tokenizer.wordpiece(word)] if word else []))
+        start, end = stretch.span()
+        first = end - len(stretch[0].lstrip(CONTEXT))  # of what stands between the marks; `end` where all are marks
+        last = max(first, start + len(stretch[0].rstrip(CONTEXT)))
+        for begin, stop in ((start, first), (first, last), (last, end)):
+            if begin < stop:
+                word = first_word(text[begin:stop], tokenizer)
+                found.append(SparkToken(begin, stop, [id for id, _, _ in tokenizer.wordpiece(word)] if word else []))
     return found
 
 

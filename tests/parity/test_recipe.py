@@ -65,7 +65,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
 
 
 def test_lessons_of_other_texts_are_not_taken(work: Path, minilm_folder: Path) -> None:
-    with pytest.raises(ValueError, match="lessons of other texts"):
+    with pytest.raises(ValueError, match="of other texts, or of another teacher"):
         lessons.ask_teacher(TEXTS[1:], minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
 
 

@@ -1,4 +1,4 @@
-"""Draw results/*.json into figures/*.svg.
+"""Draw results/*.json, and how the model in the box learnt, into figures/*.svg.
 
 pip install matplotlib
 python benchmarks/plots.py [FOLDER OF RESULTS [FOLDER OF FIGURES]]
@@ -18,8 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
+CURVE = HERE.parent / "weights" / "curve.jsonl"  # what weights/train.py wrote
 # Okabe and Ito's colours, which the colour-blind can tell apart; markers and dashes say the same once more
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
+QUALITY_COLORS = (BLUE, ORANGE, GREY, "#009E73")
 PRECISIONS = {"float32": BLUE, "int8": ORANGE}
 PRODUCTS = {
     "query_key_value": "query, key, value",
@@ -114,7 +116,53 @@ def roofline(results: Any) -> Figure:
     return figure
 
 
-FIGURES: dict[str, Callable[[Any], Figure]] = {"speed": speed, "growth": growth, "roofline": roofline}
+def quality(results: Any) -> Figure:
+    """Quality against speed: up is better, and right is faster; int8 is joined to its float32."""
+    figure, columns = pyplot.subplots(1, 2, figsize=(9, 3.8))
+    measures: dict[str, Callable[[Any], float]] = {
+        "STS benchmark, dev: Spearman x 100": lambda row: row["sts"],
+        "retrieval: recall@10, %": lambda row: 100 * row["recall"]["all"],
+    }
+    for axes, (title, measure) in zip(columns, measures.items(), strict=True):
+        for color, marker, (name, rows) in zip(QUALITY_COLORS, "osD^v", by_model(results["systems"]).items(), strict=False):
+            speeds, heights = [row["tokens_per_s"] for row in rows], [measure(row) for row in rows]
+            axes.plot(speeds, heights, "-", marker=marker, color=color, label=name)
+            for row, speed, height, (side, shift) in zip(rows, speeds, heights, (("right", 5), ("left", -11)), strict=False):
+                note = f"{row['system'].rpartition(', ')[2]}, {row['mb']:.0f} MB"
+                axes.annotate(note, (speed, height), (0, shift), textcoords="offset points", ha=side, fontsize=7)
+        axes.set(title=title, xscale="log", xlabel="tokens per second", ylim=(0, 105))
+        axes.margins(x=0.35)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.grid(color="#dddddd", linewidth=0.6)
+    legend_below(figure, columns[0])
+    return figure
+
+
+def by_model(rows: list[Any]) -> dict[str, list[Any]]:
+    """Rows whose names differ after the last comma are one model."""
+    models: dict[str, list[Any]] = {}
+    for row in rows:
+        models.setdefault(row["system"].rpartition(", ")[0], []).append(row)
+    return models
+
+
+def training(reports: list[Any]) -> Figure:
+    """How the model in the box learnt: what it misses of its teacher, and the score that was watched."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2))
+    millions = [report["tokens"] / 1e6 for report in reports]
+    losses = {"sentence": "1 - cosine of sentences", "token": "share of token vectors missed", "similarity": "square error of similarities"}
+    for (name, label), color, marker in zip(losses.items(), QUALITY_COLORS, "osD", strict=False):
+        left.plot(millions, [report[name] for report in reports], "-", color=color, marker=marker, markersize=3, label=label)
+    left.set(title="losses", xlabel="million tokens", yscale="log")
+    right.plot(millions, [report["sts_dev"] for report in reports], "-", color=BLUE, marker="o", markersize=3)
+    right.set(title="STS benchmark, dev: Spearman x 100", xlabel="million tokens")
+    for axes in (left, right):
+        axes.grid(color="#dddddd", linewidth=0.6)
+    legend_below(figure, left)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Any], Figure]] = {"speed": speed, "growth": growth, "roofline": roofline, "quality": quality}
 
 
 def main() -> None:
@@ -125,8 +173,12 @@ def main() -> None:
     options |= {"axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif", "axes.titlesize": 10}
     with pyplot.rc_context(options):
         for name, draw in FIGURES.items():
-            content = json.loads((source / f"{name}.json").read_text())
-            draw(content["results"]).savefig(target / f"{name}.svg", metadata={"Date": None}, facecolor="white")
+            save(draw(json.loads((source / f"{name}.json").read_text())["results"]), target / f"{name}.svg")
+        save(training([json.loads(line) for line in CURVE.read_text().splitlines()]), target / "training.svg")
+
+
+def save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None}, facecolor="white")
 
 
 if __name__ == "__main__":

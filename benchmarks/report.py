@@ -1,6 +1,6 @@
-"""Write the measured tables into README.md, between their markers, from results/*.json.
+"""Write the measured tables into README.md and the model card, between their markers, from results/*.json.
 
-python benchmarks/report.py            # tests/test_readme.py fails when README.md is not what this would write
+python benchmarks/report.py            # tests/test_readme.py fails when one is not what this would write
 """
 
 import json
@@ -8,8 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md", ROOT / "weights" / "minibert-L8-H128" / "README.md")
+TEXT = ROOT / "weights" / "text.json"  # what weights/make_text.py wrote
 RESULTS = Path(__file__).parent / "results"
+QUERIES = {"title": "headings", "summary": "summaries", "sentence": "sentences cut out of their passages"}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -168,6 +171,39 @@ def quality_int8() -> str:
     )
 
 
+def quality() -> str:
+    content = load("quality")
+    results = content["results"]
+    task = results["task"]
+    rows = [
+        [
+            row["system"],
+            f"{row['mb']:.1f} MB",
+            f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['texts_per_s']:,}",
+            f"{row['tokens_per_s']:,}",
+            f"{row['sts']:.2f}",
+            f"{row['recall']['all']:.3f}",
+            f"{row['recall']['long']:.3f}",
+        ]
+        for row in results["systems"]
+    ]
+    header = ["vectors of", "weights", "parameters", "texts/s", "tokens/s", "STS dev", "recall@10", "of long passages"]
+    reads = {row["system"].partition(",")[0]: row["reads"] for row in results["systems"] if row["reads"]}
+    counts = {kind: sum(number for name, number in task["queries_of"].items() if name.endswith(f", {kind}")) for kind in QUERIES}
+    kinds = ", ".join(f"{counts[kind]} {plural}" for kind, plural in QUERIES.items())
+    lengths = ", ".join(f"{name} reads {number} tokens of a text" for name, number in reads.items())
+    least, most = task["tokens"]["least"], task["tokens"]["most"]
+    return (
+        table(header, rows)
+        + f"\n\nSTS: Spearman x 100, {results['pairs']:,} pairs; speed on their sentences, {results['threads']} threads, medians of 5, "
+        f"tokens counted as BERT's. Recall: {task['queries']:,} queries ({kinds}) for {task['passages']:,} passages of {least} to {most} "
+        f"tokens from {', '.join(task['passages_of'])}; {task['passages_long']:,} of them are long, above 200, and are what "
+        f"{task['queries_long']:,} queries ask for. Queries of whose rare words more than half stand in the passage are left out. "
+        f"{lengths}; averages read all of it. `benchmarks/quality.py`; {measured_on(content, 'numpy', 'numba')}."
+    )
+
+
 def tokenizer() -> str:
     content, parity = load("tokenizer"), load("tokenizer_parity")["results"]
     shown, rows = ("minibert", "minibert, plain Python", "tokenizers", "nanotoken"), []
@@ -215,15 +251,35 @@ def start() -> str:
     )
 
 
-def render(readme: str) -> str:
-    for write in (quality_int8, start, parity, tokenizer, speed, roofline):
+def text() -> str:
+    """What the model in the box was trained on; packages that differ in their name alone are a row."""
+    rows: dict[tuple[str, ...], list[Any]] = {}
+    for source in json.loads(TEXT.read_text(encoding="utf-8")):
+        rows.setdefault(tuple(source[name] for name in ("kind", "licence", "registry", "version")), []).append(source)
+    sums = {key: [sum(each[name] for each in sources) for name in ("lines", "passages")] for key, sources in rows.items()}
+    return table(
+        ["packages", "version", "from", "licence", "kind", "sentences", "passages"],
+        [
+            [", ".join(f"`{each['source']}`" for each in sources), key[3], key[2], key[1], key[0], *(f"{number:,}" for number in sums[key])]
+            for key, sources in rows.items()
+        ],
+    )
+
+
+def render(document: str) -> str:
+    for write in (quality, quality_int8, start, parity, tokenizer, speed, roofline, text):
         name = write.__name__
         marker = re.escape(f"<!-- {name}: written by benchmarks/report.py -->")
-        readme = re.sub(
-            f"({marker}\n).*?(<!-- end -->)", lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}", readme, count=1, flags=re.S
+        document = re.sub(
+            f"({marker}\n).*?(<!-- end -->)",
+            lambda match, write=write: f"{match[1]}\n{write()}\n\n{match[2]}",
+            document,
+            count=1,
+            flags=re.S,
         )
-    return readme
+    return document
 
 
 if __name__ == "__main__":
-    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in DOCUMENTS:
+        document.write_text(render(document.read_text(encoding="utf-8")), encoding="utf-8")

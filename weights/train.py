@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("teacher", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("target", type=Path, help="folder to write")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for lessons and checkpoints (default: weights/work)")
-    parser.add_argument("--epochs", type=float, default=1.5, help="how often each text is read (default: 1.5)")
+    parser.add_argument("--epochs", type=float, default=2, help="how often each text is read (default: 2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sts", type=Path, help="sentence pairs with scores, as CSV, to watch the progress with")
     options = parser.parse_args()

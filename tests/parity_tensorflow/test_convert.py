@@ -53,7 +53,7 @@ def model(request: pytest.FixtureRequest) -> tuple[BertConfig, dict[str, np.ndar
     encoder = bert_encoder.BertEncoder(
         vocab_size=config.vocab_size, hidden_size=config.hidden_size, num_layers=config.num_hidden_layers,
         num_attention_heads=config.num_attention_heads, max_sequence_length=config.max_position_embeddings,
-        inner_dim=config.intermediate_size, type_vocab_size=config.type_vocab_size,
+        inner_dim=config.intermediate_size, type_vocab_size=config.type_vocab_size, dict_outputs=True,
     )  # fmt: skip
     by_name = {tf2_name(name): array for name, array in arrays.items()}
     for variable in encoder.variables:

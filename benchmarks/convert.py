@@ -19,13 +19,14 @@ from common import RESULTS, VOCAB, machine, median
 from make_models import SIZES, make_config, make_weights
 
 ROUNDS = 5
-CONVERT = """
-import resource, sys, time
+CONVERT = r"""
+import re, sys, time
 from pathlib import Path
 from minibert.convert import convert
 started = time.perf_counter()
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+seconds = time.perf_counter() - started
+print(seconds, int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024)  # ru_maxrss would have the parent's
 """
 Arrays = dict[str, np.ndarray]
 

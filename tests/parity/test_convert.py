@@ -15,12 +15,12 @@ from transformers import BertConfig, BertForPreTraining
 import minibert
 
 TOLERANCE = 2e-5
-CONVERT = """
-import resource, sys
+CONVERT = r"""
+import re, sys
 from pathlib import Path
 from minibert.convert import convert
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1])  # ru_maxrss would have the parent's
 """
 
 

@@ -1,6 +1,6 @@
 """Damage files until a reader breaks: every damaged file must be read or refused with a ValueError (or FileNotFoundError) that names it.
 
-    python tests/fuzz_formats.py torch 100000              # READER COUNT
+    python tests/fuzz_formats.py torch 100000 --save       # READER COUNT; into benchmarks/results/fuzz.json
     python tests/fuzz_formats.py torch 1 --first 4711      # input 4711 again
 
 Input N of a reader is always the same. It is one to three changes of a good file: bits flipped, bytes set, cut off, bytes of another place
@@ -14,6 +14,7 @@ the folder. One file of a set is damaged at a time.
 # ruff: noqa: T201
 
 import argparse
+import json
 import random
 import re
 import shutil
@@ -39,6 +40,7 @@ from minibert.formats.tensor_bundle import load_tensor_bundle
 from minibert.formats.torch_file import load_torch
 
 GOLDEN = Path(__file__).parent / "golden"
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "fuzz.json"
 LIMIT = 5.0  # seconds of processor time an input; they take milliseconds
 MEMORY = 64 << 20
 
@@ -189,8 +191,8 @@ def limits() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def run(name: str, count: int, first: int = 0) -> int:
-    """Number of inputs that broke the reader."""
+def run(name: str, count: int, first: int = 0) -> dict[str, int]:
+    """How many inputs were read and refused, and how many broke the reader."""
     import resource
 
     outcomes: Counter[str] = Counter()
@@ -216,7 +218,14 @@ def run(name: str, count: int, first: int = 0) -> int:
         print(f"{times:8} {outcome}")
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f"{count} inputs from {first}, {broken} broke the reader; the process took at most {megabytes} MB")
-    return broken
+    read = outcomes["read"]
+    return {"inputs": count, "first": first, "read": read, "refused": count - read - broken, "broken": broken, "megabytes": megabytes}
+
+
+def save(name: str, found: dict[str, int]) -> None:
+    """Into the committed results, beside those of the other readers."""
+    content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(content | {name: found}, indent=1, sort_keys=True) + "\n")
 
 
 def main() -> None:
@@ -224,8 +233,12 @@ def main() -> None:
     parser.add_argument("reader", choices=READERS)
     parser.add_argument("count", type=int)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--save", action="store_true", help=f"write the numbers to {RESULTS.name} among the benchmarks' results")
     arguments = parser.parse_args()
-    sys.exit(1 if run(arguments.reader, arguments.count, arguments.first) else 0)
+    found = run(arguments.reader, arguments.count, arguments.first)
+    if arguments.save:
+        save(arguments.reader, found)
+    sys.exit(1 if found["broken"] else 0)
 
 
 if __name__ == "__main__":

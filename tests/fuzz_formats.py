@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a command it runs fr
 
 from minibert.formats import sstable, tensor_bundle
 from minibert.formats.java_objects import parse_sequence_file
+from minibert.formats.safetensors import load_safetensors
 from minibert.formats.spark_zip import load_spark_zip
 from minibert.formats.tensor_bundle import load_tensor_bundle
 from minibert.formats.torch_file import load_torch
@@ -86,6 +87,7 @@ def _bundle(index: Path) -> list[Path]:
 
 BUNDLES = [_bundle(index) for index in sorted((GOLDEN / "tensorflow").rglob("*.index")) if index.stem != "sliced"]
 READERS: dict[str, Reader] = {
+    "safetensors": Reader(lambda folder: load_safetensors(_only_file(folder)), [[GOLDEN / "safetensors" / "small.safetensors"]]),
     "tensor_bundle": Reader(_read_bundle, BUNDLES),
     "tensor_bundle_inside": Reader(_read_bundle_inside, BUNDLES),
     "spark_vocabulary": Reader(_read_vocabulary, [[path] for path in sorted((GOLDEN / "spark").glob("part-*"))]),

@@ -93,6 +93,8 @@ def convert(options: argparse.Namespace) -> None:
 
     record = translate(options.source, options.target, options.hidden_act)
     print(f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}")
+    if record["tensors_left_out"]:
+        print(f"left out, since an encoder has no use for them: {', '.join(record['tensors_left_out'])}")
 
 
 def verify(options: argparse.Namespace) -> None:

@@ -67,10 +67,9 @@ TENSORFLOW_NAMES = (
     (r"(?:.*/)?layer_(\d+)/output_layer_norm/(gamma|beta)", r"encoder.layer.\1.output.LayerNorm.\2"),
     (r"(?:.*/)?pooler_transform/(kernel|bias)", r"pooler.dense.\1"),
 )
-# What training leaves in a checkpoint, and no model needs
-TRAINING = re.compile(
-    r"(?:.*/)?(?:global_step|save_counter|do_lower_case|adam_[mv]|Adam(?:_1)?|beta[12]_power|iter|learning_rate|decay|beta_[12])(?:/.*)?"
-)
+# A tensor with such a name, if it is none of those above, would change hidden states; heads of other tasks and what training leaves do not
+ENCODER = re.compile(r"layer_\d+/|embedding")
+TRAINING = re.compile(r"(?:.*/)?(?:adam_[mv]|Adam(?:_1)?)")
 # Files of a model folder that say how to cut and pool
 BESIDE = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "modules.json",
           "config_sentence_transformers.json", "sentence_bert_config.json", "1_Pooling/config.json", "2_Normalize/config.json",
@@ -229,10 +228,10 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
                 num_heads = array.shape[1]
         elif array.dtype == np.bool_ and array.ndim == 0 and do_lower_case is None:
             do_lower_case = bool(array)  # TF Hub's BERTs keep it in a variable that has no other name
-        elif array.ndim == 0 or TRAINING.fullmatch(stored) or "adam" in stored.lower():
-            left_out.append(stored)
-        else:
+        elif ENCODER.search(stored) and not (TRAINING.fullmatch(stored) or "adam" in stored.lower()):
             unknown.append(stored)
+        else:
+            left_out.append(stored)
     if unknown:
         raise ValueError(f"{source}: expected the tensors of a BERT, found also {', '.join(sorted(unknown)[:20])}")
     kept = {name.replace(".kernel", ".weight"): array for name, array in kept.items()}

@@ -91,6 +91,9 @@ def test_tensorflow(kind: str, tmp_path: Path, expected: dict[str, np.ndarray], 
     (tmp_path / "source").mkdir()
     record = convert(SOURCES[kind](tmp_path / "source"), tmp_path / "model")
     check_arrays(load_file(tmp_path / "model" / "model.safetensors"), expected)
+    if kind == "checkpoint_1":
+        heads = {"cls.predictions.bias", "cls.predictions.transform.dense.weight", "cls.seq_relationship.weight"}
+        assert heads <= load_file(tmp_path / "model" / "model.safetensors").keys()
     model = minibert.load(tmp_path / "model", backend="numpy")
     assert (model.config.num_attention_heads, model.config.hidden_act, model.config.layer_norm_eps) == (2, "gelu_new", 1e-12)
     assert np.isfinite(model.encode("the of and")).all()
@@ -99,6 +102,14 @@ def test_tensorflow(kind: str, tmp_path: Path, expected: dict[str, np.ndarray], 
     assert record["tensors_left_out"] == {
         "checkpoint_1": ["bert/pooler/dense/kernel/adam_m", "bert/pooler/dense/kernel/adam_v", "global_step"]
     }.get(kind, record["tensors_left_out"])
+
+
+def test_what_is_unknown_is_refused_inside_the_encoder_and_recorded_outside() -> None:
+    arrays = {"bert/next_sentence/logits/kernel": np.zeros((8, 2), np.float32), "save_counter": np.array(1)}
+    assert module._translated(arrays, Path("x"))["left_out"] == list(arrays)
+    for name in ("bert/encoder/layer_0/adapter/kernel", "bert/embeddings/rotary_embeddings"):
+        with pytest.raises(ValueError, match=f"x: expected the tensors of a BERT, found also {name}"):
+            module._translated({name: np.zeros(3, np.float32)}, Path("x"))
 
 
 def test_heads_that_the_kernels_contradict(tmp_path: Path) -> None:

@@ -129,6 +129,14 @@ def _parser() -> argparse.ArgumentParser:
     tokenize.add_argument("--split-special-tokens", action="store_true", help="read [SEP] and its like in a text as ordinary characters")
     info = command("info", commands.info, "Describe a model.")
     _add_model_commands(plain)
+    _add_shared_options(embed, similarity, tokenize, info)
+    embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1 (default: what the folder says)")
+    return parser
+
+
+def _add_shared_options(
+    embed: argparse.ArgumentParser, similarity: argparse.ArgumentParser, tokenize: argparse.ArgumentParser, info: argparse.ArgumentParser
+) -> None:
     for added in (embed, similarity, tokenize):
         added.add_argument(
             "texts", nargs="*", metavar="TEXT", help="texts; without any, and without --file, one a line from standard input"
@@ -150,8 +158,6 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--prompt-name", metavar="NAME", help="put the folder's prompt of that name before each text")
         added.add_argument("--truncation", choices=("warn", "error", "silent"), default="warn", help="what to do about texts that are cut")
         added.add_argument("--threads", type=int, metavar="N", help="threads (default: the CPUs that this process may use)")
-    embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1 (default: what the folder says)")
-    return parser
 
 
 def _add_model_commands(plain: Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]) -> None:

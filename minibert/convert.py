@@ -2,13 +2,12 @@
 
 A source is recognised by what it holds: safetensors; torch's `pytorch_model.bin`, in either of its formats; a TensorFlow checkpoint
 (`bert_model.ckpt.index` and its data), or a SavedModel, as TF Hub has them; a model zip of Spark NLP. A file format is read in `formats`,
-which knows no BERT; names are translated here, to those of transformers' BertForPreTraining, heads of the masked language model included.
+which knows no BERT; TensorFlow's names are translated in `tensorflow_names`, to those of transformers' BertForPreTraining, heads included.
 
 GELU: google-research/bert wrote "gelu" and computed its tanh form, and so do TF Hub and Spark NLP; what they wrote becomes "gelu_new". What
 transformers wrote says what it means.
 
-Sources: google-research/bert, modeling.py and run_pretraining.py; tensorflow/models, tf1_bert_checkpoint_converter_lib.py and
-bert_encoder.py; transformers, modeling_bert.py.
+Source: transformers, modeling_bert.py, for its names and what it ties.
 """
 
 import hashlib
@@ -32,44 +31,12 @@ from .formats.spark_zip import load_spark_zip
 from .formats.tensor_bundle import load_tensor_bundle
 from .formats.torch_file import load_torch
 from .save import new_folder, save_arrays, write_json
+from .tensorflow_names import ENCODER, TRAINING, translate, turned
 from .tokenizer import load_settings
 from .weights import BUFFERS, HEADS, from_arrays
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# What stands in a TensorFlow name -> what stands in transformers'. Google's own names first, then those of TF2, where a layer's parts
-# are called otherwise; what comes before them (`bert/`, `module/bert/`, `transformer/`) differs from file to file.
-TENSORFLOW_NAMES = (
-    (r"(?:.*/)?bert/embeddings/(word|position|token_type)_embeddings", r"embeddings.\1_embeddings.weight"),
-    (r"(?:.*/)?bert/embeddings/LayerNorm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
-    (r"(?:.*/)?bert/encoder/layer_(\d+)/attention/self/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
-    (r"(?:.*/)?bert/encoder/layer_(\d+)/(attention/output|output)/LayerNorm/(gamma|beta)", r"encoder.layer.\1.\2.LayerNorm.\3"),
-    (r"(?:.*/)?bert/encoder/layer_(\d+)/(attention/output|intermediate|output)/dense/(kernel|bias)", r"encoder.layer.\1.\2.dense.\3"),
-    (r"(?:.*/)?bert/pooler/dense/(kernel|bias)", r"pooler.dense.\1"),
-    (r"(?:.*/)?cls/predictions/transform/dense/(kernel|bias)", r"cls.predictions.transform.dense.\1"),
-    (r"(?:.*/)?cls/predictions/transform/LayerNorm/(gamma|beta)", r"cls.predictions.transform.LayerNorm.\1"),
-    (r"(?:.*/)?(?:cls/predictions/)?output_bias(?:/bias)?", "cls.predictions.bias"),
-    (r"(?:.*/)?predictions/transform/logits/(kernel|bias)", r"cls.seq_relationship.\1"),
-    (r"(?:.*/)?cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
-    (r"(?:.*/)?cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
-    (r"(?:.*/)?word_embeddings/embeddings", "embeddings.word_embeddings.weight"),
-    (r"(?:.*/)?position_embeddings?/embeddings", "embeddings.position_embeddings.weight"),
-    (r"(?:.*/)?type_embeddings/embeddings", "embeddings.token_type_embeddings.weight"),
-    (r"(?:.*/)?embeddings/layer_norm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
-    (r"(?:.*/)?layer_(\d+)/self_attention/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
-    (
-        r"(?:.*/)?layer_(\d+)/(?:self_attention/attention_output|self_attention_output)/(kernel|bias)",
-        r"encoder.layer.\1.attention.output.dense.\2",
-    ),
-    (r"(?:.*/)?layer_(\d+)/self_attention_layer_norm/(gamma|beta)", r"encoder.layer.\1.attention.output.LayerNorm.\2"),
-    (r"(?:.*/)?layer_(\d+)/intermediate/(kernel|bias)", r"encoder.layer.\1.intermediate.dense.\2"),
-    (r"(?:.*/)?layer_(\d+)/output/(kernel|bias)", r"encoder.layer.\1.output.dense.\2"),
-    (r"(?:.*/)?layer_(\d+)/output_layer_norm/(gamma|beta)", r"encoder.layer.\1.output.LayerNorm.\2"),
-    (r"(?:.*/)?pooler_transform/(kernel|bias)", r"pooler.dense.\1"),
-)
-# A tensor with such a name, if it is none of those above, would change hidden states; heads of other tasks and what training leaves do not
-ENCODER = re.compile(r"layer_\d+/|embedding")
-TRAINING = re.compile(r"(?:.*/)?(?:adam_[mv]|Adam(?:_1)?)")
 # Files of a model folder that say how to cut and pool
 BESIDE = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "modules.json",
           "config_sentence_transformers.json", "sentence_bert_config.json", "1_Pooling/config.json", "2_Normalize/config.json",
@@ -223,7 +190,7 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
         if (name := translate(stored)) is not None:
             if name in kept:
                 raise ValueError(f"{source}: two tensors for {name}; one of them is {stored}")
-            kept[name] = _turned(name, array)
+            kept[name] = turned(name, array)
             if array.ndim == 3 and ".query." in name:
                 num_heads = array.shape[1]
         elif array.dtype == np.bool_ and array.ndim == 0 and do_lower_case is None:
@@ -236,29 +203,6 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
         raise ValueError(f"{source}: expected the tensors of a BERT, found also {', '.join(sorted(unknown)[:20])}")
     kept = {name.replace(".kernel", ".weight"): array for name, array in kept.items()}
     return {"arrays": kept, "left_out": left_out, "num_heads": num_heads, "do_lower_case": do_lower_case}
-
-
-def translate(name: str) -> str | None:
-    """A TensorFlow name in transformers' words, but `kernel` for what is to be transposed; None for a name that is no BERT's.
-
-    >>> translate("bert/encoder/layer_3/attention/self/query/kernel")
-    'encoder.layer.3.attention.self.query.kernel'
-    >>> translate("module/bert/embeddings/LayerNorm/gamma")
-    'embeddings.LayerNorm.weight'
-    """
-    for pattern, replacement in TENSORFLOW_NAMES:
-        if found := re.fullmatch(pattern, name.removesuffix(":0")):
-            return re.sub(r"\bgamma$", "weight", re.sub(r"\bbeta$", "bias", found.expand(replacement).replace("/", ".")))
-    return None
-
-
-def _turned(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """TF2 keeps a dimension for the heads; and TensorFlow multiplies from the other side."""
-    if name.endswith(".kernel"):
-        if array.ndim == 3:
-            array = array.reshape((-1, array.shape[2]) if name.startswith("encoder") and ".output." in name else (array.shape[0], -1))
-        return array.T
-    return array.reshape(-1) if name.endswith(".bias") else array
 
 
 def inferred_config(checkpoint: Checkpoint, source: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 import minibert
 from minibert import convert as module
 from minibert.cli import main
-from minibert.convert import convert, translate
+from minibert.convert import convert
+from minibert.tensorflow_names import translate
 
 GOLDEN = Path(__file__).parent / "golden"
 TENSORFLOW = GOLDEN / "tensorflow"

@@ -189,7 +189,7 @@ def get(url: str, file: str, folder: Path) -> Received:
     note = target.with_name(f".{target.name}.json")
     try:
         received = Received(**json.loads(note.read_text(encoding="utf-8")))
-        if received.url.rpartition("/resolve/")[0] == url.rpartition("/resolve/")[0] and target.stat().st_size == received.size:
+        if received.url == url and target.stat().st_size == received.size:
             return received
     except (OSError, ValueError, TypeError):
         pass  # not here, or not by us

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,9 @@ class Lesson:
     cu_seqlens: Indices  # (num_texts + 1,): where each text begins
     tokens: npt.NDArray[np.float16]  # (num_tokens, hidden_size of the student): the teacher's token vectors in the principal directions
     sentences: npt.NDArray[np.float16]  # (num_texts, hidden_size of the teacher): their means, of length 1
+
+
+Plan = Callable[[Lesson, np.random.Generator], Sequence[Any]]
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
@@ -107,29 +111,32 @@ def load(path: Path) -> Lesson:
         return Lesson(**arrays)
 
 
-def num_tokens(work: Path) -> int:
-    return sum(int(np.load(path)["cu_seqlens"][-1]) for path in work.glob("lesson-*.npz"))
-
-
-def batches(work: Path, random: np.random.Generator) -> Iterator[tuple[Lesson, Indices]]:
-    """All texts once, lesson by lesson: the lesson, and the indices of a batch."""
+def batches(work: Path, random: np.random.Generator, plan: Plan) -> Iterator[tuple[Lesson, Any]]:
+    """All lessons once: the lesson, and a batch that `plan` made of it."""
     files = sorted(work.glob("lesson-*.npz"))
     for index in random.permutation(len(files)):
         lesson = load(files[index])
-        for indices in plan(lesson, random):
-            yield lesson, indices
+        for batch in plan(lesson, random):
+            yield lesson, batch
 
 
 def plan(lesson: Lesson, random: np.random.Generator) -> list[Indices]:
-    """Batches of about one length, so that little is padded, and of neighbours, since the teacher's fine differences are among them."""
-    seqlens = np.diff(lesson.cu_seqlens)
-    rest = np.argsort(seqlens + random.random(len(seqlens)))[::-1]  # the longest first
+    """Every text once, in batches of neighbours, since the teacher's fine differences are among them."""
+    found = divide(lesson, np.arange(len(lesson.cu_seqlens) - 1), BATCH_TOKENS, BATCH_TEXTS, random)
+    return [found[index] for index in random.permutation(len(found))]
+
+
+def divide(lesson: Lesson, texts: Indices, batch_tokens: int, batch_texts: int, random: np.random.Generator) -> list[Indices]:
+    """Batches of texts of about one length, so that little is padded, and in meaning near each other."""
+    seqlens = np.diff(lesson.cu_seqlens)[texts]
+    order = np.argsort(seqlens + random.random(len(seqlens)))[::-1]  # the longest first
+    rest, seqlens = texts[order], seqlens[order]
     found: list[Indices] = []
     while len(rest):
-        size = min(BATCH_TEXTS, max(FEWEST_TEXTS, BATCH_TOKENS // int(seqlens[rest[0]])))
-        group, rest = rest[: GROUP * size], rest[GROUP * size :]
+        size = min(batch_texts, max(FEWEST_TEXTS, batch_tokens // int(seqlens[0])))
+        group, rest, seqlens = rest[: GROUP * size], rest[GROUP * size :], seqlens[GROUP * size :]
         found += neighbours(group, lesson.sentences[group].astype(np.float32), size, random)
-    return [found[index] for index in random.permutation(len(found))]
+    return found
 
 
 def neighbours(indices: Indices, vectors: Float32, size: int, random: np.random.Generator) -> list[Indices]:

@@ -8,7 +8,9 @@ numbers are turned so that the first 128 of them carry as much as 128 can (the p
 student learns those: the vector of each token, the direction of each text's mean, and, from all 384, how similar any two texts of a batch
 are. So the first numbers of its vectors matter most, and vectors can be cut short (`truncate_dim`).
 
-Both steps go on where they were stopped. What they keep lies in `--work`: some 10 GB of lessons, a checkpoint, `curve.jsonl`.
+In a second round it also learns what no teacher says: to find a passage by a sentence that was cut out of it (`pairs.py`).
+
+All goes on where it was stopped. What is kept lies in `--work`: some 10 GB of lessons, a checkpoint, `curve.jsonl`.
 """
 
 import argparse
@@ -22,8 +24,10 @@ from typing import Any
 
 import lessons
 import numpy as np
+import pairs
 import torch
 from lessons import write
+from pairs import Ids, Pairs
 from safetensors.numpy import save_file
 from scipy.stats import spearmanr
 from student import Student
@@ -36,8 +40,9 @@ from minibert.save import load_weights
 
 HERE = Path(__file__).parent
 NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS, MAX_LENGTH = 8, 128, 2, 512
-LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY = 6e-4, 300, 0.01  # at 1.5e-3 four million tokens taught less than one does
-TOKEN_LOSS, SIMILARITY_LOSS = 0.5, 20.0  # beside the sentence loss, whose factor is 1
+WARMUP_STEPS, WEIGHT_DECAY = 300, 0.01
+FACTORS = {"sentence": 1.0, "token": 0.5, "similarity": 20.0, "pair": 0.5}  # of the losses
+TEMPERATURE = 0.05  # of the softmax over the passages that a sentence could be from
 REPORT_SECONDS = 300
 
 CONFIG = {
@@ -67,45 +72,68 @@ FILES: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Round:
+    """Some of the training, with a learning rate that goes up over the first steps and down to nothing at the end."""
+
+    tokens: int  # to read
+    learning_rate: float
+    plan: lessons.Plan  # batches of a lesson
+
+
+ROUNDS = (
+    Round(33_600_000, 6e-4, lessons.plan),  # at 1.5e-3 four million tokens taught less than one does
+    Round(34_000_000, 3e-4, pairs.plan),
+)
+
+
 @dataclass
 class Progress:
     """How far training has come."""
 
-    epoch: int = 0
+    round: int = 0
+    epoch: int = 0  # of the round, as what follows
     batch: int = 0  # of the epoch
     step: int = 0
     tokens: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # since the start of the first
 
 
 class Training:
     """A student, its optimizer, and where they are; `run` goes on from the last checkpoint."""
 
-    def __init__(self, student: Student, work: Path, folder: Path, epochs: float, seed: int, sts: Path | None) -> None:
+    def __init__(self, student: Student, work: Path, folder: Path, seed: int, sts: Path | None) -> None:
         self.student, self.work, self.folder, self.seed, self.sts = student, work, folder, seed, sts
         self.optimizer = torch.optim.AdamW(student.parameters(), weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98), fused=True)
         self.directions = torch.from_numpy(np.ascontiguousarray(np.load(work / "directions.npy")[:, :HIDDEN_SIZE]))
-        self.total = round(epochs * lessons.num_tokens(work))
         self.progress = Progress()
-        self.losses: list[list[float]] = []  # since the last report: sentence, token, similarity
+        self.losses: list[dict[str, float]] = []  # since the last report
         checkpoint = work / "checkpoint.pt"
         if checkpoint.exists():
             state = torch.load(checkpoint)
+            if state["seed"] != seed:
+                raise ValueError(f"{checkpoint}: was trained with --seed {state['seed']}; give that, or another --work, or delete it")
             student.load_state_dict(state["student"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.progress = Progress(**state["progress"])
 
     def run(self) -> None:
-        """To the last token; now and then a checkpoint, a folder that can be used, and a line of the curve."""
+        """All rounds to their ends; now and then a checkpoint, a folder that can be used, and a line of the curve."""
+        while self.progress.round < len(ROUNDS):
+            if self.progress.tokens < ROUNDS[self.progress.round].tokens:
+                self.run_round(ROUNDS[self.progress.round])
+            self.progress = Progress(self.progress.round + 1, seconds=self.progress.seconds)
+
+    def run_round(self, current: Round) -> None:
         progress, reported = self.progress, time.monotonic()
-        while progress.tokens < self.total:
-            random = np.random.default_rng([self.seed, progress.epoch])
-            for index, (lesson, indices) in enumerate(lessons.batches(self.work, random)):
+        while progress.tokens < current.tokens:
+            random = np.random.default_rng([self.seed, progress.round, progress.epoch])
+            for index, (lesson, batch) in enumerate(lessons.batches(self.work, random, current.plan)):
                 if index < progress.batch:
                     continue  # done before the last stop
-                if progress.tokens >= self.total:
+                if progress.tokens >= current.tokens:
                     break
-                progress.tokens += self.step(*gather(lesson, indices))
+                progress.tokens += self.step(current, lesson, batch)
                 progress.step, progress.batch = progress.step + 1, index + 1
                 if time.monotonic() - reported > REPORT_SECONDS:
                     progress.seconds += time.monotonic() - reported
@@ -116,26 +144,33 @@ class Training:
         progress.seconds += time.monotonic() - reported
         self.report()
 
-    def step(self, ids: Tensor, mask: Tensor, tokens: Tensor, sentences: Tensor) -> int:
+    def step(self, current: Round, lesson: lessons.Lesson, batch: lessons.Indices | Pairs) -> int:
         """Learn from a batch. Returns its number of tokens."""
-        found = losses(self.student, ids, mask, tokens, sentences, self.directions)
+        learn = learn_pairs if isinstance(batch, Pairs) else learn_texts
+        found, num_tokens = learn(self.student, lesson, batch, self.directions)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.progress.step, self.progress.tokens / self.total)
+            group["lr"] = current.learning_rate * schedule(self.progress.step, self.progress.tokens / current.tokens)
         self.optimizer.zero_grad()
-        (found @ torch.tensor([1.0, TOKEN_LOSS, SIMILARITY_LOSS])).backward()
+        sum(FACTORS[name] * loss for name, loss in found.items()).backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimizer.step()
-        self.losses.append(found.tolist())
-        return int(mask.sum())
+        self.losses.append({name: loss.item() for name, loss in found.items()})
+        return num_tokens
 
     def report(self) -> None:
         progress = self.progress
-        state = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": vars(progress)}
+        state = {
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": vars(progress),
+            "seed": self.seed,
+        }
         write(self.work / "checkpoint.pt", lambda part: torch.save(state, part))
         save_folder(self.student, self.folder)
-        means = np.mean(self.losses, axis=0).round(5).tolist() if self.losses else [None] * 3
-        line = {"tokens": progress.tokens, "seconds": round(progress.seconds), "done": round(progress.tokens / self.total, 4)}
-        line |= dict(zip(("sentence", "token", "similarity"), means, strict=True))
+        line = {"round": progress.round, "tokens": progress.tokens, "seconds": round(progress.seconds)}
+        for name in FACTORS:
+            if known := [losses[name] for losses in self.losses if name in losses]:
+                line[name] = round(sum(known) / len(known), 5)
         if self.sts:
             line["sts_dev"] = round(sts_score(self.folder, self.sts), 2)
         with (self.work / "curve.jsonl").open("a") as curve:
@@ -144,34 +179,54 @@ class Training:
         self.losses = []
 
 
-def gather(lesson: lessons.Lesson, indices: lessons.Indices) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A batch: ids (B, T), mask (B, T), the teacher's token vectors (B, T, H) and sentence vectors (B, its size)."""
-    starts, seqlens = lesson.cu_seqlens[indices], lesson.cu_seqlens[indices + 1] - lesson.cu_seqlens[indices]
-    columns = np.arange(seqlens.max())
-    mask = columns < seqlens[:, None]
-    rows = np.where(mask, starts[:, None] + columns, 0)
-    ids, tokens, sentences = lesson.ids[rows].astype(np.int64), lesson.tokens[rows], lesson.sentences[indices]
-    return torch.from_numpy(ids), torch.from_numpy(mask).float(), torch.from_numpy(tokens).float(), torch.from_numpy(sentences).float()
-
-
-def losses(student: Student, ids: Tensor, mask: Tensor, tokens: Tensor, sentences: Tensor, directions: Tensor) -> Tensor:
-    """How far the student is from its teacher: one minus the cosine of sentence vectors, the share of the tokens' square length that is
-    missed, and the mean square by which similarities differ.
+def learn_texts(student: Student, lesson: lessons.Lesson, indices: lessons.Indices, directions: Tensor) -> tuple[dict[str, Tensor], int]:
+    """The losses of texts and the number of their tokens: those of `sentence_losses`, and the share of the tokens' square length that is
+    missed.
     """
+    texts = [slice(*lesson.cu_seqlens[index : index + 2]) for index in indices]
+    ids, mask = pad([lesson.ids[text] for text in texts])
+    tokens = nn.utils.rnn.pad_sequence([torch.from_numpy(lesson.tokens[text]) for text in texts], batch_first=True).float()
+    hidden, vectors = read(student, ids, mask)
+    token = ((hidden - tokens).square() * mask[..., None]).sum() / tokens.square().sum()
+    return sentence_losses(vectors, lesson, indices, directions) | {"token": token}, int(mask.sum())
+
+
+def learn_pairs(student: Student, lesson: lessons.Lesson, batch: Pairs, directions: Tensor) -> tuple[dict[str, Tensor], int]:
+    """The losses of passages, which should look whole with a sentence cut out, and how surely the sentence tells which one it is from: the
+    cross-entropy of all passages of the batch (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, equation 4).
+    """
+    asked, rest = pad(batch.sentences), pad(batch.rests)
+    (_, queries), (_, passages) = read(student, *asked), read(student, *rest)
+    pair = functional.cross_entropy(queries @ passages.T / TEMPERATURE, torch.arange(len(queries)))
+    return sentence_losses(passages, lesson, batch.indices, directions) | {"pair": pair}, int(asked[1].sum() + rest[1].sum())
+
+
+def sentence_losses(vectors: Tensor, lesson: lessons.Lesson, indices: lessons.Indices, directions: Tensor) -> dict[str, Tensor]:
+    """One minus the cosine to the teacher's vector, and the mean square by which similarities between texts differ."""
+    teacher = torch.from_numpy(lesson.sentences[indices]).float()
+    sentence = 1 - (vectors * functional.normalize(teacher @ directions, dim=1)).sum(1).mean()
+    return {"sentence": sentence, "similarity": (vectors @ vectors.T - teacher @ teacher.T).square().mean()}
+
+
+def read(student: Student, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors of tokens (B, T, H) and, of length 1, of texts (B, H)."""
     with torch.autocast("cpu", torch.bfloat16):
         hidden = student(ids, mask).float()
-    weights = mask[..., None]
-    actual = functional.normalize((hidden * weights).sum(1), dim=1)
-    expected = functional.normalize(sentences @ directions, dim=1)
-    sentence = 1 - (actual * expected).sum(1).mean()
-    token = ((hidden - tokens).square() * weights).sum() / (tokens.square() * weights).sum()
-    similarity = (actual @ actual.T - sentences @ sentences.T).square().mean()
-    return torch.stack([sentence, token, similarity])
+    return hidden, functional.normalize((hidden * mask[..., None]).sum(1), dim=1)
 
 
-def learning_rate(step: int, done: float) -> float:
-    """Up over the first steps, then down along a line to nothing at the end (`done` = 1)."""
-    return LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS) * (1.0 - done)
+def pad(texts: list[Ids]) -> tuple[Tensor, Tensor]:
+    """The ids (B, T), and mask (B, T) with 1 for tokens and 0 for padding."""
+    seqlens = np.array([len(text) for text in texts])
+    mask = np.arange(seqlens.max()) < seqlens[:, None]
+    ids = np.zeros(mask.shape, np.int64)
+    ids[mask] = np.concatenate(texts)
+    return torch.from_numpy(ids), torch.from_numpy(mask).float()
+
+
+def schedule(step: int, done: float) -> float:
+    """Factor of the learning rate: up over the first steps, then down along a line to nothing at the end (`done` = 1)."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (1.0 - done)
 
 
 def new_student(teacher: Path, token_scale: float) -> Student:
@@ -210,7 +265,6 @@ def main() -> None:
     parser.add_argument("teacher", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("target", type=Path, help="folder to write")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for lessons and checkpoints (default: weights/work)")
-    parser.add_argument("--epochs", type=float, default=2, help="how often each text is read (default: 2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sts", type=Path, help="sentence pairs with scores, as CSV, to watch the progress with")
     options = parser.parse_args()
@@ -220,7 +274,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     token_scale = float(np.square(lessons.load(options.work / "lesson-0000.npz").tokens, dtype=np.float32).mean() ** 0.5)
     student = new_student(options.teacher, token_scale)
-    Training(student, options.work, options.target, options.epochs, options.seed, options.sts).run()
+    Training(student, options.work, options.target, options.seed, options.sts).run()
 
 
 if __name__ == "__main__":

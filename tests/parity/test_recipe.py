@@ -14,6 +14,7 @@ import minibert
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "weights"))
 import lessons
+import pairs
 import train
 from grammar import sentences
 from student import Student
@@ -82,25 +83,48 @@ def test_lessons_say_what_the_teacher_says(work: Path, minilm_folder: Path) -> N
 def test_an_epoch_is_every_text_once_in_batches_of_one_length(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lessons, "BATCH_TEXTS", 8)
     seen: Counter[bytes] = Counter()
-    for lesson, indices in lessons.batches(work, np.random.default_rng(0)):
+    for lesson, indices in lessons.batches(work, np.random.default_rng(0), lessons.plan):
         assert len(indices) <= 8
         seen.update(lesson.ids[lesson.cu_seqlens[index] : lesson.cu_seqlens[index + 1]].tobytes() for index in indices)
     assert sum(seen.values()) == len(TEXTS)
     assert max(seen.values()) == 1
 
 
-def trained(work: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]) -> dict[str, Any]:
-    """The parameters after two epochs, stopped before these steps."""
-    for name, value in {"WARMUP_STEPS": 2, "REPORT_SECONDS": -1}.items():
+def test_a_pair_is_a_sentence_and_the_passage_without_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was cut out and what is left are, put together again, the passage; the ten long texts are cut as often as they should be."""
+    monkeypatch.setattr(pairs, "FEWEST_PAIRS", 1)
+    found = []
+    for lesson, batch in lessons.batches(work, np.random.default_rng(0), pairs.plan):
+        if not isinstance(batch, pairs.Pairs):
+            continue
+        for index, sentence, rest in zip(batch.indices, batch.sentences, batch.rests, strict=True):
+            text = lesson.ids[slice(*lesson.cu_seqlens[index : index + 2])]
+            whole, inner, left = text[1:-1], sentence[1:-1], rest[1:-1]
+            assert pairs.SHORTEST <= len(inner) <= pairs.LONGEST
+            place = next(place for place in range(len(left) + 1) if np.array_equal(np.insert(left, place, inner), whole))
+            assert place == 0 or pairs.VOCAB[whole[place - 1]] in ".!?"
+            assert place + len(inner) == len(whole) or pairs.VOCAB[inner[-1]] in ".!?"
+            assert not {pairs.VOCAB[each] for each in inner[:-1]} & set(".!?")
+            np.testing.assert_array_equal(text[[0, -1]], sentence[[0, -1]])
+            np.testing.assert_array_equal(text[[0, -1]], rest[[0, -1]])
+            found.append(text.tobytes())
+    assert Counter(Counter(found).values()) == {pairs.CUTS: 10}
+
+
+def trained(work: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[tuple[int, int], ...]) -> dict[str, Any]:
+    """The parameters after two rounds of more than an epoch, stopped before these steps."""
+    monkeypatch.setattr(pairs, "FEWEST_PAIRS", 1)
+    rounds = train.Round(6000, 1e-3, lessons.plan), train.Round(5000, 1e-3, pairs.plan)
+    for name, value in {"WARMUP_STEPS": 2, "REPORT_SECONDS": -1, "ROUNDS": rounds}.items():
         monkeypatch.setattr(train, name, value)
     (work / "checkpoint.pt").unlink(missing_ok=True)
     for stop in (*stops, None):
         torch.manual_seed(0)
-        training = train.Training(train.Student(30522, 512, 2, 128, 2), work, folder, epochs=2, seed=0, sts=None)
+        training = train.Training(train.Student(30522, 512, 2, 128, 2), work, folder, seed=0, sts=None)
         learn = training.step
 
-        def step(*batch: Any, training: Any = training, learn: Any = learn, stop: int | None = stop) -> int:
-            if training.progress.step == stop:
+        def step(*batch: Any, training: Any = training, learn: Any = learn, stop: tuple[int, int] | None = stop) -> int:
+            if (training.progress.round, training.progress.step) == stop:
                 raise Stopped
             return int(learn(*batch))
 
@@ -116,9 +140,11 @@ def trained(work: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stops: tu
 def test_training_that_was_stopped_ends_where_it_would_have(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lessons, "BATCH_TEXTS", 50)
     expected = trained(work, tmp_path / "at once", monkeypatch, ())
-    actual = trained(work, tmp_path / "stopped", monkeypatch, (3, 9))
+    actual = trained(work, tmp_path / "stopped", monkeypatch, ((0, 3), (1, 2)))
     for name, array in expected.items():
         np.testing.assert_array_equal(actual[name], array, err_msg=name)
+    with pytest.raises(ValueError, match="was trained with --seed 0"):
+        train.Training(train.Student(30522, 512, 2, 128, 2), work, tmp_path, seed=1, sts=None)
 
 
 def test_sentence_transformers_reads_the_model_in_the_box() -> None:

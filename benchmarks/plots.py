@@ -5,6 +5,7 @@ python benchmarks/plots.py [FOLDER OF RESULTS [FOLDER OF FIGURES]]
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -149,10 +150,17 @@ def by_model(rows: list[Any]) -> dict[str, list[Any]]:
 def training(reports: list[Any]) -> Figure:
     """How the model in the box learnt: what it misses of its teacher, and the score that was watched."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2))
-    millions = [report["tokens"] / 1e6 for report in reports]
-    losses = {"sentence": "1 - cosine of sentences", "token": "share of token vectors missed", "similarity": "square error of similarities"}
-    for (name, label), color, marker in zip(losses.items(), QUALITY_COLORS, "osD", strict=False):
-        left.plot(millions, [report[name] for report in reports], "-", color=color, marker=marker, markersize=3, label=label)
+    ends = [max(report["tokens"] for report in reports if report["round"] == number) for number in range(reports[-1]["round"] + 1)]
+    millions = [(sum(ends[: report["round"]]) + report["tokens"]) / 1e6 for report in reports]
+    losses = {
+        "sentence": "1 - cosine of sentences",
+        "token": "share of token vectors missed",
+        "similarity": "square error of similarities",
+        "pair": "cross-entropy of a sentence's passages",
+    }
+    for (name, label), color, marker in zip(losses.items(), QUALITY_COLORS, "osD^", strict=False):
+        values = [report.get(name, math.nan) for report in reports]
+        left.plot(millions, values, "-", color=color, marker=marker, markersize=3, label=label)
     left.set(title="losses", xlabel="million tokens", yscale="log")
     right.plot(millions, [report["sts_dev"] for report in reports], "-", color=BLUE, marker="o", markersize=3)
     right.set(title="STS benchmark, dev: Spearman x 100", xlabel="million tokens")

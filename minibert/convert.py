@@ -31,7 +31,7 @@ from .formats.spark_zip import load_spark_zip
 from .formats.tensor_bundle import load_tensor_bundle
 from .formats.torch_file import load_torch
 from .save import new_folder, save_arrays, write_json
-from .tensorflow_names import ENCODER, TRAINING, translate, turned
+from .tensorflow_names import ENCODER, translate, turned
 from .tokenizer import load_settings
 from .weights import BUFFERS, HEADS, from_arrays
 
@@ -195,7 +195,7 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
                 num_heads = array.shape[1]
         elif array.dtype == np.bool_ and array.ndim == 0 and do_lower_case is None:
             do_lower_case = bool(array)  # TF Hub's BERTs keep it in a variable that has no other name
-        elif ENCODER.search(stored) and not (TRAINING.fullmatch(stored) or "adam" in stored.lower()):
+        elif ENCODER.search(stored) and "adam" not in stored.lower():  # which keeps two numbers for each that it trains
             unknown.append(stored)
         else:
             left_out.append(stored)

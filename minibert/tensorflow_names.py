@@ -41,7 +41,6 @@ TENSORFLOW_NAMES = (
 )
 # A tensor with such a name, if it is none of those above, would change hidden states; heads of other tasks and what training leaves do not
 ENCODER = re.compile(r"layer_\d+/|embedding")
-TRAINING = re.compile(r"(?:.*/)?(?:adam_[mv]|Adam(?:_1)?)")
 
 
 def translate(name: str) -> str | None:

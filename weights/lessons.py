@@ -34,6 +34,10 @@ class Lesson:
     tokens: npt.NDArray[np.float16]  # (num_tokens, hidden_size of the student): the teacher's token vectors in the principal directions
     sentences: npt.NDArray[np.float16]  # (num_texts, hidden_size of the teacher): their means, of length 1
 
+    def text(self, index: int) -> slice:
+        """Where the tokens of a text stand."""
+        return slice(*self.cu_seqlens[index : index + 2])
+
 
 Plan = Callable[[Lesson, np.random.Generator], Sequence[Any]]
 

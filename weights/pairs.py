@@ -41,7 +41,7 @@ def plan(lesson: Lesson, random: np.random.Generator) -> list[Indices | Pairs]:
 def cut_all(lesson: Lesson, random: np.random.Generator) -> list[Pairs]:
     """A sentence out of every passage that has two; batches of about one length and of neighbours, whose difference must be learnt."""
     passages = np.flatnonzero(np.diff(lesson.cu_seqlens) >= SHORTEST_PASSAGE)
-    cuts = {int(index): found for index in passages if (found := cut(lesson.ids[slice(*lesson.cu_seqlens[index : index + 2])], random))}
+    cuts = {int(index): found for index in passages if (found := cut(lesson.ids[lesson.text(index)], random))}
     batches = lessons.divide(lesson, np.array(list(cuts), np.int64), BATCH_TOKENS, BATCH_PAIRS, random)
     whole = [batch for batch in batches if len(batch) >= FEWEST_PAIRS]
     return [Pairs(batch, [cuts[index][0] for index in batch], [cuts[index][1] for index in batch]) for batch in whole]

@@ -183,7 +183,7 @@ def learn_texts(student: Student, lesson: lessons.Lesson, indices: lessons.Indic
     """The losses of texts and the number of their tokens: those of `sentence_losses`, and the share of the tokens' square length that is
     missed.
     """
-    texts = [slice(*lesson.cu_seqlens[index : index + 2]) for index in indices]
+    texts = [lesson.text(index) for index in indices]
     ids, mask = pad([lesson.ids[text] for text in texts])
     tokens = nn.utils.rnn.pad_sequence([torch.from_numpy(lesson.tokens[text]) for text in texts], batch_first=True).float()
     hidden, vectors = read(student, ids, mask)

@@ -76,7 +76,7 @@ def test_lessons_say_what_the_teacher_says(work: Path, minilm_folder: Path) -> N
     assert (lesson.sentences.astype(np.float32) * expected).sum(1).min() > 0.9999
     projected = expected @ np.load(work / "directions.npy")[:, : train.HIDDEN_SIZE]
     for index, vector in enumerate(projected):
-        mean = lesson.tokens[lesson.cu_seqlens[index] : lesson.cu_seqlens[index + 1]].astype(np.float32).mean(0)
+        mean = lesson.tokens[lesson.text(index)].astype(np.float32).mean(0)
         assert mean @ vector > 0.999 * np.linalg.norm(mean) * np.linalg.norm(vector)
 
 
@@ -85,7 +85,7 @@ def test_an_epoch_is_every_text_once_in_batches_of_one_length(work: Path, monkey
     seen: Counter[bytes] = Counter()
     for lesson, indices in lessons.batches(work, np.random.default_rng(0), lessons.plan):
         assert len(indices) <= 8
-        seen.update(lesson.ids[lesson.cu_seqlens[index] : lesson.cu_seqlens[index + 1]].tobytes() for index in indices)
+        seen.update(lesson.ids[lesson.text(index)].tobytes() for index in indices)
     assert sum(seen.values()) == len(TEXTS)
     assert max(seen.values()) == 1
 
@@ -98,7 +98,7 @@ def test_a_pair_is_a_sentence_and_the_passage_without_it(work: Path, monkeypatch
         if not isinstance(batch, pairs.Pairs):
             continue
         for index, sentence, rest in zip(batch.indices, batch.sentences, batch.rests, strict=True):
-            text = lesson.ids[slice(*lesson.cu_seqlens[index : index + 2])]
+            text = lesson.ids[lesson.text(index)]
             whole, inner, left = text[1:-1], sentence[1:-1], rest[1:-1]
             assert pairs.SHORTEST <= len(inner) <= pairs.LONGEST
             place = next(place for place in range(len(left) + 1) if np.array_equal(np.insert(left, place, inner), whole))

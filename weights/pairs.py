@@ -17,7 +17,8 @@ VOCAB = (Path(__file__).parent / "vocab.txt").read_text(encoding="utf-8").split(
 ENDS = [VOCAB.index(sign) for sign in ".!?"]
 SHORTEST_PASSAGE = 40  # tokens
 SHORTEST, LONGEST = 8, 48  # tokens of a sentence
-BATCH_TOKENS, BATCH_PAIRS, FEWEST_PAIRS = 8192, 128, 8  # every other passage of a batch is a wrong answer, so there should be many
+# Every other passage of a batch is a wrong answer, so there should be many; but of 12,288 tokens a third is padding, of 8192 a quarter
+BATCH_TOKENS, BATCH_PAIRS, FEWEST_PAIRS = 8192, 128, 8
 CUTS, KEPT = 2, 0.4  # of each epoch: how often a passage is cut, and the share of the other batches
 
 

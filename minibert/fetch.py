@@ -117,7 +117,12 @@ def locked(path: Path) -> Iterator[None]:
 
             msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
         else:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if sys.stderr is not None:
+                    sys.stderr.write(f"minibert: waiting for another process, which fetches the same ({path})\n")
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -218,20 +223,24 @@ def _persistently(url: str, target: Path, limit: int | None) -> Received:
     part = target.with_name(f".{target.name}.part")
     problem: Exception | None = None
     for attempt in range(ATTEMPTS):
+        pause = min(2.0**attempt * 0.2, 10)
         try:
             return _attempt(url, part, target, limit)
         except urllib.error.HTTPError as error:
+            error.close()
             if (error.code in (401, 404) and target.name == "config.json") or error.code == 404:
                 raise Missing from None
             if error.code in (401, 403):
                 raise OSError(f"{url}: refused ({error.code} {error.reason})") from None
             problem = problem if problem and error.code == 416 else error
+            asked = error.headers.get("Retry-After", "")
+            pause = max(pause, min(float(asked), PATIENCE)) if asked.isdecimal() else pause  # "too many requests"
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
                 raise
             problem = error
         if attempt + 1 < ATTEMPTS:
-            time.sleep(min(2.0**attempt * 0.2, 10))
+            time.sleep(pause)
     raise OSError(f"{url}: {problem}; {part.stat().st_size if part.exists() else 0:,} bytes have come; say it again to go on")
 
 

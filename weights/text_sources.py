@@ -14,8 +14,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-Reader = Callable[[Path], Iterator[str]]
+Reader = Callable[..., Any]  # of a folder: paragraphs; those of manuals.py, of a folder and a random generator: pairs
 END = ""  # closes a document
 GRAMMAR_LINES = 150_000
 PARAGRAPH = re.compile(r'<(?:p\b[^>]*|div class="para")>(.*?)</(?:p|div)>', re.DOTALL | re.IGNORECASE)
@@ -37,6 +38,7 @@ class Source:
     lines: int  # at most
     passages: int = 0  # at most
     whole: bool = True  # keep only lines which look like whole sentences
+    skipped: re.Pattern[str] | None = None  # members not to unpack
 
 
 def _text(path: Path) -> str:

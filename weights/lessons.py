@@ -1,6 +1,7 @@
 """What the teacher says of every text, in files; and batches of it for the student."""
 
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from minibert.threads import available_cpus
 
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-CHUNK = 8192  # texts whose lesson is a file; a random share of all, among which neighbours are looked for
+CHUNK = 8192  # lines whose lesson is a file; a random share of all, among which neighbours are looked for
 BATCH_TOKENS, BATCH_TEXTS, FEWEST_TEXTS = 6144, 256, 8
 room: tuple[MiniBert, Float32, int]  # of a process that gives lessons: the teacher, its directions, the longest text
 GROUP = 4  # batches among which texts of about one length are divided into neighbours; 15 % of a batch is padding then, with 16 it is 40 %
@@ -33,6 +34,7 @@ class Lesson:
     cu_seqlens: Indices  # (num_texts + 1,): where each text begins
     tokens: npt.NDArray[np.float16]  # (num_tokens, hidden_size of the student): the teacher's token vectors in the principal directions
     sentences: npt.NDArray[np.float16]  # (num_texts, hidden_size of the teacher): their means, of length 1
+    queries: Indices  # (num_queries,): the texts that the next one should be found by
 
     def text(self, index: int) -> slice:
         """Where the tokens of a text stand."""
@@ -94,9 +96,12 @@ def begin_lessons(teacher: Path, directions: Path, hidden_size: int, max_length:
     room = load_teacher(teacher, num_threads=1), np.load(directions)[:, :hidden_size], max_length
 
 
-def give_lesson(path: Path, texts: Sequence[str]) -> int:
+def give_lesson(path: Path, lines: Sequence[str]) -> int:
     """Write a lesson. Returns its number of tokens."""
     teacher, directions, max_length = room
+    parts = [line.split("\t") for line in lines]  # a text, or what it should be found by and a text
+    texts = list(itertools.chain.from_iterable(parts))
+    starts = np.cumsum([0, *map(len, parts)])
     answers = teacher.encode_tokens(texts, max_length=max_length, truncation="silent")
     vocabulary = teacher.tokenizer.settings.ids
     means = np.stack([answer.vectors.mean(0) for answer in answers])
@@ -105,6 +110,7 @@ def give_lesson(path: Path, texts: Sequence[str]) -> int:
         cu_seqlens=np.cumsum([0, *(len(answer.tokens) for answer in answers)]),
         tokens=(np.concatenate([answer.vectors for answer in answers]) @ directions).astype(np.float16),
         sentences=(means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float16),
+        queries=starts[:-1][np.diff(starts) == 2],
     )
     write(path, lambda part: np.savez(part, **vars(lesson)))
     return len(lesson.ids)

@@ -1,5 +1,5 @@
-"""Searches that nobody had to write: a sentence, and the passage that it was cut out of (the inverse cloze task; Lee, Chang and Toutanova
-2019, https://arxiv.org/abs/1906.00300).
+"""Searches that nobody had to write: a heading, and the passage that stands under it; a sentence, and the passage that it was cut out of
+(the inverse cloze task; Lee, Chang and Toutanova 2019, https://arxiv.org/abs/1906.00300).
 
 The teacher never says what a passage should be found by; its text does.
 """
@@ -19,33 +19,41 @@ SHORTEST_PASSAGE = 40  # tokens
 SHORTEST, LONGEST = 8, 48  # tokens of a sentence
 # Every other passage of a batch is a wrong answer, so there should be many; but of 12,288 tokens a third is padding, of 8192 a quarter
 BATCH_TOKENS, BATCH_PAIRS, FEWEST_PAIRS = 8192, 128, 8
-CUTS, KEPT = 2, 0.4  # of each epoch: how often a passage is cut, and the share of the other batches
+BY_HEADING = 0.5  # how often a passage is asked for by its heading, if it has one
+KEPT = 0.5  # of each epoch: the share of the shorter texts that are learnt as before
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sentences and what is left of their passages, each in its frame of [CLS] and [SEP]."""
+    """Queries and the passages that they should find, each in its frame of [CLS] and [SEP]."""
 
     indices: Indices  # (B,): the passages in their lesson
-    sentences: list[Ids]
-    rests: list[Ids]
+    queries: list[Ids]
+    passages: list[Ids]
 
 
 def plan(lesson: Lesson, random: np.random.Generator) -> list[Indices | Pairs]:
-    """Batches of pairs from all passages, and some of those that `lessons.plan` makes."""
-    found: list[Indices | Pairs] = [batch for batch in lessons.plan(lesson, random) if random.random() < KEPT]
-    for _ in range(CUTS):
-        found += cut_all(lesson, random)
+    """Batches of pairs from all passages, and of some of the texts that are shorter."""
+    short = np.flatnonzero(np.diff(lesson.cu_seqlens) < SHORTEST_PASSAGE)
+    batches = lessons.divide(lesson, short, lessons.BATCH_TOKENS, lessons.BATCH_TEXTS, random)
+    found: list[Indices | Pairs] = [batch for batch in batches if random.random() < KEPT]
+    found += ask_all(lesson, random)
     return [found[index] for index in random.permutation(len(found))]
 
 
-def cut_all(lesson: Lesson, random: np.random.Generator) -> list[Pairs]:
-    """A sentence out of every passage that has two; batches of about one length and of neighbours, whose difference must be learnt."""
-    passages = np.flatnonzero(np.diff(lesson.cu_seqlens) >= SHORTEST_PASSAGE)
-    cuts = {int(index): found for index in passages if (found := cut(lesson.ids[lesson.text(index)], random))}
-    batches = lessons.divide(lesson, np.array(list(cuts), np.int64), BATCH_TOKENS, BATCH_PAIRS, random)
+def ask_all(lesson: Lesson, random: np.random.Generator) -> list[Pairs]:
+    """Every passage for which there is a question; batches of about one length and of neighbours, whose difference must be learnt."""
+    headings = set((lesson.queries + 1).tolist())
+    asked: dict[int, tuple[Ids, Ids]] = {}
+    for index in np.flatnonzero(np.diff(lesson.cu_seqlens) >= SHORTEST_PASSAGE).tolist():
+        passage = lesson.ids[lesson.text(index)]
+        if index in headings and random.random() < BY_HEADING:
+            asked[index] = lesson.ids[lesson.text(index - 1)], passage
+        elif found := cut(passage, random):
+            asked[index] = found
+    batches = lessons.divide(lesson, np.array(list(asked), np.int64), BATCH_TOKENS, BATCH_PAIRS, random)
     whole = [batch for batch in batches if len(batch) >= FEWEST_PAIRS]
-    return [Pairs(batch, [cuts[index][0] for index in batch], [cuts[index][1] for index in batch]) for batch in whole]
+    return [Pairs(batch, [asked[index][0] for index in batch], [asked[index][1] for index in batch]) for batch in whole]
 
 
 def cut(ids: Ids, random: np.random.Generator) -> tuple[Ids, Ids] | None:

@@ -8,7 +8,7 @@ numbers are turned so that the first 128 of them carry as much as 128 can (the p
 student learns those: the vector of each token, the direction of each text's mean, and, from all 384, how similar any two texts of a batch
 are. So the first numbers of its vectors matter most, and vectors can be cut short (`truncate_dim`).
 
-In a second round it also learns what no teacher says: to find a passage by a sentence that was cut out of it (`pairs.py`).
+In a second round it also learns what no teacher says: to find a passage by its heading, or by a sentence cut out of it (`pairs.py`).
 
 All goes on where it was stopped. What is kept lies in `--work`: some 10 GB of lessons, a checkpoint, `curve.jsonl`.
 """
@@ -42,7 +42,7 @@ HERE = Path(__file__).parent
 NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS, MAX_LENGTH = 8, 128, 2, 512
 WARMUP_STEPS, WEIGHT_DECAY = 300, 0.01
 FACTORS = {"sentence": 1.0, "token": 0.5, "similarity": 20.0, "pair": 0.5}  # of the losses
-TEMPERATURE = 0.05  # of the softmax over the passages that a sentence could be from
+TEMPERATURE = 0.05  # of the softmax over the passages that a query could ask for
 REPORT_SECONDS = 300
 
 CONFIG = {
@@ -84,6 +84,7 @@ class Round:
 ROUNDS = (
     Round(33_600_000, 6e-4, lessons.plan),  # at 1.5e-3 four million tokens taught less than one does
     Round(34_000_000, 3e-4, pairs.plan),
+    Round(36_000_000, 3e-4, pairs.plan),
 )
 
 
@@ -192,13 +193,13 @@ def learn_texts(student: Student, lesson: lessons.Lesson, indices: lessons.Indic
 
 
 def learn_pairs(student: Student, lesson: lessons.Lesson, batch: Pairs, directions: Tensor) -> tuple[dict[str, Tensor], int]:
-    """The losses of passages, which should look whole with a sentence cut out, and how surely the sentence tells which one it is from: the
+    """The losses of passages, which should look whole with a sentence cut out, and how surely the query tells which one it asks for: the
     cross-entropy of all passages of the batch (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, equation 4).
     """
-    asked, rest = pad(batch.sentences), pad(batch.rests)
-    (_, queries), (_, passages) = read(student, *asked), read(student, *rest)
+    asked, sought = pad(batch.queries), pad(batch.passages)
+    (_, queries), (_, passages) = read(student, *asked), read(student, *sought)
     pair = functional.cross_entropy(queries @ passages.T / TEMPERATURE, torch.arange(len(queries)))
-    return sentence_losses(passages, lesson, batch.indices, directions) | {"pair": pair}, int(asked[1].sum() + rest[1].sum())
+    return sentence_losses(passages, lesson, batch.indices, directions) | {"pair": pair}, int(asked[1].sum() + sought[1].sum())
 
 
 def sentence_losses(vectors: Tensor, lesson: lessons.Lesson, indices: lessons.Indices, directions: Tensor) -> dict[str, Tensor]:

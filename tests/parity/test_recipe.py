@@ -19,7 +19,9 @@ import train
 from grammar import sentences
 from student import Student
 
-TEXTS = [*sentences(290, seed=3), *(" ".join(sentences(9, seed=seed)) for seed in range(10))]
+LONG = [" ".join(sentences(9, seed=seed)) for seed in range(10)]
+LINES = [*sentences(290, seed=3), *LONG[:5], *(f"Heading number {index}\t{text}" for index, text in enumerate(LONG[5:]))]
+TEXTS = [text for line in LINES for text in line.split("\t")]
 
 
 class Stopped(Exception):
@@ -54,12 +56,12 @@ def work(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lessons, "CHUNK", 64)
-        lessons.ask_teacher(TEXTS, minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
+        lessons.ask_teacher(LINES, minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
         last = sorted(work.glob("lesson-*.npz"))[-1]
         before, first = last.read_bytes(), work / "lesson-0000.npz"
         last.unlink()
         written = first.stat().st_mtime_ns
-        lessons.ask_teacher(TEXTS, minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
+        lessons.ask_teacher(LINES, minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
         assert first.stat().st_mtime_ns == written
         assert last.read_bytes() == before
     return work
@@ -67,7 +69,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
 
 def test_lessons_of_other_texts_are_not_taken(work: Path, minilm_folder: Path) -> None:
     with pytest.raises(ValueError, match="of other texts, or of another teacher"):
-        lessons.ask_teacher(TEXTS[1:], minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
+        lessons.ask_teacher(LINES[1:], minilm_folder, train.HIDDEN_SIZE, train.MAX_LENGTH, work)
 
 
 def test_lessons_say_what_the_teacher_says(work: Path, minilm_folder: Path) -> None:
@@ -90,25 +92,46 @@ def test_an_epoch_is_every_text_once_in_batches_of_one_length(work: Path, monkey
     assert max(seen.values()) == 1
 
 
-def test_a_pair_is_a_sentence_and_the_passage_without_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was cut out and what is left are, put together again, the passage; the ten long texts are cut as often as they should be."""
+def asked(work: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[lessons.Lesson, int, pairs.Ids, pairs.Ids]]:
+    """(lesson, index of a passage, query, what it should find), in an epoch."""
     monkeypatch.setattr(pairs, "FEWEST_PAIRS", 1)
+    batches = lessons.batches(work, np.random.default_rng(0), pairs.plan)
+    found = [(lesson, batch) for lesson, batch in batches if isinstance(batch, pairs.Pairs)]
+    return [(lesson, *each) for lesson, batch in found for each in zip(batch.indices, batch.queries, batch.passages, strict=True)]
+
+
+def test_a_pair_is_a_sentence_and_the_passage_without_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was cut out and what is left are, put together again, the passage; each of the ten long texts is cut once."""
+    monkeypatch.setattr(pairs, "BY_HEADING", 0)
     found = []
-    for lesson, batch in lessons.batches(work, np.random.default_rng(0), pairs.plan):
-        if not isinstance(batch, pairs.Pairs):
-            continue
-        for index, sentence, rest in zip(batch.indices, batch.sentences, batch.rests, strict=True):
-            text = lesson.ids[lesson.text(index)]
-            whole, inner, left = text[1:-1], sentence[1:-1], rest[1:-1]
-            assert pairs.SHORTEST <= len(inner) <= pairs.LONGEST
-            place = next(place for place in range(len(left) + 1) if np.array_equal(np.insert(left, place, inner), whole))
-            assert place == 0 or pairs.VOCAB[whole[place - 1]] in ".!?"
-            assert place + len(inner) == len(whole) or pairs.VOCAB[inner[-1]] in ".!?"
-            assert not {pairs.VOCAB[each] for each in inner[:-1]} & set(".!?")
-            np.testing.assert_array_equal(text[[0, -1]], sentence[[0, -1]])
-            np.testing.assert_array_equal(text[[0, -1]], rest[[0, -1]])
-            found.append(text.tobytes())
-    assert Counter(Counter(found).values()) == {pairs.CUTS: 10}
+    for lesson, index, sentence, rest in asked(work, monkeypatch):
+        text = lesson.ids[lesson.text(index)]
+        whole, inner, left = text[1:-1], sentence[1:-1], rest[1:-1]
+        assert pairs.SHORTEST <= len(inner) <= pairs.LONGEST
+        place = next(place for place in range(len(left) + 1) if np.array_equal(np.insert(left, place, inner), whole))
+        assert place == 0 or pairs.VOCAB[whole[place - 1]] in ".!?"
+        assert place + len(inner) == len(whole) or pairs.VOCAB[inner[-1]] in ".!?"
+        assert not {pairs.VOCAB[each] for each in inner[:-1]} & set(".!?")
+        np.testing.assert_array_equal(text[[0, -1]], sentence[[0, -1]])
+        np.testing.assert_array_equal(text[[0, -1]], rest[[0, -1]])
+        found.append(text.tobytes())
+    assert Counter(Counter(found).values()) == {1: 10}
+
+
+def test_a_passage_under_a_heading_is_asked_for_by_it(work: Path, minilm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the ten long texts the last five have one."""
+    monkeypatch.setattr(pairs, "BY_HEADING", 1)
+    tokenizer = minibert.load(minilm_folder).tokenizer
+    whole = {}
+    for lesson, index, query, passage in asked(work, monkeypatch):
+        if np.array_equal(passage, lesson.ids[lesson.text(index)]):
+            whole[passage.tobytes()] = query
+    expected = [tokenizer.encode_batch(line.split("\t")) for line in LINES[-5:]]
+    assert len(whole) == 5
+    for packed in expected:
+        middle = packed.cu_seqlens[1]
+        query = whole[packed.input_ids[middle:].astype(np.uint16).tobytes()]
+        np.testing.assert_array_equal(query, packed.input_ids[:middle])
 
 
 def trained(work: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[tuple[int, int], ...]) -> dict[str, Any]:

@@ -252,15 +252,15 @@ def start() -> str:
 
 
 def text() -> str:
-    """What the model in the box was trained on; packages that differ in their name alone are a row."""
+    """What the model in the box was trained on; packages of one kind and licence are a row."""
     rows: dict[tuple[str, ...], list[Any]] = {}
     for source in json.loads(TEXT.read_text(encoding="utf-8")):
-        rows.setdefault(tuple(source[name] for name in ("kind", "licence", "registry", "version")), []).append(source)
-    sums = {key: [sum(each[name] for each in sources) for name in ("lines", "passages")] for key, sources in rows.items()}
+        rows.setdefault(tuple(source[name] for name in ("kind", "licence", "registry")), []).append(source)
+    sums = {key: [sum(each[name] for each in sources) for name in ("lines", "passages", "asked")] for key, sources in rows.items()}
     return table(
-        ["packages", "version", "from", "licence", "kind", "sentences", "passages"],
+        ["packages", "from", "licence", "kind", "sentences", "passages", "with a heading"],
         [
-            [", ".join(f"`{each['source']}`" for each in sources), key[3], key[2], key[1], key[0], *(f"{number:,}" for number in sums[key])]
+            [" ".join(f"`{each['source']}`" for each in sources), *reversed(key), *(f"{number:,}" for number in sums[key])]
             for key, sources in rows.items()
         ],
     )

@@ -10,7 +10,7 @@ are. So the first numbers of its vectors matter most, and vectors can be cut sho
 
 In a second round it also learns what no teacher says: to find a passage by its heading, or by a sentence cut out of it (`pairs.py`).
 
-All goes on where it was stopped. What is kept lies in `--work`: some 10 GB of lessons, a checkpoint, `curve.jsonl`.
+All goes on where it was stopped. What is kept lies in `--work`: some 12 GB of lessons, a checkpoint, `curve.jsonl`.
 """
 
 import argparse

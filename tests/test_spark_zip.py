@@ -1,5 +1,6 @@
 """The reader of Spark NLP's models: what Spark and TensorFlow write, and what nobody should."""
 
+import errno
 import io
 import json
 import random
@@ -18,6 +19,7 @@ from make_spark_files import PREFIX, VOCABULARY
 from test_tensor_bundle import GOLDEN as TENSORFLOW
 from test_tensor_bundle import check, check_refusal, mutate, scratch
 
+from minibert.formats import spark_zip
 from minibert.formats.java_objects import parse_sequence_file
 from minibert.formats.spark_zip import load_spark_zip
 
@@ -73,6 +75,15 @@ def test_folders_in_the_archives(tmp_path: Path, work: Path, folder: str, inner_
     arrays, vocabulary, _ = load_spark_zip(tmp_path / "x.zip", work)
     assert len(arrays) == 23
     assert vocabulary == VOCABULARY
+
+
+def test_a_full_disk_is_not_a_damaged_archive(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spark_zip, "_extract", full)
+    with pytest.raises(OSError, match="No space left"):
+        load_spark_zip(PATH, work)
 
 
 @pytest.fixture

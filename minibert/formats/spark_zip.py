@@ -9,6 +9,7 @@ Of the inner zip, the variables are unpacked, a tensor bundle. Nothing else is w
 Sources: Feature.scala, ParamsAndFeaturesWritable.scala, TensorflowWrapper.scala and ZipArchiveUtil.scala of Spark NLP.
 """
 
+import errno
 import json
 import re
 import stat
@@ -103,6 +104,8 @@ def _archive(path: Path, where: str) -> Iterator[tuple[zipfile.ZipFile, Members]
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # of the disk that is read or written; EINVAL is a seek to where a damaged archive points
         raise ValueError(f"{where}: expected a zip archive, found a damaged one, or something else: {error}") from None
 
 

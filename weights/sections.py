@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 SKIPPED = {"script", "style", "nav", "pre", "table", "button", "title"}
 BLOCKS = {"p", "li", "ul", "ol", "dd", "dt", "dl", "div", "section", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "details", "main"}
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')]*\s+(?=[\"“(]?[A-Z])")
 SUMMARY = re.compile(r"^\S.{0,80}? (?:—|–|-) (\w.{15,})$")
 
 

@@ -8,15 +8,16 @@ import gzip
 import html
 import itertools
 import json
+import random
 import re
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-Reader = Callable[..., Any]  # of a folder: paragraphs; those of manuals.py, of a folder and a random generator: pairs
+Reader = Callable[[Path], Iterator[str]]
+PassageReader = Callable[[Path, random.Random], list[tuple[str, str]]]  # what a passage should be found by, or nothing; and the passage
 END = ""  # closes a document
 GRAMMAR_LINES = 150_000
 PARAGRAPH = re.compile(r'<(?:p\b[^>]*|div class="para")>(.*?)</(?:p|div)>', re.DOTALL | re.IGNORECASE)
@@ -33,7 +34,7 @@ class Source:
     version: str  # empty where the client gives the newest of its release: the version found is reported
     licence: str
     kind: str
-    reader: Reader
+    reader: Reader | PassageReader
     files: tuple[str, ...]  # patterns of the members to unpack
     lines: int  # at most
     passages: int = 0  # at most

@@ -8,7 +8,7 @@ numbers are turned so that the first 128 of them carry as much as 128 can (the p
 student learns those: the vector of each token, the direction of each text's mean, and, from all 384, how similar any two texts of a batch
 are. So the first numbers of its vectors matter most, and vectors can be cut short (`truncate_dim`).
 
-In a second round it also learns what no teacher says: to find a passage by its heading, or by a sentence cut out of it (`pairs.py`).
+In two more rounds it also learns what no teacher says: to find a passage by its heading, or by a sentence cut out of it (`pairs.py`).
 
 All goes on where it was stopped. What is kept lies in `--work`: some 12 GB of lessons, a checkpoint, `curve.jsonl`.
 """
@@ -193,8 +193,8 @@ def learn_texts(student: Student, lesson: lessons.Lesson, indices: lessons.Indic
 
 
 def learn_pairs(student: Student, lesson: lessons.Lesson, batch: Pairs, directions: Tensor) -> tuple[dict[str, Tensor], int]:
-    """The losses of passages, which should look whole with a sentence cut out, and how surely the query tells which one it asks for: the
-    cross-entropy of all passages of the batch (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, equation 4).
+    """The losses of passages, which should look whole where a sentence was cut out, and how surely a query tells which of them it asks for:
+    the cross-entropy of all passages of the batch (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, equation 4).
     """
     asked, sought = pad(batch.queries), pad(batch.passages)
     (_, queries), (_, passages) = read(student, *asked), read(student, *sought)

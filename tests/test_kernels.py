@@ -16,7 +16,7 @@ from make_models import SIZES, make_config, make_weights, write_model
 
 import minibert
 from minibert import jit
-from minibert.ops import activations, attention, kernels, packed, products, reference, team
+from minibert.ops import activations, attention, attention_int16, kernels, packed, products, reference, team
 from minibert.ops.simd import address, load, store
 from minibert.quantize import quantize
 from minibert.weights import Int8Linear, Linear, from_arrays
@@ -178,6 +178,63 @@ def test_layers(hidden: int, heads: int, intermediate: int) -> None:
         np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
 
 
+def int16_attention(qkv: np.ndarray, cu_seqlens: np.ndarray, num_heads: int) -> np.ndarray:
+    """Of the kernels, by itself."""
+    hidden = qkv.shape[1] // 3
+    workspace = packed.Workspace(make_config(1, hidden, num_heads))
+    workspace.make_room(len(qkv), int(np.diff(cu_seqlens).max()))
+    out, counters = np.full((len(qkv), hidden), np.nan, np.float32), np.zeros(team.COUNTERS, np.int64)
+
+    @jit.jit
+    def loop(
+        qkv: Any, cu_seqlens: Any, num_heads: int, out: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any, counters: Any
+    ) -> None:
+        room = team.make_room(out.shape[0], wide, quantized, scratch, zeros, counters)
+        kernels.attention(address(qkv), cu_seqlens, num_heads, out.shape[1], address(out), True, room, kernels.FIRST_STEP)
+
+    loop(qkv, cu_seqlens, num_heads, out, workspace.wide, workspace.quantized, workspace.for_thread(0), team.ZEROS, counters)
+    return out
+
+
+@pytest.mark.parametrize(("hidden", "heads"), [(15, 3), (24, 1), (64, 2), (5, 5), (384, 2)])
+def test_attention_in_integers(hidden: int, heads: int) -> None:
+    """Where a last bit differs, what lies between two integers may become either."""
+    seqlens = [1, 2, 5, 6, 7, 15, 16, 17, 33, 64, 65, 140]
+    cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
+    qkv = normal(sum(seqlens), 3 * hidden) * np.float32(2)
+    actual = int16_attention(qkv, cu_seqlens, heads)
+    expected = reference.int16_attention(qkv, cu_seqlens, heads)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-3)
+    assert np.abs(actual - expected).mean() <= 2e-5
+
+
+@pytest.mark.parametrize("head_dim", [1, 64, 512])
+def test_attention_in_the_greatest_integers(head_dim: int) -> None:
+    """All at the ends of their range, of either sign: a sum beyond 32 bits would show, and so would an instruction that saturates."""
+    size = 200
+    qkv = np.ones((size, 3 * head_dim), np.float32)
+    qkv[::2, head_dim : 2 * head_dim] = -1  # a query is as like to one half of the keys as it is unlike the other
+    qkv[:, 2 * head_dim :] = random.choice(np.array([-3, 3], np.float32), (1, head_dim))
+    cu_seqlens = np.array([0, size], np.int32)
+    actual = int16_attention(qkv, cu_seqlens, 1)
+    np.testing.assert_allclose(actual, reference.attention(qkv, cu_seqlens, 1), rtol=4e-3)  # by which 200 rounded shares miss 1
+    np.testing.assert_allclose(actual, reference.int16_attention(qkv, cu_seqlens, 1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", [3, 13, 23])
+def test_attention_in_integers_keeps_what_is_broken(column: int, value: float) -> None:
+    """In query, key or value: all of its head and text, and nothing else, is NaN."""
+    qkv = normal(9, 30)
+    qkv[7, column] = value
+    for attend in (int16_attention, reference.int16_attention):
+        with np.errstate(invalid="ignore"):
+            found = attend(qkv, np.array([0, 4, 9], np.int32), 2)
+        assert np.isnan(found[4:, :5]).all()
+        assert np.isfinite(found[:4]).all()
+        assert np.isfinite(found[4:, 5:]).all()
+
+
 def test_embeddings() -> None:
     weights = from_arrays(make_weights(SMALL), SMALL)
     ids, positions, types = (np.array(each, np.int32) for each in ([3, 19, 0], [7, 0, 2], [1, 0, 1]))
@@ -299,7 +356,8 @@ def test_every_loop_is_compiled_once(models: dict[int, minibert.MiniBert]) -> No
     models[2]([[101, 7592, 102]], output_hidden_states=True, output_attentions=True)
     for name in ("layers_loop", "linear_loop", "embed_loop", "probs_loop"):
         assert len(getattr(kernels, name).signatures) == 1, name
-    for function in (products.product, products.quantize_rows, kernels.add_layer_norm, attention.attend, attention.any_tile):
+    attentions = (attention.attend, attention.any_tile, attention_int16.attend_int16, attention_int16.any_int16_tile)
+    for function in (products.product, products.quantize_rows, kernels.add_layer_norm, *attentions):
         assert len(function.signatures) <= 1, function.signatures  # none, if those above came from the cache
 
 

@@ -67,6 +67,9 @@ def test_attention_is_its_equation(seqlens: list[int]) -> None:
             expected[start:end, head] = weights @ value[start:end, head]
     actual = reference.attention(query_key_value, cu_seqlens, num_heads)
     np.testing.assert_allclose(actual, expected.reshape(actual.shape), atol=1e-5)
+    integers = reference.int16_attention(query_key_value, cu_seqlens, num_heads)
+    np.testing.assert_allclose(integers, expected.reshape(actual.shape), atol=0.01)  # of values up to 8, in shares of 1 / 32767
+    assert np.abs(integers - actual).mean() <= 1e-3
 
 
 def test_linear_and_pooler() -> None:

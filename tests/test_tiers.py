@@ -16,7 +16,7 @@ from llvmlite import binding, ir
 
 from minibert.ops.simd import I64
 from minibert.ops.tiers import TIERS, Tier, tier_for
-from minibert.ops.tiles import emit_tiles, float32_step, int8_step
+from minibert.ops.tiles import emit_tiles, float32_step, int8_step, int16_step
 
 SCRIPT = Path(__file__).parent / "tier_results.py"
 HOST = {name for name, present in binding.get_host_cpu_features().items() if present}
@@ -58,21 +58,25 @@ def test_tiers_with_fma_give_the_same_bits(name: str, here: dict[str, np.ndarray
 
 @pytest.mark.parametrize("name", ["generic", "emulated"])
 def test_tiers_without_fma_are_within_tolerance(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
-    """`emulated` is NumPy in place of every operation: what a reader can step through."""
+    """`emulated` is NumPy in place of every operation: what a reader can step through.
+
+    Of int8, now and then a last bit lies between two integers: such a one moves what follows by a hundredth.
+    """
     actual = run(tmp_path / "results.npz", **LESSER[name])
     assert actual.pop("tier") == "generic"
     for key, value in actual.items():
-        np.testing.assert_allclose(value, here[key], rtol=0, atol=1e-5, err_msg=key)
+        np.testing.assert_allclose(value, here[key], rtol=0, atol=0.03 if key.endswith("int8") else 1e-5, err_msg=key)
+        assert np.abs(value - here[key]).mean() <= 2e-4, key
 
 
 def assembly(tier: Tier, kind: str, triple: str, cpu: str) -> str:
     """Machine code of the tiles of a tier, for a processor that need not be this one."""
     module = ir.Module()
     module.triple = triple
-    number = 14 if kind == "float32" else 19
+    number = 19 if kind == "int8" else 14
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * number), "tiles")
     builder = ir.IRBuilder(function.append_basic_block())
-    step = float32_step(builder, tier) if kind == "float32" else int8_step(builder, tier)
+    step = {"float32": float32_step, "int8": int8_step, "int16": int16_step}[kind](builder, tier)
     emit_tiles(builder, step, tier, (tier.vectors,), list(function.args))
     builder.ret_void()
     binding.initialize_all_targets()
@@ -89,12 +93,17 @@ X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 EMITTED = [
     ("avx512vnni", "float32", X86, "icelake-server", r"vfmadd231ps\s.*%zmm", 4 * 21),
     ("avx512vnni", "int8", X86, "icelake-server", r"vpdpbusd\s.*%zmm", 4 * 21),
+    ("avx512vnni", "int16", X86, "icelake-server", r"vpdpwssd\s.*%zmm", 4 * 21),
     ("avx512", "int8", X86, "skylake-avx512", r"vpmaddwd\s.*%zmm", 4 * 21),
+    ("avx512", "int16", X86, "skylake-avx512", r"vpmaddwd\s.*%zmm", 4 * 21),
     ("avxvnni", "float32", X86, "alderlake", r"vfmadd231ps\s.*%ymm", 2 * 21),
     ("avxvnni", "int8", X86, "alderlake", r"vpdpbusd\s.*%ymm", 2 * 21),
+    ("avxvnni", "int16", X86, "alderlake", r"vpdpwssd\s.*%ymm", 2 * 21),
     ("avx2", "int8", X86, "haswell", r"vpmaddwd\s.*%ymm", 2 * 21),
+    ("avx2", "int16", X86, "haswell", r"vpmaddwd\s.*%ymm", 2 * 21),
     ("neondot", "float32", ARM, "neoverse-n1", r"fmla\s+v", 4 * 21),
     ("neondot", "int8", ARM, "neoverse-n1", r"sdot\s+v", 4 * 21),
+    ("neondot", "int16", ARM, "neoverse-n1", r"smlal2?\s+v", 2 * 4 * 21),
     ("neon", "int8", ARM, "cortex-a72", r"mla\s+v", 4 * 21),
     ("generic", "float32", X86, "x86-64", r"mulps\s", 4 * 3),
 ]

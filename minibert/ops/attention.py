@@ -5,11 +5,10 @@ into panels for the second, six rows of scores lie between them: that is all the
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ..jit import inlined, jit, pasted
+from ..jit import inlined, jit
 from .activations import exp
 from .packed import WIDTH
 from .simd import (
@@ -29,7 +28,7 @@ from .simd import (
     total,
     transpose,
 )
-from .team import Room, finish, take, wait
+from .team import Room
 from .tiers import TIER
 from .tiles import float32_tile
 
@@ -37,7 +36,7 @@ f32 = np.float32
 ZERO, ONE, INFINITY = f32(0), f32(1), f32(np.inf)
 ROWS, REGISTER = TIER.rows, TIER.lanes
 # An int would be a type of its own to Numba, and what is called with it be compiled once more.
-FIRST, NO_PROBS, WITH_PROBS, I_WIDTH = map(np.int64, (0, 0, 1, WIDTH))
+FIRST, I_WIDTH = map(np.int64, (0, WIDTH))
 
 
 @inlined
@@ -59,6 +58,24 @@ def softmax_rows(scores: Address, width: Integer, rows: Integer, size: Integer, 
             store(scores, i * width + j, p, size - j)
             sums = sums + p
         put(shares, i, ONE / total(sums))
+
+
+@inlined
+def keep_probs(scores: Address, width: Integer, rows: Integer, size: Integer, shares: Address, probs: Address, row: Integer) -> None:
+    """Rows `row` and on of the probabilities (size, size), for who wants them."""
+    for i in range(rows):
+        for j in range(0, size, LANES):
+            probability = load(scores, i * width + j, size - j, ZERO) * splat(get(shares, i))
+            store(probs, (row + i) * size + j, probability, size - j)
+
+
+@inlined
+def write_context(context: Address, rows: Integer, count: Integer, shares: Address, out: Address, at: Integer, stride: Integer) -> None:
+    """Rows of a tile, each times its share, to where they belong."""
+    for i in range(rows):
+        share = splat(get(shares, i))
+        for j in range(0, count, LANES):
+            store(out, at + i * stride + j, load(context, i * WIDTH + j, count - j, ZERO) * share, count - j)
 
 
 @inlined
@@ -111,31 +128,9 @@ def attend(
             any_tile(rows, vectors, qkv, query + row * stride, stride, keys, column * head_dim, target, width, head_dim, room)
         softmax_rows(scores, width, rows, size, scale, shares)
         if wants_probs:
-            for i in range(rows):
-                for j in range(0, size, LANES):
-                    probability = load(scores, i * width + j, size - j, ZERO) * splat(get(shares, i))
-                    store(probs, (row + i) * size + j, probability, size - j)
+            keep_probs(scores, width, rows, size, shares, probs, row)
         for column in range(0, head_dim, WIDTH):
             count = min(WIDTH, head_dim - column)
             vectors = (count + REGISTER - 1) // REGISTER
             any_tile(rows, vectors, scores, FIRST, width, values, column * size, context, I_WIDTH, size, room)
-            for i in range(rows):
-                share = splat(get(shares, i))
-                for j in range(0, count, LANES):
-                    target = at + (row + i) * (stride // 3) + column + j
-                    store(out, target, load(context, i * WIDTH + j, count - j, ZERO) * share, count - j)
-
-
-@pasted
-def attention(qkv: Address, cu_seqlens: Any, num_heads: Integer, hidden: Integer, out: Address, room: Room, step: Integer) -> None:
-    """`attend` for every head of every text."""
-    head_dim = hidden // num_heads
-    pieces = (len(cu_seqlens) - 1) * num_heads
-    piece = take(room.counters, step)
-    while piece < pieces:
-        start, end, head = cu_seqlens[piece // num_heads], cu_seqlens[piece // num_heads + 1], piece % num_heads
-        at = start * hidden + head * head_dim
-        attend(qkv, start * 3 * hidden + head * head_dim, 3 * hidden, end - start, head_dim, out, at, out, NO_PROBS, room)
-        finish(room.counters, step)
-        piece = take(room.counters, step)
-    wait(room.counters, step, pieces)
+            write_context(context, rows, count, shares, out, at + row * (stride // 3) + column, stride // 3)

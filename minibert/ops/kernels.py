@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inlined, jit
+from ..jit import inlined, jit, pasted
 from . import Float32, Int32, look_up, team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
-from .attention import WITH_PROBS, attend, attention
+from .attention import attend
+from .attention_int16 import attend_int16
 from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, prepare
 from .products import BLOCK, linear
 from .simd import LANES, Address, Float, Integer, Vector, address, advance, fma, get_address, load, splat, store, total
@@ -29,12 +30,12 @@ __all__ = ["BATCH_TOKENS", "attention_probs", "embed", "layers", "limit_threads"
 
 f32 = np.float32
 ZERO, ONE = f32(0), f32(1)
-BATCH_TOKENS = 256  # of 96 to 2,048 the fastest or within 5 % of it; of more, what lies between two steps leaves the second-level cache
+BATCH_TOKENS = 384  # of 256 to 1,024 the fastest or within 3 % of it; two threads with 256 meet too often, which costs L8_H128's int8 3 %
 STEPS = 11  # of a layer, at the most: four products of two steps, attention, two norms
 FORMS = {"none": ERF, "tanh": TANH}
 # In a layer's addresses, see packed.py. An int would be a type of its own to Numba, and what is called with it be compiled once more.
 QKV, ATTENTION_OUTPUT, INTERMEDIATE, OUTPUT, ATTENTION_NORM, OUTPUT_NORM = map(np.int64, (0, 5, 10, 15, 20, 22))
-FIRST_STEP = np.int64(0)
+FIRST_STEP, NO_PROBS, WITH_PROBS = map(np.int64, (0, 0, 1))
 
 
 # LayerNorm
@@ -76,6 +77,38 @@ def add_layer_norm(
     wait(room.counters, step, pieces)
 
 
+# Attention
+
+
+@pasted
+def attend_in(
+    qkv: Address, query: Integer, stride: Integer, size: Integer, head_dim: Integer, out: Address, at: Integer, probs: Address,
+    wants_probs: Integer, is_int8: Integer, room: Room,
+) -> None:  # fmt: skip
+    """One head of one text, in either precision."""
+    if is_int8:
+        attend_int16(qkv, query, stride, size, head_dim, out, at, probs, wants_probs, room)
+    else:
+        attend(qkv, query, stride, size, head_dim, out, at, probs, wants_probs, room)
+
+
+@pasted
+def attention(
+    qkv: Address, cu_seqlens: Any, num_heads: Integer, hidden: Integer, out: Address, is_int8: Integer, room: Room, step: Integer
+) -> None:
+    """Every head of every text."""
+    head_dim = hidden // num_heads
+    pieces = (len(cu_seqlens) - 1) * num_heads
+    piece = take(room.counters, step)
+    while piece < pieces:
+        start, end, head = cu_seqlens[piece // num_heads], cu_seqlens[piece // num_heads + 1], piece % num_heads
+        at = start * hidden + head * head_dim
+        attend_in(qkv, start * 3 * hidden + head * head_dim, 3 * hidden, end - start, head_dim, out, at, out, NO_PROBS, is_int8, room)
+        finish(room.counters, step)
+        piece = take(room.counters, step)
+    wait(room.counters, step, pieces)
+
+
 # The loops that Python calls
 
 
@@ -95,7 +128,7 @@ def layers_loop(
     for layer in range(first, last):
         row = address(table[layer])
         step = linear(x, rows, hidden, row, QKV, 3 * hidden, qkv, NO_ACTIVATION, is_int8, room, step)
-        attention(qkv, cu_seqlens, num_heads, hidden, context, room, step)
+        attention(qkv, cu_seqlens, num_heads, hidden, context, is_int8, room, step)
         step = linear(context, rows, hidden, row, ATTENTION_OUTPUT, hidden, middle, NO_ACTIVATION, is_int8, room, step + 1)
         add_layer_norm(middle, x, rows, hidden, row, ATTENTION_NORM, eps, room, step)
         step = linear(middle, rows, hidden, row, INTERMEDIATE, intermediate, inner, activation, is_int8, room, step + 1)
@@ -117,7 +150,8 @@ def linear_loop(
 
 @jit
 def probs_loop(
-    qkv: Any, num_heads: Integer, out: Any, probs: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any, counters: Any
+    qkv: Any, num_heads: Integer, is_int8: Integer, out: Any, probs: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any,
+    counters: Any,
 ) -> None:  # fmt: skip
     """Attention of one text, with its probabilities."""
     size, hidden = out.shape
@@ -126,7 +160,7 @@ def probs_loop(
     for head in range(num_heads):
         at = head * head_dim
         place = advance(address(probs), head * size * size)
-        attend(address(qkv), at, 3 * hidden, size, head_dim, address(out), at, place, WITH_PROBS, room)
+        attend_in(address(qkv), at, 3 * hidden, size, head_dim, address(out), at, place, WITH_PROBS, is_int8, room)
 
 
 @jit
@@ -190,7 +224,7 @@ def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seq
     every = []
     for text in np.split(qkv, cu_seqlens[1:-1]):
         probs = np.empty((num_heads, len(text), len(text)), np.float32)
-        shared = (text, num_heads, np.empty((len(text), text.shape[1] // 3), np.float32), probs)
+        shared = (text, num_heads, parameters.is_int8, np.empty((len(text), text.shape[1] // 3), np.float32), probs)
         with borrowed(parameters, len(text), len(text)) as workspace:
             team.run(probs_loop, shared, workspace, STEPS, 1)
         every.append(probs)

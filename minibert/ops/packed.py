@@ -92,9 +92,12 @@ class Workspace:
     def for_thread(self, number: int) -> Float32:
         """What a thread needs for itself."""
         while number >= len(self.own):
-            room, head_room = _rounded_up(self.longest), _rounded_up(self.config.head_dim)
-            size = TIER.rows * (room + WIDTH) + LANES + self.config.head_dim * room + self.longest * head_room
-            self.own.append(_aligned((size,), np.dtype(np.float32)))
+            longest, head_dim = self.longest, self.config.head_dim
+            room, head_room = _rounded_up(longest), _rounded_up(head_dim)
+            pairs, half = (longest + 1) // 2, (head_dim + 1) // 2
+            float32 = head_dim * room + longest * head_room  # keys, values
+            int16 = max(LANES * half, TIER.rows * room // 2) + half * room + pairs * head_room  # rows of numbers, keys, values
+            self.own.append(_aligned((TIER.rows * (room + WIDTH) + LANES + max(float32, int16),), np.dtype(np.float32)))
         return self.own[number]
 
 

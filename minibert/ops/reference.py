@@ -5,6 +5,7 @@ Where something is written in two steps or block by block, a comment says what t
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,8 @@ def layers(parameters: Parameters, hidden_states: Float32, cu_seqlens: Int32, fi
     hidden = hidden_states
     for layer in parameters.layers[first:last]:
         qkv = linear(hidden, layer.query_key_value)
-        context = attention(qkv, cu_seqlens, num_heads)
+        attend = int16_attention if isinstance(layer.query_key_value, Int8Linear) else attention
+        context = attend(qkv, cu_seqlens, num_heads)
         hidden = linear_add_layer_norm(context, layer.attention_output, hidden, layer.attention_norm)
         inner = linear_gelu(hidden, layer.intermediate, gelu)
         hidden = linear_add_layer_norm(inner, layer.output, hidden, layer.output_norm)
@@ -94,9 +96,8 @@ def int8_linear(hidden_states: Float32, weights: Int8Linear) -> Float32:
     here `low` stays a float, so that nothing is lost by rounding a zero point.
     """
     low, step, quantized = quantize_rows(hidden_states)
-    # float64 holds every sum exactly, and BLAS knows it; NumPy's integer product is a hundred times as slow
-    integers = (quantized.astype(np.float64) @ weights.weight.T.astype(np.float64)).astype(np.float32)
-    result: Float32 = step * integers + low * weights.weight.sum(axis=1, dtype=np.int32).astype(np.float32)
+    sums = weights.weight.sum(axis=1, dtype=np.int32).astype(np.float32)
+    result: Float32 = step * _exact_product(quantized, weights.weight.T) + low * sums
     result *= weights.scale
     result += weights.bias
     return result
@@ -127,11 +128,28 @@ def attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Fl
     return context
 
 
+def int16_attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Float32:
+    """The same with integers of sixteen bits, whose products are added without rounding: what int8 models do.
+
+    Of each head of each text, the greatest number of value becomes 32767, those of query and key 32767 / sqrt(head_dim), and what the
+    probabilities of a token share is 32767 too: so no sum is beyond 2^31.
+    """
+    context = np.empty((len(query_key_value), query_key_value.shape[1] // 3), np.float32)
+    for tokens, query, key, value in _texts_of_equal_length(query_key_value, cu_seqlens, num_heads):
+        num_texts, _, seq_len, head_dim = query.shape
+        unit, integers = _to_int16(value, np.float32(32767))
+        shares = np.rint(_int16_probs(query, key) * np.float32(32767))
+        target = context[tokens].reshape(num_texts, seq_len, num_heads, head_dim).swapaxes(1, 2)
+        np.multiply(_exact_product(shares, integers), unit * np.float32(1 / 32767), out=target)
+    return context
+
+
 def attention_probs(parameters: Parameters, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]:
     """softmax(query key^T / sqrt(head_dim)): (num_heads, seq_len, seq_len) for each text."""
-    query_key_value = linear(hidden_states, parameters.layers[layer].query_key_value)
-    groups = _texts_of_equal_length(query_key_value, cu_seqlens, parameters.config.num_attention_heads)
-    return [probs for _, query, key, _ in groups for probs in _probs(query, key)]
+    weights = parameters.layers[layer].query_key_value
+    find = _int16_probs if isinstance(weights, Int8Linear) else _probs
+    groups = _texts_of_equal_length(linear(hidden_states, weights), cu_seqlens, parameters.config.num_attention_heads)
+    return [probs for _, query, key, _ in groups for probs in find(query, key)]
 
 
 def _probs(query: Float32, key: Float32) -> Float32:
@@ -139,6 +157,25 @@ def _probs(query: Float32, key: Float32) -> Float32:
     scale: np.float32 = np.float32(head_dim**-0.5)
     scores: Float32 = np.matmul(query * scale, key.swapaxes(-1, -2))
     return softmax(scores)
+
+
+def _int16_probs(query: Float32, key: Float32) -> Float32:
+    root = query.shape[-1] ** 0.5
+    (query_unit, queries), (key_unit, keys) = (_to_int16(each, np.float32(32767 / root)) for each in (query, key))
+    return softmax(_exact_product(queries, keys.swapaxes(-1, -2)) * (query_unit * key_unit * np.float32(1 / root)))
+
+
+def _to_int16(vectors: Float32, limit: np.float32) -> tuple[Float32, Float32]:
+    """(unit, integers): the vectors of each head of each text as unit * integers of -limit..limit; NaN where one is not finite."""
+    unit = np.abs(vectors).max(axis=(-2, -1), keepdims=True) / limit
+    integers = np.rint(vectors * np.divide(1, unit, out=np.zeros_like(unit), where=unit > 0))
+    return np.where(np.isfinite(unit), unit, np.float32(np.nan)), integers
+
+
+def _exact_product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Float32:
+    """A product of integers. float64 holds every sum exactly, and BLAS knows it; NumPy's integer product is a hundred times as slow."""
+    product: Float32 = (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
+    return product
 
 
 def softmax(scores: Float32) -> Float32:

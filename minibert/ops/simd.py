@@ -233,27 +233,53 @@ def transpose(source: Address, at: Integer, stride: Integer, count: Integer, tar
         target[to + i : to + i + (LANES - 1) * distance + 1 : distance] = source[start : start + LANES]
 
 
-def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, count: Any) -> None:
-    kind = INT8[TIER.int8]
-    element = ir.IntType(8 * np.dtype(kind.activation).itemsize)
-    whole_numbers = builder.bitcast(shifted, INTS)
-    if kind.offset:
-        whole_numbers = builder.sub(whole_numbers, ir.Constant(INTS, [kind.offset] * LANES))
-    small = builder.trunc(whole_numbers, ir.VectorType(element, LANES))
-    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
-        with whole:
-            write(builder, small, address, index, element)
-        with part:
-            place = builder.bitcast(pointer(builder, address, index, element), small.type.as_pointer())
-            name = f"llvm.masked.store.v{LANES}i{element.width}.p0"
-            call(builder, name, ir.VoidType(), small, place, ir.Constant(I32, 1), _is_inside(builder, count))
+def _emit_store_small(dtype: Any, offset: int) -> Callable[..., None]:
+    """The integers of `x + MAGIC`, less `offset`, as numbers of fewer bits."""
+    element = ir.IntType(8 * np.dtype(dtype).itemsize)
+
+    def emit(builder: Any, address: Any, index: Any, shifted: Any, count: Any) -> None:
+        whole_numbers = builder.bitcast(shifted, INTS)
+        if offset:
+            whole_numbers = builder.sub(whole_numbers, ir.Constant(INTS, [offset] * LANES))
+        small = builder.trunc(whole_numbers, ir.VectorType(element, LANES))
+        with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
+            with whole:
+                write(builder, small, address, index, element)
+            with part:
+                place = builder.bitcast(pointer(builder, address, index, element), small.type.as_pointer())
+                name = f"llvm.masked.store.v{LANES}i{element.width}.p0"
+                call(builder, name, ir.VoidType(), small, place, ir.Constant(I32, 1), _is_inside(builder, count))
+
+    return emit
 
 
-@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_quantized)
+KIND = INT8[TIER.int8]
+
+
+@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_small(KIND.activation, KIND.offset))
 def store_quantized(address: Address, index: Integer, shifted: Vector, count: Integer) -> None:
     """Write the first `count` of sixteen numbers from 0 to 255, to which MAGIC has been added, as the int8 product wants them."""
-    whole_numbers = (shifted - MAGIC).astype(np.int32) - INT8[TIER.int8].offset
+    whole_numbers = (shifted - MAGIC).astype(np.int32) - KIND.offset
     address[index : index + min(count, LANES)] = whole_numbers[:count]
+
+
+@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_small(np.int16, 0))
+def store_int16(address: Address, index: Integer, shifted: Vector, count: Integer) -> None:
+    """Write the first `count` of sixteen numbers, to which MAGIC has been added, as int16."""
+    address.view(np.int16)[index : index + min(count, LANES)] = (shifted - MAGIC).astype(np.int16)[:count]
+
+
+def _emit_store_pairs(builder: Any, address: Any, index: Any, even: Any, odd: Any) -> None:
+    low = builder.and_(builder.bitcast(even, INTS), ir.Constant(INTS, [0xFFFF] * LANES))
+    high = builder.shl(builder.bitcast(odd, INTS), ir.Constant(INTS, [16] * LANES))
+    write(builder, builder.or_(low, high), address, index, I32)
+
+
+@operation(types.void, (types.intp, types.intp, VECTOR, VECTOR), _emit_store_pairs)
+def store_pairs(address: Address, index: Integer, even: Vector, odd: Vector) -> None:
+    """Write two times sixteen numbers, to which MAGIC has been added, as int16 by turns; `index` counts pairs."""
+    pairs = address.view(np.int16)[2 * index : 2 * (index + LANES)].reshape(LANES, 2)
+    pairs[:, 0], pairs[:, 1] = even - MAGIC, odd - MAGIC
 
 
 @operation(VECTOR, (types.float32,), lambda builder, x: spread(builder, x, FLOATS))
@@ -287,6 +313,19 @@ def maximum(a: Vector, b: Vector) -> Vector:
 def minimum(a: Vector, b: Vector) -> Vector:
     """The lesser of each pair; b where a is NaN."""
     return np.where(a < b, a, b)
+
+
+def _emit_farther(builder: Any, x: Any, most: Any) -> Any:
+    # what is farther from 0 has the greater bits, infinity more than any number, and NaN more than infinity
+    bits = builder.and_(builder.bitcast(x, INTS), ir.Constant(INTS, [0x7FFFFFFF] * LANES))
+    others = builder.bitcast(most, INTS)
+    return builder.bitcast(builder.select(builder.icmp_unsigned(">", bits, others), bits, others), FLOATS)
+
+
+@operation(VECTOR, (VECTOR, VECTOR), _emit_farther)
+def farther(x: Vector, most: Vector) -> Vector:
+    """The greater of each |x| and `most`, which is not negative; NaN where there was one."""
+    return np.maximum(np.abs(x), most)
 
 
 @operation(VECTOR, (VECTOR, VECTOR, VECTOR), lambda builder, x, least, y: _select(builder, "<", x, least, ir.Constant(FLOATS, None), y))

@@ -50,16 +50,40 @@ def int8_step(builder: Any, tier: Tier) -> "Step":
             lambda sum, a, b: call(builder, name, sums, sum, b, builder.bitcast(a, weights)),
         )  # fmt: skip
     if kind == "pairs":
-        name = {256: "llvm.x86.avx2.pmadd.wd", 512: "llvm.x86.avx512.pmaddw.d.512"}[bits]
-        wide = ir.VectorType(I16, 2 * tier.lanes)
-        return Step(
-            sums, I32, I16, I8, 2, weights, lambda loaded: builder.sext(loaded, wide),
-            lambda sum, a, b: builder.add(sum, call(builder, name, sums, builder.bitcast(a, wide), b)),
-        )  # fmt: skip
+        pairs = ir.VectorType(I16, 2 * tier.lanes)
+        return Step(sums, I32, I16, I8, 2, weights, lambda loaded: builder.sext(loaded, pairs), _multiply_add_pairs(builder, tier))
     return Step(
         sums, I8, I8, I8, 1, weights, lambda loaded: builder.sext(loaded, sums),
         lambda sum, a, b: builder.add(sum, builder.mul(a, b)),
     )  # fmt: skip
+
+
+def _multiply_add_pairs(builder: Any, tier: Tier) -> Callable[[Any, Any, Any], Any]:
+    """Two products of int16, added to an int32: vpmaddwd and vpaddd."""
+    sums, pairs = ir.VectorType(I32, tier.lanes), ir.VectorType(I16, 2 * tier.lanes)
+    name = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}[tier.lanes]
+    return lambda sum, a, b: builder.add(sum, call(builder, name, sums, builder.bitcast(a, pairs), b))
+
+
+def int16_step(builder: Any, tier: Tier) -> "Step":
+    """One step of int16 by int16, always two of k."""
+    sums, pairs = ir.VectorType(I32, tier.lanes), ir.VectorType(I16, 2 * tier.lanes)
+    if tier.int8 == "vnni":
+        name = f"llvm.x86.avx512.vpdpwssd.{8 * tier.lanes * 4}"
+        return Step(sums, I32, I16, I16, 2, sums, lambda loaded: loaded, lambda sum, a, b: call(builder, name, sums, sum, a, b))
+    if tier.int8 == "pairs":
+        return Step(sums, I32, I16, I16, 2, pairs, lambda loaded: loaded, _multiply_add_pairs(builder, tier))
+
+    def halves(vector: Any) -> list[Any]:
+        order = [ir.Constant(sums, list(range(first, 2 * tier.lanes, 2))) for first in (0, 1)]
+        return [builder.sext(builder.shuffle_vector(vector, vector, lanes), sums) for lanes in order]
+
+    def multiply_add(sum: Any, activation: Any, weights: list[Any]) -> Any:
+        for a, b in zip(halves(builder.bitcast(activation, pairs)), weights, strict=True):
+            sum = builder.add(sum, builder.mul(a, b))
+        return sum
+
+    return Step(sums, I32, I16, I16, 2, pairs, halves, multiply_add)
 
 
 class Step(NamedTuple):
@@ -113,10 +137,14 @@ def emit_tile(builder: Any, step: Step, tier: Tier, rows: int, vectors: int, val
     k.add_incoming(next_k, loop)
     builder.cbranch(builder.icmp_signed("<", next_k, steps), loop, done)
     builder.position_at_end(done)
-    finished = _dequantized(builder, tier, sums, more) if more else sums
+    finished = _dequantized(builder, tier, sums, more) if more else sums if element is F32 else _as_floats(builder, tier, sums)
     for i, row in enumerate(finished):
         for j, sum in enumerate(row):
             write(builder, sum, c, builder.add(builder.add(c_at, times(ldc, i)), ir.Constant(I64, j * tier.lanes)), F32)
+
+
+def _as_floats(builder: Any, tier: Tier, sums: Any) -> list[list[Any]]:
+    return [[builder.sitofp(sum, ir.VectorType(F32, tier.lanes)) for sum in row] for row in sums]
 
 
 def _dequantized(builder: Any, tier: Tier, sums: Any, values: Any) -> list[list[Any]]:
@@ -199,7 +227,22 @@ def _emulate_int8(
         c[c_at + row * ldc : c_at + row * ldc + width] = y * scale[:width] + bias[:width]
 
 
+def _emulate_int16(
+    rows: Integer, vectors: Integer, a: Address, a_at: Integer, lda: Integer, b: Address, b_at: Integer, ldb: Integer,
+    initial: Address, initial_at: Integer, c: Address, c_at: Integer, ldc: Integer, steps: Integer,
+) -> None:  # fmt: skip
+    """c[i, :] = initial + sum over k of a[i, 2 k] b[k, :, 0] + a[i, 2 k + 1] b[k, :, 1], of int16, exact; then as float32."""
+    width = vectors * TIER.lanes
+    for row in range(rows):
+        result = initial[initial_at : initial_at + width].view(np.int32).copy()
+        for k in range(steps):
+            pairs = b.view(np.int16)[b_at + k * ldb : b_at + k * ldb + 2 * width].reshape(width, 2)
+            result += pairs.astype(np.int32) @ a.view(np.int16)[a_at + row * lda + 2 * k :][:2].astype(np.int32)
+        c[c_at + row * ldc : c_at + row * ldc + width] = result
+
+
 # Any shape for attention; for products with weights, whose panels are whole, all vectors at a time
 float32_tile = _tile(float32_step, tuple(range(1, TIER.vectors + 1)), _emulate_float32)
 whole_tile = _tile(float32_step, (TIER.vectors,), _emulate_float32)
+int16_tile = _tile(int16_step, tuple(range(1, TIER.vectors + 1)), _emulate_int16)
 int8_tile = _tile(int8_step, (TIER.vectors,), _emulate_int8)

@@ -136,7 +136,8 @@ def roofline() -> str:
     peaks = "; ".join(f"{name} {each['1']:,.0f} and {each['2']:,.0f}" for name, each in results["peaks_gops"].items())
     return (
         "Microseconds per token of the ops of one layer (of `embed`, for all), in one thread, and what share of that thread's measured "
-        "peak their multiplications and additions are. Products include the quantisation of their input.\n\n"
+        "peak their multiplications and additions are. Products include the quantisation of their input; "
+        "attention of int8 models is of int16.\n\n"
         + table(["op", *(f"{row['model']} {row['precision']}" for row in results["models"])], rows)
         + f"\n\nPeaks of one thread and two, 10⁹ multiplications and additions a second: {peaks}. Batches of {results['tokens']} tokens, "
         + f"medians of 7. `benchmarks/roofline.py`; {measured_on(content, 'numpy', 'numba')}."

@@ -19,11 +19,11 @@ import numpy as np
 from common import SIZES, arguments, median, model_folder, paired, save
 
 import minibert
-from minibert.ops import attention, kernels, products, team
+from minibert.ops import kernels, products, team
 from minibert.ops.activations import ERF, NO_ACTIVATION
+from minibert.ops.memory import address
 from minibert.ops.packed import KIND, WIDTH, borrowed
-from minibert.ops.simd import address
-from minibert.ops.tiles import int8_tile, whole_tile
+from minibert.ops.tiles import int8_tile, int16_tile, whole_tile
 
 ROUNDS, QUICK_ROUNDS = 7, 2
 TOKENS = kernels.BATCH_TOKENS
@@ -56,11 +56,21 @@ def int8_peak_loop(a: Any, b: Any, initial: Any, vector: Any, out: Any, repeats:
         )  # fmt: skip
 
 
+@compiled
+def int16_peak_loop(a: Any, b: Any, zeros: Any, out: Any, repeats: int) -> None:
+    for _ in range(repeats):
+        int16_tile(
+            ROWS, VECTORS, address(a), 0, 0, address(b), 0, 0, address(zeros), 0, address(out), 0, WIDTH, ACTIVATIONS // 2
+        )  # fmt: skip
+
+
 def peak_call(precision: str, repeats: int) -> Callable[[], None]:
     """One thread's share of the measurement, on arrays of its own."""
     vector, out = np.zeros(WIDTH, np.float32), np.zeros((ROWS, WIDTH), np.float32)
     if precision == "float32":
         return partial(float32_peak_loop, np.zeros(ACTIVATIONS, np.float32), vector, vector, out, repeats)
+    if precision == "int16":
+        return partial(int16_peak_loop, np.zeros(ACTIVATIONS, np.int16), np.zeros(2 * WIDTH, np.int16), vector, out, repeats)
     weights = np.zeros(WIDTH * GROUP, np.int8)
     return partial(int8_peak_loop, np.zeros(ACTIVATIONS, KIND.activation), weights, np.zeros(WIDTH, np.int32), vector, out, repeats)
 
@@ -111,12 +121,13 @@ def norm_repeated(
 
 @compiled
 def attention_repeated(
-    repeats: Any, qkv: Any, cu_seqlens: Any, num_heads: Any, out: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any, counters: Any
-) -> None:
+    repeats: Any, qkv: Any, cu_seqlens: Any, num_heads: Any, is_int8: Any, out: Any, wide: Any, quantized: Any, scratch: Any, zeros: Any,
+    counters: Any,
+) -> None:  # fmt: skip
     rows, hidden = out.shape
     room = team.make_room(rows, wide, quantized, scratch, zeros, counters)
     for step in range(repeats):
-        attention.attention(address(qkv), cu_seqlens, num_heads, hidden, address(out), room, step)
+        kernels.attention(address(qkv), cu_seqlens, num_heads, hidden, address(out), is_int8, room, step)
 
 
 class Layer:
@@ -173,7 +184,8 @@ class Layer:
         for length in LENGTHS:
             cu_seqlens = np.arange(0, max(TOKENS, length) + 1, length, dtype=np.int32)
             rows = int(cu_seqlens[-1])
-            shared = (self.floats(rows, 3 * hidden), cu_seqlens, self.config.num_attention_heads, np.empty((rows, hidden), np.float32))
+            qkv, out = self.floats(rows, 3 * hidden), np.empty((rows, hidden), np.float32)
+            shared = (qkv, cu_seqlens, self.config.num_attention_heads, self.is_int8, out)
             seconds = self.seconds(attention_repeated, shared, longest=length, rows=rows)[0]
             found[f"attention, {length} tokens"] = cost(seconds, rows, 4 * length * hidden)
         return found
@@ -196,16 +208,17 @@ def main() -> None:
     options = arguments(__doc__, tuple(SIZES))
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
     results: dict[str, Any] = {"tokens": TOKENS, "peaks_gops": {}, "models": []}
-    for precision in ("float32", "int8"):
+    for precision in ("float32", "int16", "int8"):
         results["peaks_gops"][precision] = {str(threads): peak(precision, threads, rounds) for threads in (1, 2)}
     print(results["peaks_gops"], flush=True)
     for name in options.models:
         with tempfile.TemporaryDirectory() as parent:
             folder = model_folder(name, Path(parent))
-            for precision, peaks in results["peaks_gops"].items():
+            for precision in ("float32", "int8"):
                 layer = Layer(folder, precision, rounds)
                 ops = layer.products() | layer.around() | {"a whole layer, texts of 20 tokens": layer.whole()}
-                peaks.update({threads: max(most, peak(precision, int(threads), rounds)) for threads, most in peaks.items()})
+                for kind, peaks in results["peaks_gops"].items():
+                    peaks.update({threads: max(most, peak(kind, int(threads), rounds)) for threads, most in peaks.items()})
                 results["models"].append({"model": name, "precision": precision, "ops": ops})
                 print(results["models"][-1], flush=True)
     add_shares(results)
@@ -213,12 +226,12 @@ def main() -> None:
 
 
 def add_shares(results: dict[str, Any]) -> None:
-    """Of what was counted in operations, the share of one thread's peak. Attention is float32 in every model."""
+    """Of what was counted in operations, the share of one thread's peak. Attention of int8 models has integers of sixteen bits."""
     for row in results["models"]:
         for name, op in row["ops"].items():
             if "gops" in op:
-                precision = "float32" if name.startswith("attention,") else row["precision"]
-                op["share_of_peak"] = round(op["gops"] / results["peaks_gops"][precision]["1"], 3)
+                kind = "int16" if name.startswith("attention,") and row["precision"] == "int8" else row["precision"]
+                op["share_of_peak"] = round(op["gops"] / results["peaks_gops"][kind]["1"], 3)
 
 
 if __name__ == "__main__":

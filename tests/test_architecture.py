@@ -24,7 +24,7 @@ ORDER = [
     "answers", "commands", "cli", "__main__",
 ]  # fmt: skip
 # The only places for Numba
-COMPILED = {"jit.py", "ops/tiers.py", "ops/simd.py", "ops/tiles.py", "ops/team.py", "tokenizer/compiled.py"}
+COMPILED = {"jit.py", "ops/tiers.py", "ops/simd.py", "ops/memory.py", "ops/tiles.py", "ops/team.py", "tokenizer/compiled.py"}
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests"}
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

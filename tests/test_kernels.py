@@ -17,7 +17,7 @@ from make_models import SIZES, make_config, make_weights, write_model
 import minibert
 from minibert import jit
 from minibert.ops import activations, attention, attention_int16, kernels, packed, products, reference, team
-from minibert.ops.simd import address, load, store
+from minibert.ops.memory import address, load, store
 from minibert.quantize import quantize
 from minibert.weights import Int8Linear, Linear, from_arrays
 
@@ -233,6 +233,16 @@ def test_attention_in_integers_keeps_what_is_broken(column: int, value: float) -
         assert np.isnan(found[4:, :5]).all()
         assert np.isfinite(found[:4]).all()
         assert np.isfinite(found[4:, 5:]).all()
+
+
+def test_probabilities_of_an_int8_model() -> None:
+    config = make_config(2, 30, 3, vocab_size=50, max_position_embeddings=70)
+    weights = quantize(from_arrays(make_weights(config), config))
+    cu_seqlens, hidden_states = np.array([0, 65, 66, 96], np.int32), normal(96, 30)
+    pair = [ops.attention_probs(ops.prepare(weights), hidden_states, cu_seqlens, 1) for ops in (reference, kernels)]
+    for expected, actual, size in zip(*pair, (65, 1, 30), strict=True):
+        assert actual.shape == (3, size, size)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-3)
 
 
 def test_embeddings() -> None:

@@ -10,24 +10,9 @@ import numpy as np
 
 from ..jit import inlined, jit
 from .activations import exp
+from .memory import advance, get, load, put, store, transpose
 from .packed import WIDTH
-from .simd import (
-    LANES,
-    Address,
-    Float,
-    Integer,
-    advance,
-    fma,
-    get,
-    greatest,
-    load,
-    maximum,
-    put,
-    splat,
-    store,
-    total,
-    transpose,
-)
+from .simd import LANES, Address, Float, Integer, fma, greatest, maximum, splat, total
 from .team import Room
 from .tiers import TIER
 from .tiles import float32_tile

@@ -12,26 +12,9 @@ import numpy as np
 
 from ..jit import inlined, jit
 from .attention import ONE, REGISTER, ROWS, ZERO, keep_probs, softmax_rows, write_context
+from .memory import advance, get, load, put, store_int16, store_pairs, transpose
 from .packed import WIDTH
-from .simd import (
-    LANES,
-    MAGIC,
-    Address,
-    Float,
-    Integer,
-    advance,
-    farther,
-    fma,
-    get,
-    greatest,
-    load,
-    put,
-    splat,
-    store_int16,
-    store_pairs,
-    total,
-    transpose,
-)
+from .simd import LANES, MAGIC, Address, Float, Integer, farther, fma, greatest, splat, total
 from .team import Room
 from .tiles import int16_tile
 

@@ -1,8 +1,8 @@
 """The functions of reference.py, compiled: the same contract, the same arithmetic, one tile or one row at a time while it is in a cache.
 
-Read reference.py first; then simd.py for the words (`load`, `fma`, `total`), products.py, attention.py, and this. A public function makes
-room and calls a loop; a loop takes arrays and sizes and fills what it is given. Nothing in a loop allocates, raises or touches an object,
-so a loop gives the GIL away, and could be compiled ahead of time.
+Read reference.py first; then simd.py and memory.py for the words (`fma`, `total`, `load`), products.py, attention.py, and this. A public
+function makes room and calls a loop; a loop takes arrays and sizes and fills what it is given. Nothing in a loop allocates, raises or
+touches an object, so a loop gives the GIL away, and could be compiled ahead of time.
 
 The same text gives the same bits whatever stands beside it: every number of a result is made from its own row (in attention, its own
 text) by a chain of operations whose order depends on sizes alone, and no BLAS is asked.
@@ -21,9 +21,10 @@ from . import Float32, Int32, look_up, team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
 from .attention import attend
 from .attention_int16 import attend_int16
+from .memory import address, advance, get_address, load, store
 from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, prepare
 from .products import BLOCK, linear
-from .simd import LANES, Address, Float, Integer, Vector, address, advance, fma, get_address, load, splat, store, total
+from .simd import LANES, Address, Float, Integer, Vector, fma, splat, total
 from .team import Room, finish, limit_threads, make_room, take, wait
 
 __all__ = ["BATCH_TOKENS", "attention_probs", "embed", "layers", "limit_threads", "pooler", "prepare"]

@@ -8,26 +8,9 @@ import numpy as np
 
 from ..jit import jit, pasted
 from .activations import NO_ACTIVATION, activated
+from .memory import advance, get_address, load, put, store, store_quantized
 from .packed import KIND, WIDTH
-from .simd import (
-    LANES,
-    MAGIC,
-    Address,
-    Integer,
-    advance,
-    fma,
-    get_address,
-    greatest,
-    least,
-    load,
-    maximum,
-    minimum,
-    put,
-    splat,
-    store,
-    store_quantized,
-    total,
-)
+from .simd import LANES, MAGIC, Address, Integer, fma, greatest, least, maximum, minimum, splat, total
 from .team import Room, finish, take, wait
 from .tiers import TIER
 from .tiles import int8_tile, whole_tile

@@ -20,8 +20,9 @@ from llvmlite import ir
 from numba import types
 
 from ..jit import inlined
+from .memory import address, advance, pointer
 from .packed import Workspace
-from .simd import I32, I64, Address, Integer, address, advance, call, operation, pointer
+from .simd import I32, I64, Address, Integer, call, operation
 from .tiers import EMULATED, TIER
 
 ZEROS = np.zeros(TIER.width, np.float32)

@@ -19,7 +19,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from .simd import F32, I8, I16, I32, I64, Address, Integer, call, intrinsic_like, pointer, read, spread, write
+from .memory import pointer, read, write
+from .simd import F32, I8, I16, I32, I64, Address, Integer, call, intrinsic_like, spread
 from .tiers import EMULATED, INT8, TIER, Tier
 
 

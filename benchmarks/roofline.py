@@ -173,7 +173,7 @@ class Layer:
     def around(self) -> dict[str, dict[str, float]]:
         """What stands around the products: embeddings, quantisation, norms, attention by length of text."""
         hidden, intermediate = self.config.hidden_size, self.config.intermediate_size
-        ids = np.arange(TOKENS, dtype=np.int32) * 100
+        ids = np.arange(TOKENS, dtype=np.int32) * 50
         embed = partial(kernels.embed, self.parameters, ids, ids % 512, np.zeros_like(ids))
         found = {"embed": cost(median(paired({"": embed}, 3 * self.rounds)[""]), TOKENS)}
         if self.is_int8:

@@ -135,12 +135,12 @@ def num_tokens_of(batch: list[str]) -> int:
     return sum(min(512, len(text.split()) + 2) for text in batch)
 
 
-def paired(calls: dict[Key, Callable[[], object]], repeats: int = 7) -> dict[Key, list[float]]:
+def paired(calls: dict[Key, Callable[[], object]], repeats: int = 7, pause: float = PAUSE) -> dict[Key, list[float]]:
     """Seconds of each call, in turns, so that a noisy moment hits all of them. The first round warms up and is not counted."""
     seconds: dict[Key, list[float]] = {name: [] for name in calls}
     for round_number in range(repeats + 1):
         for name, call in calls.items():
-            time.sleep(PAUSE)
+            time.sleep(pause)
             start = time.perf_counter()
             call()
             if round_number:

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import common
 import numba
 import numpy as np
-from common import SIZES, arguments, median, model_folder, paired, save
+from common import SIZES, arguments, median, model_folder, save
 
 import minibert
 from minibert.ops import kernels, products, team
@@ -26,6 +27,7 @@ from minibert.ops.packed import KIND, WIDTH, borrowed
 from minibert.ops.tiles import int8_tile, int16_tile, whole_tile
 
 ROUNDS, QUICK_ROUNDS = 7, 2
+paired = partial(common.paired, pause=0)  # nobody's threads are left spinning here, and in a pause a neighbour cools the caches
 TOKENS = kernels.BATCH_TOKENS
 LENGTHS = (20, 130, 512)
 ACTIVATIONS = 1024  # in the first-level cache beside one line of weights

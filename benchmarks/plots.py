@@ -106,6 +106,8 @@ def roofline(results: Any) -> Figure:
             places = [place + shift for place in range(len(PRODUCTS))]
             peak = results["peaks_gops"][row["precision"]]["1"]
             label = f"{row['precision']}, peak {peak:,.0f} GOP/s"
+            if row["precision"] == "int8":
+                label += f" (attention: int16, {results['peaks_gops']['int16']['1']:,.0f})"
             axes.barh(places, shares, 0.36, color=PRECISIONS[row["precision"]], edgecolor="black", linewidth=0.5, label=label)
         axes.set(title=model, xlabel="% of the measured peak of one thread", xlim=(0, 100), yticks=range(len(PRODUCTS)))
         axes.set_yticklabels(PRODUCTS.values())

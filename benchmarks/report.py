@@ -137,7 +137,7 @@ def roofline() -> str:
     return (
         "Microseconds per token of the ops of one layer (of `embed`, for all), in one thread, and what share of that thread's measured "
         "peak their multiplications and additions are. Products include the quantisation of their input; "
-        "attention of int8 models is of int16.\n\n"
+        "attention of int8 models is a share of the peak of int16. The caches are warm, as they are in the middle of many texts.\n\n"
         + table(["op", *(f"{row['model']} {row['precision']}" for row in results["models"])], rows)
         + f"\n\nPeaks of one thread and two, 10⁹ multiplications and additions a second: {peaks}. Batches of {results['tokens']} tokens, "
         + f"medians of 7. `benchmarks/roofline.py`; {measured_on(content, 'numpy', 'numba')}."

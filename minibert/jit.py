@@ -40,7 +40,7 @@ def inlined(function: Function) -> Function:
 
 
 def pasted(function: Function) -> Function:
-    """The same for a helper with one calling function: its source is pasted there, so it is compiled once and not once at each level."""
+    """The same for a helper with one or two callers: its source is pasted there, so it is not compiled once more at each level."""
     return _compiled(function, inline="always")
 
 
@@ -49,7 +49,7 @@ def _compiled(function: Function, **options: Any) -> Function:
 
     if numba.config.DISABLE_JIT:
         return function
-    options = {"nogil": True, "_nrt": False, **options}
+    options = {"nogil": True, "_nrt": False, "error_model": "numpy", **options}  # x / 0 is infinite and found later, and nothing raises
     if not (folder := cache_folder()):
         compiled: Any = numba.njit(**options)(function)
         compiled.compile = _announced(compiled.compile)

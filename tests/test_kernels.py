@@ -196,7 +196,7 @@ def int16_attention(qkv: np.ndarray, cu_seqlens: np.ndarray, num_heads: int) -> 
     return out
 
 
-@pytest.mark.parametrize(("hidden", "heads"), [(15, 3), (24, 1), (64, 2), (5, 5), (384, 2)])
+@pytest.mark.parametrize(("hidden", "heads"), [(15, 3), (24, 1), (33, 1), (64, 2), (5, 5), (129, 1), (384, 2)])
 def test_attention_in_integers(hidden: int, heads: int) -> None:
     """Where a last bit differs, what lies between two integers may become either."""
     seqlens = [1, 2, 5, 6, 7, 15, 16, 17, 33, 64, 65, 140]
@@ -210,15 +210,50 @@ def test_attention_in_integers(hidden: int, heads: int) -> None:
 
 @pytest.mark.parametrize("head_dim", [1, 64, 512])
 def test_attention_in_the_greatest_integers(head_dim: int) -> None:
-    """All at the ends of their range, of either sign: a sum beyond 32 bits would show, and so would an instruction that saturates."""
+    """All at the ends of their range, sums up to 2^30 of either sign; a query is as like to the keys of one half as unlike the others."""
     size = 200
     qkv = np.ones((size, 3 * head_dim), np.float32)
-    qkv[::2, head_dim : 2 * head_dim] = -1  # a query is as like to one half of the keys as it is unlike the other
-    qkv[:, 2 * head_dim :] = random.choice(np.array([-3, 3], np.float32), (1, head_dim))
+    qkv[::2, head_dim : 2 * head_dim] = -1
+    qkv[:, 2 * head_dim :] = 3 * qkv[:, head_dim : 2 * head_dim]
     cu_seqlens = np.array([0, size], np.int32)
-    actual = int16_attention(qkv, cu_seqlens, 1)
-    np.testing.assert_allclose(actual, reference.attention(qkv, cu_seqlens, 1), rtol=4e-3)  # by which 200 rounded shares miss 1
-    np.testing.assert_allclose(actual, reference.int16_attention(qkv, cu_seqlens, 1), rtol=1e-3)
+    expected = np.full((size, head_dim), 3 * math.tanh(head_dim**0.5))
+    for attend in (int16_attention, reference.int16_attention):
+        np.testing.assert_allclose(attend(qkv, cu_seqlens, 1), expected, rtol=3e-3)  # shares of some 200 of 32767, rounded
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 17, 1000])
+@pytest.mark.parametrize("part", [0, 1])
+def test_attention_without_a_preference(part: int, size: int) -> None:
+    """Queries or keys of 0, or so small that their product is: the mean of all values, whatever their number does to rounding."""
+    qkv = normal(size, 24)
+    qkv[:, 8 * part : 8 * part + 8] = 0
+    tiny = normal(size, 24) * np.float32(1e-25)
+    tiny[:, 16:] = qkv[:, 16:]
+    for given in (qkv, tiny):
+        for attend in (int16_attention, reference.int16_attention):
+            actual = attend(given, np.array([0, size], np.int32), 1)
+            np.testing.assert_allclose(actual, np.broadcast_to(given[:, 16:].mean(axis=0), (size, 8)), rtol=0, atol=3e-4)
+
+
+def test_values_too_small_for_a_unit() -> None:
+    qkv = normal(5, 24)
+    qkv[:, 16:] *= np.float32(1e-36)
+    for attend in (int16_attention, reference.int16_attention):
+        np.testing.assert_allclose(attend(qkv, np.array([0, 5], np.int32), 1), 0, rtol=0, atol=1e-35)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_huge_scores(precision: str) -> None:
+    """Of thousands of millions, whose last bit is worth hundreds: each token takes the value of the key that is most like it."""
+    config = make_config(1, 16, 1, vocab_size=20, max_position_embeddings=64)
+    weights = from_arrays(make_weights(config), config)
+    hidden_states, cu_seqlens = normal(40, 16) * np.float32(3e5), np.array([0, 40], np.int32)
+    pair = [ops.prepare(quantize(weights) if precision == "int8" else weights) for ops in (reference, kernels)]
+    expected, actual = (
+        ops.attention_probs(parameters, hidden_states, cu_seqlens, 0)[0] for ops, parameters in zip((reference, kernels), pair, strict=True)
+    )
+    np.testing.assert_array_equal(actual.argmax(axis=-1), expected.argmax(axis=-1))
+    np.testing.assert_allclose(actual.sum(axis=-1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

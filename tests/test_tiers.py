@@ -66,7 +66,7 @@ def test_tiers_without_fma_are_within_tolerance(name: str, here: dict[str, np.nd
     assert actual.pop("tier") == "generic"
     for key, value in actual.items():
         np.testing.assert_allclose(value, here[key], rtol=0, atol=0.03 if key.endswith("int8") else 1e-5, err_msg=key)
-        assert np.abs(value - here[key]).mean() <= 2e-4, key
+        assert np.quantile(np.abs(value - here[key]), 0.8) <= 1e-5, key
 
 
 def assembly(tier: Tier, kind: str, triple: str, cpu: str) -> str:

@@ -12,7 +12,7 @@ from ..jit import inlined, jit
 from .activations import exp
 from .memory import advance, get, load, put, store, transpose
 from .packed import WIDTH
-from .simd import LANES, Address, Float, Integer, fma, greatest, maximum, splat, total
+from .simd import LANES, Address, Float, Integer, greatest, maximum, splat, total
 from .team import Room
 from .tiers import TIER
 from .tiles import float32_tile
@@ -29,17 +29,17 @@ def softmax_rows(scores: Address, width: Integer, rows: Integer, size: Integer, 
     """exp(scale (x - max x)) of each row in place; by `shares` somebody has to multiply.
 
     First what is greatest in all rows, then the rest: within a row each would wait for the other. With that, and keys transposed sixteen
-    by sixteen, a layer of L8_H128 takes 1.5 % less time in float32 and 2.5 to 4 % less in int8.
+    by sixteen, a layer of L8_H128 takes 1.5 % less time. The greatest becomes exactly e^0, so no sum is less than 1.
     """
     for i in range(rows):
         most = splat(-INFINITY)
         for j in range(0, size, LANES):
             most = maximum(load(scores, i * width + j, size - j, -INFINITY), most)
-        put(shares, i, -greatest(most) * scale)
+        put(shares, i, greatest(most))
     for i in range(rows):
-        shift, sums = splat(get(shares, i)), splat(ZERO)
+        most, sums = splat(get(shares, i)), splat(ZERO)
         for j in range(0, size, LANES):
-            p = exp(fma(load(scores, i * width + j, size - j, -INFINITY), splat(scale), shift))
+            p = exp((load(scores, i * width + j, size - j, -INFINITY) - most) * splat(scale))
             store(scores, i * width + j, p, size - j)
             sums = sums + p
         put(shares, i, ONE / total(sums))

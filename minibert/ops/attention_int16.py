@@ -2,8 +2,9 @@
 
 An instruction multiplies two pairs of int16 in the time of one pair of float32, and adds without rounding. So query, key, value and the
 probabilities become int16, in the order in which a tile reads them; softmax stays between them as it is. A layer of L8_H128 takes 11 %
-less time for texts of 128 tokens and 2 % less for those of 20, of L6_H768 5 % less and as much. Thirteen bits of queries and keys are far
-more than the eight of the other products. Probabilities need their fifteen: with eight, what is spread over a long text would be lost.
+less time for texts of 128 tokens and 2 % less for those of 20, of L6_H768 5 % less and as much. Queries and keys have twelve to fourteen
+bits, far more than the eight of the other products. Probabilities need their fifteen: with eight, what is spread over a long text would
+be lost.
 """
 
 import math
@@ -21,7 +22,8 @@ from .tiles import int16_tile
 f32 = np.float32
 GREATEST = 32767
 # An int would be a type of its own to Numba, and what is called with it be compiled once more.
-FIRST, I_WIDTH = map(np.int64, (0, WIDTH))
+I_WIDTH = np.int64(WIDTH)
+LEAST_NORMAL = np.finfo(np.float32).tiny
 
 
 @inlined
@@ -36,19 +38,19 @@ def unit_of(x: Address, at: Integer, stride: Integer, size: Integer, head_dim: I
 
 @inlined
 def factor_of(unit: Float) -> Float:
-    """By what to multiply; 0 where all is 0, or not finite."""
-    return ONE / unit if unit > ZERO else ZERO
+    """By what to multiply; 0 where there is nothing but 0, or what is not finite, or less than a normal float32."""
+    return ONE / unit if unit >= LEAST_NORMAL else ZERO
 
 
 @inlined
-def quantize_to_int16(
-    x: Address, at: Integer, stride: Integer, rows: Integer, size: Integer, factor: Float, out: Address, width: Integer
-) -> None:
-    """Rows of `size` numbers, times `factor`, as rows of `width` int16, the rest of them 0."""
-    for i in range(rows):
-        for j in range(0, width, LANES):
-            numbers = fma(load(x, at + i * stride + j, size - j, ZERO), splat(factor), splat(MAGIC))
-            store_int16(out, i * width + j, numbers, width - j)
+def quantize_row(x: Address, at: Integer, size: Integer, factor: Float, out: Address, to: Integer, width: Integer) -> Float:
+    """`size` numbers, times `factor`, as `width` int16, the rest of them 0. Returns their sum."""
+    sums = splat(ZERO)
+    for i in range(0, width, LANES):
+        numbers = fma(load(x, at + i, size - i, ZERO), splat(factor), splat(MAGIC))
+        store_int16(out, to + i, numbers, width - i)
+        sums = sums + (numbers - splat(MAGIC))
+    return total(sums)
 
 
 @inlined
@@ -60,7 +62,8 @@ def pack_keys(
     whole = half // LANES * LANES
     for token in range(0, size, LANES):
         rows = min(LANES, size - token)
-        quantize_to_int16(qkv, key + token * stride, stride, rows, head_dim, factor, numbers, 2 * half)
+        for i in range(rows):
+            quantize_row(qkv, key + (token + i) * stride, head_dim, factor, numbers, 2 * i * half, 2 * half)
         column = token // WIDTH * WIDTH * half + token % WIDTH
         for pair in range(0, whole, LANES):
             transpose(numbers, pair, half, rows, keys, column + pair * WIDTH, WIDTH)
@@ -96,13 +99,17 @@ def attend_int16(
     qkv: Address, query: Integer, stride: Integer, size: Integer, head_dim: Integer, out: Address, at: Integer, probs: Address,
     wants_probs: Integer, room: Room,
 ) -> None:  # fmt: skip
-    """`attend` of attention.py, in integers. The numbers of a row of probabilities have a sum of 32767, so no sum overflows."""
+    """`attend` of attention.py, in integers.
+
+    Probabilities of a row are shares of 32767. Rounded they have another sum, by which the result is divided; it is at the most twice as
+    much, were all of them just above a half, and that times the greatest value is still below 2^31.
+    """
     hidden, limit = stride // 3, f32(GREATEST / math.sqrt(head_dim))
     query_unit = unit_of(qkv, query, stride, size, head_dim, limit)
     key_unit = unit_of(qkv, query + hidden, stride, size, head_dim, limit)
     value_unit = unit_of(qkv, query + 2 * hidden, stride, size, head_dim, f32(GREATEST))
     scale = query_unit * key_unit * f32(1 / math.sqrt(head_dim))
-    share = value_unit * f32(1 / GREATEST) + scale * ZERO  # which makes NaN of what is not finite
+    scale = scale if scale != ZERO else LEAST_NORMAL  # by which the -inf that fills up a row stays what it is
     width, half, pairs = (size + WIDTH - 1) // WIDTH * WIDTH, (head_dim + 1) // 2, (size + 1) // 2
     scores, context = room.scratch, advance(room.scratch, ROWS * width)
     shares = advance(context, ROWS * WIDTH)
@@ -113,7 +120,8 @@ def attend_int16(
     pack_values(qkv, query + 2 * hidden, stride, size, head_dim, factor_of(value_unit), values)
     for row in range(0, size, ROWS):
         rows = min(ROWS, size - row)
-        quantize_to_int16(qkv, query + row * stride, stride, rows, head_dim, factor_of(query_unit), numbers, 2 * half)
+        for i in range(rows):
+            quantize_row(qkv, query + (row + i) * stride, head_dim, factor_of(query_unit), numbers, 2 * i * half, 2 * half)
         for column in range(0, size, WIDTH):
             vectors = (min(WIDTH, size - column) + REGISTER - 1) // REGISTER
             any_int16_tile(rows, vectors, numbers, 2 * half, keys, 2 * column * half, advance(scores, column), width, half, room)
@@ -121,8 +129,8 @@ def attend_int16(
         if wants_probs:
             keep_probs(scores, width, rows, size, shares, probs, row)
         for i in range(rows):
-            quantize_to_int16(scores, i * width, width, 1, size, get(shares, i) * f32(GREATEST), advance(numbers, i * pairs), 2 * pairs)
-            put(shares, i, share)
+            sum = quantize_row(scores, i * width, size, get(shares, i) * f32(GREATEST), numbers, 2 * i * pairs, 2 * pairs)
+            put(shares, i, value_unit / sum)
         for column in range(0, head_dim, WIDTH):
             vectors = (min(WIDTH, head_dim - column) + REGISTER - 1) // REGISTER
             any_int16_tile(rows, vectors, numbers, 2 * pairs, values, 2 * column * pairs, context, I_WIDTH, pairs, room)

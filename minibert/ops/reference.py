@@ -131,8 +131,8 @@ def attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Fl
 def int16_attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int) -> Float32:
     """The same with integers of sixteen bits, whose products are added without rounding: what int8 models do.
 
-    Of each head of each text, the greatest number of value becomes 32767, those of query and key 32767 / sqrt(head_dim), and what the
-    probabilities of a token share is 32767 too: so no sum is beyond 2^31.
+    Of each head of each text, the greatest number of value becomes 32767, those of query and key 32767 / sqrt(head_dim), and a token's
+    probabilities are shares of 32767: so no sum is beyond 2^31. Rounded, the shares have another sum, by which the result is divided.
     """
     context = np.empty((len(query_key_value), query_key_value.shape[1] // 3), np.float32)
     for tokens, query, key, value in _texts_of_equal_length(query_key_value, cu_seqlens, num_heads):
@@ -140,7 +140,7 @@ def int16_attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int)
         unit, integers = _to_int16(value, np.float32(32767))
         shares = np.rint(_int16_probs(query, key) * np.float32(32767))
         target = context[tokens].reshape(num_texts, seq_len, num_heads, head_dim).swapaxes(1, 2)
-        np.multiply(_exact_product(shares, integers), unit * np.float32(1 / 32767), out=target)
+        np.multiply(_exact_product(shares, integers), unit / shares.sum(axis=-1, keepdims=True), out=target)
     return context
 
 
@@ -168,7 +168,7 @@ def _int16_probs(query: Float32, key: Float32) -> Float32:
 def _to_int16(vectors: Float32, limit: np.float32) -> tuple[Float32, Float32]:
     """(unit, integers): the vectors of each head of each text as unit * integers of -limit..limit; NaN where one is not finite."""
     unit = np.abs(vectors).max(axis=(-2, -1), keepdims=True) / limit
-    integers = np.rint(vectors * np.divide(1, unit, out=np.zeros_like(unit), where=unit > 0))
+    integers = np.rint(vectors * np.divide(1, unit, out=np.zeros_like(unit), where=unit >= np.finfo(np.float32).tiny))
     return np.where(np.isfinite(unit), unit, np.float32(np.nan)), integers
 
 

@@ -244,7 +244,7 @@ def test_values_too_small_for_a_unit() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_huge_scores(precision: str) -> None:
-    """Of thousands of millions, whose last bit is worth hundreds: each token takes the value of the key that is most like it."""
+    """Of thousands of millions, whose last bit is worth hundreds: each token looks at the key that is most like it, as in the reference."""
     config = make_config(1, 16, 1, vocab_size=20, max_position_embeddings=64)
     weights = from_arrays(make_weights(config), config)
     hidden_states, cu_seqlens = normal(40, 16) * np.float32(3e5), np.array([0, 40], np.int32)

@@ -138,13 +138,16 @@ def emit_tile(builder: Any, step: Step, tier: Tier, rows: int, vectors: int, val
     k.add_incoming(next_k, loop)
     builder.cbranch(builder.icmp_signed("<", next_k, steps), loop, done)
     builder.position_at_end(done)
-    finished = _dequantized(builder, tier, sums, more) if more else sums if element is F32 else _as_floats(builder, tier, sums)
+    finished = _dequantized(builder, tier, sums, more) if more else _as_floats(builder, tier, sums)
     for i, row in enumerate(finished):
         for j, sum in enumerate(row):
             write(builder, sum, c, builder.add(builder.add(c_at, times(ldc, i)), ir.Constant(I64, j * tier.lanes)), F32)
 
 
 def _as_floats(builder: Any, tier: Tier, sums: Any) -> list[list[Any]]:
+    """Sums of integers as float32; those of float32 are."""
+    if sums[0][0].type.element is F32:
+        return sums  # type: ignore[no-any-return]
     return [[builder.sitofp(sum, ir.VectorType(F32, tier.lanes)) for sum in row] for row in sums]
 
 

@@ -149,7 +149,7 @@ class Layer:
 
         def call(shared: tuple[Any, ...], repeats: int) -> None:
             with borrowed(self.parameters, rows, longest) as workspace:
-                team.run(loop, (repeats, *shared), workspace, 2 * repeats, 1)
+                team.run(loop, (repeats, *shared), workspace, 2 * repeats)
 
         def timed(repeats: int, rounds: int) -> list[float]:
             calls = {number: partial(call, shared, repeats) for number, shared in enumerate(variants)}

@@ -8,6 +8,7 @@ is left out in the same way and its neighbours keep their positions, so masks wi
 (FlashAttention and transformers call this unpadding.)
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -71,27 +72,23 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
 def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1) -> Iterator[list[int]]:
     """Indices of texts for one batch after the other, longest first, each of at most `batch_tokens` tokens or a single text.
 
-    Where several threads take them in turn, a batch is also no more than half of a thread's share of what is left: they get smaller
-    towards the end, so that no thread waits long for another, but not so small that a batch is not worth its while.
+    Where several threads take them in turn, there are as many for each, about equally long, and two at least unless that makes them too
+    small to be worth their while.
 
     >>> list(plan_batches([3, 9, 4, 2], batch_tokens=9))
     [[1], [2, 0, 3]]
-    >>> [len(batch) for batch in plan_batches([20] * 40, batch_tokens=1000, num_threads=2)]
-    [10, 7, 5, 4, 3, 3, 3, 3, 2]
+    >>> [len(batch) for batch in plan_batches([20] * 40, batch_tokens=150, num_threads=2)]
+    [6, 6, 6, 6, 6, 6, 4]
     """
-    remaining = sum(seqlens)
-
-    def room() -> int:
-        share = batch_tokens if num_threads == 1 else remaining // (2 * num_threads)
-        return min(batch_tokens, max(share, SMALL_BATCH))
-
+    if num_threads > 1:
+        turns = max(2, math.ceil(sum(seqlens) / (num_threads * batch_tokens)))
+        batch_tokens = min(batch_tokens, max(SMALL_BATCH, math.ceil(sum(seqlens) / (num_threads * turns))))
     batch: list[int] = []
-    num_tokens, limit = 0, room()
+    num_tokens = 0
     for index in sorted(range(len(seqlens)), key=lambda index: -seqlens[index]):
-        if batch and num_tokens + seqlens[index] > limit:
+        if batch and num_tokens + seqlens[index] > batch_tokens:
             yield batch
-            remaining -= num_tokens
-            batch, num_tokens, limit = [], 0, room()
+            batch, num_tokens = [], 0
         batch.append(index)
         num_tokens += seqlens[index]
     if batch:

@@ -5,8 +5,10 @@ import math
 import multiprocessing
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -359,6 +361,42 @@ def test_a_team_gives_the_same_bits(models: dict[int, minibert.MiniBert], monkey
         for _ in range(5):
             for text, each in zip(texts, expected, strict=True):
                 np.testing.assert_array_equal(models[number].encode(text), each)
+
+
+def test_a_thread_joins_what_is_at_work() -> None:
+    """Two at the same time in a loop that waits for a second one; what is not worth it is not offered."""
+    both, calls, in_sight = threading.Barrier(2, timeout=60), [], []
+    workspace = packed.Workspace(SMALL)
+    workspace.make_room(1, 1)
+
+    def loop(*_: object) -> None:
+        in_sight.append(len(calls))
+        if calls:
+            both.wait()
+
+    def work() -> None:
+        with team.limit_threads(1, calls):
+            team.run(loop, (), workspace, 1, team.PAYS - 1)
+            team.run(loop, (), workspace, 1, team.PAYS)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not calls and thread.is_alive():
+        time.sleep(0.001)
+    team.join(calls)
+    thread.join()
+    assert in_sight == [0, 1, 1]
+    assert calls == []
+
+
+def test_joined_calls_give_the_same_bits(models: dict[int, minibert.MiniBert], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of very different size, offered however short; also from several callers."""
+    texts = [*some_texts(30), "word " * 400]
+    expected = np.stack([models[1].encode(text) for text in texts])
+    monkeypatch.setattr(team, "PAYS", 0)
+    with ThreadPoolExecutor(3) as callers:
+        for actual in callers.map(lambda number: models[number].encode(texts, batch_tokens=200), [2, 5] * 10):
+            np.testing.assert_array_equal(actual, expected)
 
 
 def test_ten_thousand_calls_from_sixteen_threads(models: dict[int, minibert.MiniBert]) -> None:

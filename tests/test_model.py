@@ -52,16 +52,19 @@ def test_plan_takes_every_text_once_and_keeps_the_budget() -> None:
         assert all(sum(seqlens[index] for index in batch) <= 60 for batch in plan)
 
 
-@pytest.mark.parametrize("num_threads", [1, 2, 3, 8])
-@pytest.mark.parametrize("longest", [20, 300])
-def test_no_thread_is_left_idle(num_threads: int, longest: int) -> None:
-    """Threads that take batch after batch end within a small batch, or a text, of each other."""
-    seqlens = np.random.default_rng(1).integers(1, longest, 600).tolist()
-    ends = [0] * num_threads
-    for batch in plan_batches(seqlens, 1000, num_threads):
-        free = ends.index(min(ends))
-        ends[free] += sum(seqlens[index] for index in batch)
-    assert max(ends) - min(ends) <= max(SMALL_BATCH, longest)
+@pytest.mark.parametrize("num_threads", [2, 3, 8])
+@pytest.mark.parametrize("batch_tokens", [1000, 100_000])
+def test_threads_get_batches_of_one_size(num_threads: int, batch_tokens: int) -> None:
+    """All within a text of an equal share, but for one that holds the rest; so no thread works much longer than another."""
+    seqlens = [20] * 3000
+    batches = [20 * len(batch) for batch in plan_batches(seqlens, batch_tokens, num_threads)]
+    turns = max(2, -(-60_000 // (batch_tokens * num_threads)))
+    assert turns * num_threads <= len(batches) <= turns * num_threads * 1.03 + 1
+    assert max(batches) == min(batches[:-1]) <= 60_000 / (turns * num_threads)
+
+
+def test_a_batch_is_worth_its_while() -> None:
+    assert [len(batch) for batch in plan_batches([8] * 20, 1000, 16)] == [SMALL_BATCH // 8, SMALL_BATCH // 8, 4]
 
 
 def test_pooling(tiny: minibert.MiniBert) -> None:

@@ -25,9 +25,9 @@ from .memory import address, advance, get_address, load, store
 from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, prepare
 from .products import BLOCK, linear
 from .simd import LANES, Address, Float, Integer, Vector, fma, splat, total
-from .team import Room, finish, limit_threads, make_room, take, wait
+from .team import Room, finish, join, limit_threads, make_room, take, wait
 
-__all__ = ["BATCH_TOKENS", "attention_probs", "embed", "layers", "limit_threads", "pooler", "prepare"]
+__all__ = ["BATCH_TOKENS", "attention_probs", "embed", "join", "layers", "limit_threads", "pooler", "prepare"]
 
 f32 = np.float32
 ZERO, ONE = f32(0), f32(1)
@@ -199,13 +199,13 @@ def layers(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int
     """Twin of `reference.layers`. Overwrites its argument and returns it."""
     config = parameters.config
     num_tokens = len(hidden_states)
-    num_threads = team.size(num_tokens * parameters.layer_size * (last - first))
+    multiplications = num_tokens * parameters.layer_size * (last - first)
     shared = (
         parameters.table, first, last, parameters.is_int8, cu_seqlens, config.num_attention_heads, config.intermediate_size,
         FORMS[config.gelu], f32(config.layer_norm_eps), hidden_states,
     )  # fmt: skip
     with borrowed(parameters, num_tokens, int(np.diff(cu_seqlens).max())) as workspace:
-        team.run(layers_loop, shared, workspace, (last - first) * STEPS, num_threads)
+        team.run(layers_loop, shared, workspace, (last - first) * STEPS, multiplications)
     return hidden_states
 
 
@@ -214,7 +214,7 @@ def linear_activation(parameters: PackedParameters, x: Float32, weights: PackedL
     out = np.empty((len(x), weights.out_features), np.float32)
     shared = (weights.addresses, isinstance(weights, PackedInt8Linear), x, activation, out)
     with borrowed(parameters, len(x), 1) as workspace:
-        team.run(linear_loop, shared, workspace, STEPS, 1)
+        team.run(linear_loop, shared, workspace, STEPS)
     return out
 
 
@@ -227,7 +227,7 @@ def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seq
         probs = np.empty((num_heads, len(text), len(text)), np.float32)
         shared = (text, num_heads, parameters.is_int8, np.empty((len(text), text.shape[1] // 3), np.float32), probs)
         with borrowed(parameters, len(text), len(text)) as workspace:
-            team.run(probs_loop, shared, workspace, STEPS, 1)
+            team.run(probs_loop, shared, workspace, STEPS)
         every.append(probs)
     return every
 

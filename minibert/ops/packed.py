@@ -90,15 +90,20 @@ class Workspace:
             self.own.clear()
 
     def for_thread(self, number: int) -> Float32:
-        """What a thread needs for itself."""
+        """What a thread needs for itself, kept for later calls."""
         while number >= len(self.own):
-            longest, head_dim = self.longest, self.config.head_dim
-            room, head_room = _rounded_up(longest), _rounded_up(head_dim)
-            pairs, half = (longest + 1) // 2, (head_dim + 1) // 2
-            float32 = head_dim * room + longest * head_room  # keys, values
-            int16 = max(LANES * half, TIER.rows * room // 2) + half * room + pairs * head_room  # rows of numbers, keys, values
-            self.own.append(_aligned((TIER.rows * (room + WIDTH) + LANES + max(float32, int16),), np.dtype(np.float32)))
+            self.own.append(self.new_scratch())
         return self.own[number]
+
+    def new_scratch(self) -> Float32:
+        """What a thread needs for itself."""
+        longest, head_dim = self.longest, self.config.head_dim
+        room, head_room = _rounded_up(longest), _rounded_up(head_dim)
+        pairs, half = (longest + 1) // 2, (head_dim + 1) // 2
+        float32 = head_dim * room + longest * head_room  # keys, values
+        int16 = max(LANES * half, TIER.rows * room // 2) + half * room + pairs * head_room  # rows of numbers, keys, values
+        scratch: Float32 = _aligned((TIER.rows * (room + WIDTH) + LANES + max(float32, int16),), np.dtype(np.float32))
+        return scratch
 
 
 @contextmanager

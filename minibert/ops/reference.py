@@ -5,6 +5,7 @@ Where something is written in two steps or block by block, a comment says what t
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,13 @@ BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for 8 x
 BLOCK = 65_536  # float32 values that a chain of elementwise steps takes at a time, 256 kB: they and their temporaries stay in the L2 cache
 
 
-limit_threads = blas_threads
+def limit_threads(number: int, calls: list[Any]) -> AbstractContextManager[None]:
+    """BLAS takes so many threads; nothing is ever put into `calls`."""
+    return blas_threads(number)
+
+
+def join(calls: list[Any]) -> None:
+    """Nothing: BLAS lets nobody in."""
 
 
 def prepare(weights: BertWeights) -> Parameters:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,9 @@ from llvmlite import ir
 from numba import types
 
 from ..jit import inlined
+from . import Float32
 from .memory import address, advance, pointer
-from .packed import Workspace
+from .packed import Addresses, Workspace
 from .simd import I32, I64, Address, Integer, call, operation
 from .tiers import EMULATED, TIER
 
@@ -118,32 +120,50 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A loop at work, and what a thread needs to take part in it."""
+
+    loop: Callable[..., None]
+    shared: tuple[Any, ...]
+    counters: Addresses
+    workspace: Workspace
+
+    def work(self, scratch: Float32) -> None:
+        self.loop(*self.shared, self.workspace.wide, self.workspace.quantized, scratch, ZEROS, self.counters)
+
+
 @contextmanager
-def limit_threads(number: int) -> Iterator[None]:
-    """Calls of this thread may use so many threads, itself included; one unless they are told."""
-    _local.limit = number
+def limit_threads(number: int, calls: list[Call]) -> Iterator[None]:
+    """Calls of this thread may use so many threads, itself included (one unless they are told), and stand in `calls` while they work."""
+    _local.limit, _local.calls = number, calls
     try:
         yield
     finally:
-        _local.limit = 1
+        del _local.limit, _local.calls
 
 
-def size(work: int) -> int:
-    """How many threads are worth while for so many multiplications."""
-    return 1 if work < PAYS or EMULATED else getattr(_local, "limit", 1)
+def join(calls: list[Call]) -> None:
+    """Take part in the calls that are at work, until they are done."""
+    for each in calls.copy():
+        each.work(each.workspace.new_scratch())
 
 
-def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace, steps: int, num_threads: int = 1) -> None:
-    """Call a loop in this thread, and in others at the same time."""
-    counters = np.zeros(steps * COUNTERS, np.int64)
-    shared += (workspace.wide, workspace.quantized)
-    free = _free
-    is_team = num_threads > 1 and free.acquire(blocking=False)
+def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace, steps: int, multiplications: int = 0) -> None:
+    """Call a loop in this thread; and where so many multiplications are worth it, in others that start now or join later."""
+    call = Call(loop, shared, np.zeros(steps * COUNTERS, np.int64), workspace)
+    if multiplications < PAYS or EMULATED:
+        call.work(workspace.for_thread(0))
+        return
+    limit, calls, free = getattr(_local, "limit", 1), getattr(_local, "calls", []), _free
+    is_team = limit > 1 and free.acquire(blocking=False)
+    calls.append(call)
     try:
-        for number in range(1, num_threads if is_team else 1):
+        for number in range(1, limit if is_team else 1):
             with suppress(RuntimeError):  # no more threads to be had: those that are here do everything
-                _thread.start_new_thread(loop, (*shared, workspace.for_thread(number), ZEROS, counters))
-        loop(*shared, workspace.for_thread(0), ZEROS, counters)
+                _thread.start_new_thread(call.work, (workspace.for_thread(number),))
+        call.work(workspace.for_thread(0))
     finally:
+        calls.remove(call)
         if is_team:
             free.release()

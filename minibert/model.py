@@ -397,8 +397,7 @@ class MiniBert:
                 done += len(batch)
                 if show_progress:
                     sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
-            for _ in joined:
-                pass
+            list(joined)  # raises what went wrong there
 
     def _check_finite(self, result: Float32) -> None:
         if not np.isfinite(result).all():

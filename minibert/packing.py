@@ -72,8 +72,8 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
 def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1) -> Iterator[list[int]]:
     """Indices of texts for one batch after the other, longest first, each of at most `batch_tokens` tokens or a single text.
 
-    Where several threads take them in turn, there are as many for each, about equally long, and two at least unless that makes them too
-    small to be worth their while.
+    Where several threads take them in turn, there are as many for each, about equally long, so that all end together; and two at least, so
+    that one that is slower can leave one to the others, unless that makes them too small to be worth their while.
 
     >>> list(plan_batches([3, 9, 4, 2], batch_tokens=9))
     [[1], [2, 0, 3]]

@@ -135,7 +135,7 @@ class Call:
 
 @contextmanager
 def limit_threads(number: int, calls: list[Call]) -> Iterator[None]:
-    """Calls of this thread may use so many threads, itself included (one unless they are told), and stand in `calls` while they work."""
+    """Calls of this thread may use so many threads, itself included (one unless they are told); what others may join is in `calls`."""
     _local.limit, _local.calls = number, calls
     try:
         yield
@@ -145,12 +145,16 @@ def limit_threads(number: int, calls: list[Call]) -> Iterator[None]:
 
 def join(calls: list[Call]) -> None:
     """Take part in the calls that are at work, until they are done."""
+    # With room of its own: by the time it is there, the call may be over and the workspace with another.
     for each in calls.copy():
         each.work(each.workspace.new_scratch())
 
 
 def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace, steps: int, multiplications: int = 0) -> None:
-    """Call a loop in this thread; and where so many multiplications are worth it, in others that start now or join later."""
+    """Call a loop in this thread; and where so many multiplications are worth it, in others that start now or join later.
+
+    A loop that says how many it has must `take` every piece of its work: one that does not would do it again in each thread.
+    """
     call = Call(loop, shared, np.zeros(steps * COUNTERS, np.int64), workspace)
     if multiplications < PAYS or EMULATED:
         call.work(workspace.for_thread(0))

@@ -112,7 +112,7 @@ def test_products(precision: str, rows: int, inner: int, outer: int, approximate
 def product(x: np.ndarray, linear: Linear | Int8Linear, activation: int) -> np.ndarray:
     """Of the kernels, with room for any of these sizes."""
     parameters = kernels.prepare(from_arrays(make_weights(SMALL), SMALL))
-    roomy = dataclasses.replace(parameters, config=make_config(1, 3073, 1))
+    roomy = dataclasses.replace(parameters, config=make_config(1, 3073, 1), is_int8=isinstance(linear, Int8Linear))
     return kernels.linear_activation(roomy, x, packed.pack(linear), activation)
 
 
@@ -183,7 +183,7 @@ def test_layers(hidden: int, heads: int, intermediate: int) -> None:
 def int16_attention(qkv: np.ndarray, cu_seqlens: np.ndarray, num_heads: int) -> np.ndarray:
     """Of the kernels, by itself."""
     hidden = qkv.shape[1] // 3
-    workspace = packed.Workspace(make_config(1, hidden, num_heads))
+    workspace = packed.Workspace(make_config(1, hidden, num_heads), is_int8=True)
     workspace.make_room(len(qkv), int(np.diff(cu_seqlens).max()))
     out, counters = np.full((len(qkv), hidden), np.nan, np.float32), np.zeros(team.COUNTERS, np.int64)
 
@@ -366,7 +366,7 @@ def test_a_team_gives_the_same_bits(models: dict[int, minibert.MiniBert], monkey
 def test_a_thread_joins_what_is_at_work() -> None:
     """Two at the same time in a loop that waits for a second one; what is not worth it is not offered."""
     both, calls, in_sight = threading.Barrier(2, timeout=60), [], []
-    workspace = packed.Workspace(SMALL)
+    workspace = packed.Workspace(SMALL, is_int8=True)
     workspace.make_room(1, 1)
 
     def loop(*_: object) -> None:
@@ -449,7 +449,8 @@ def test_every_loop_is_compiled_once(models: dict[int, minibert.MiniBert]) -> No
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_batch_tokens_bounds_memory(precision: str, tmp_path: Path) -> None:
-    """What the README says: 4 (2 H + max(4 H, I)) + max(H, I) bytes a token of a batch, and 8 d + 24 a token of the longest text."""
+    """What the README says: 4 (2 H + max(4 H, I)) bytes a token of a batch, in int8 one or two times max(H, I) more; 8 d + 24 a token of
+    the longest text."""
     hidden, heads = 256, 4
     folder = write_model(tmp_path, make_config(1, hidden, heads))
     texts = ["word " * 100] * 200
@@ -463,7 +464,8 @@ def test_batch_tokens_bounds_memory(precision: str, tmp_path: Path) -> None:
         tracemalloc.stop()
         return highest
 
-    per_token = 4 * (2 * hidden + 4 * hidden) + 4 * hidden
+    quantized = packed.KIND.activation(0).itemsize if precision == "int8" else 0
+    per_token = 4 * (2 * hidden + 4 * hidden) + quantized * 4 * hidden
     few, many = peak(256), peak(16_384)
     attention = 512 * (8 * (hidden // heads) + 24)
     results = len(texts) * (4 * hidden + 102 * 4 * 6)  # the vectors; ids and places of all tokens
@@ -474,7 +476,7 @@ def test_batch_tokens_bounds_memory(precision: str, tmp_path: Path) -> None:
 
 def test_no_quadratic_memory() -> None:
     config = make_config(1, 64, 1, vocab_size=20, max_position_embeddings=8)
-    workspace = packed.Workspace(config)
+    workspace = packed.Workspace(config, is_int8=True)
     workspace.make_room(10_000, 10_000)
     assert workspace.wide.nbytes + workspace.quantized.nbytes + workspace.for_thread(0).nbytes < 10_000 * 64 * 4 * 12
 

@@ -72,8 +72,8 @@ class PackedParameters(Parameters):
 class Workspace:
     """Room for one call at a time: what lies between the steps of a layer, and what each thread needs for itself."""
 
-    def __init__(self, config: BertConfig) -> None:
-        self.config = config
+    def __init__(self, config: BertConfig, is_int8: bool) -> None:
+        self.config, self.is_int8 = config, is_int8
         self.num_tokens = self.longest = 0
         self.own: list[Float32] = []  # of each thread: a head's scores, keys and values, or a tile
 
@@ -83,7 +83,7 @@ class Workspace:
         if num_tokens > self.num_tokens:
             self.num_tokens = num_tokens
             self.wide = _aligned((2 * num_tokens + LANES + num_tokens * (hidden + widest),), np.dtype(np.float32))
-            stride = -(-max(hidden, self.config.intermediate_size) // KIND.group) * KIND.group
+            stride = -(-max(hidden, self.config.intermediate_size) // KIND.group) * KIND.group if self.is_int8 else 0
             self.quantized = _aligned((num_tokens * stride,), np.dtype(KIND.activation))
         if longest > self.longest:
             self.longest = longest
@@ -101,7 +101,7 @@ class Workspace:
         room, head_room = _rounded_up(longest), _rounded_up(head_dim)
         pairs, half = (longest + 1) // 2, (head_dim + 1) // 2
         float32 = head_dim * room + longest * head_room  # keys, values
-        int16 = max(LANES * half, TIER.rows * room // 2) + half * room + pairs * head_room  # rows of numbers, keys, values
+        int16 = max(LANES * head_room, TIER.rows * room) // 2 + half * room + pairs * head_room  # rows of numbers, keys, values
         scratch: Float32 = _aligned((TIER.rows * (room + WIDTH) + LANES + max(float32, int16),), np.dtype(np.float32))
         return scratch
 
@@ -112,7 +112,7 @@ def borrowed(parameters: PackedParameters, num_tokens: int, longest: int) -> Ite
     try:
         workspace = parameters.idle.pop()
     except IndexError:
-        workspace = Workspace(parameters.config)
+        workspace = Workspace(parameters.config, parameters.is_int8)
     workspace.make_room(num_tokens, longest)
     yield workspace
     if workspace.num_tokens <= KEPT_TOKENS:

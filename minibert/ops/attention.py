@@ -40,7 +40,7 @@ def softmax_rows(scores: Address, width: Integer, rows: Integer, size: Integer, 
         most, sums = splat(get(shares, i)), splat(ZERO)
         for j in range(0, size, LANES):
             p = exp((load(scores, i * width + j, size - j, -INFINITY) - most) * splat(scale))
-            store(scores, i * width + j, p, size - j)
+            store(scores, i * width + j, p, LANES)  # of a row of whole Vectors; and e^-inf is 0
             sums = sums + p
         put(shares, i, ONE / total(sums))
 

@@ -44,11 +44,11 @@ def factor_of(unit: Float) -> Float:
 
 @inlined
 def quantize_row(x: Address, at: Integer, size: Integer, factor: Float, out: Address, to: Integer, width: Integer) -> Float:
-    """`size` numbers, times `factor`, as `width` int16, the rest of them 0. Returns their sum."""
+    """`size` numbers, times `factor`, as int16, and then 0 up to `width`, a multiple of sixteen. Returns their sum."""
     sums = splat(ZERO)
     for i in range(0, width, LANES):
         numbers = fma(load(x, at + i, size - i, ZERO), splat(factor), splat(MAGIC))
-        store_int16(out, to + i, numbers, width - i)
+        store_int16(out, to + i, numbers)
         sums = sums + (numbers - splat(MAGIC))
     return total(sums)
 
@@ -58,18 +58,18 @@ def pack_keys(
     qkv: Address, key: Integer, stride: Integer, size: Integer, head_dim: Integer, factor: Float, numbers: Address, keys: Address
 ) -> None:
     """Panels (head_dim / 2, WIDTH, 2) of tokens. A pair of int16 is moved as if it were one float32."""
-    half = (head_dim + 1) // 2
+    half, width = (head_dim + 1) // 2, (head_dim + LANES - 1) // LANES * LANES
     whole = half // LANES * LANES
     for token in range(0, size, LANES):
         rows = min(LANES, size - token)
         for i in range(rows):
-            quantize_row(qkv, key + (token + i) * stride, head_dim, factor, numbers, 2 * i * half, 2 * half)
+            quantize_row(qkv, key + (token + i) * stride, head_dim, factor, numbers, i * width, width)
         column = token // WIDTH * WIDTH * half + token % WIDTH
         for pair in range(0, whole, LANES):
-            transpose(numbers, pair, half, rows, keys, column + pair * WIDTH, WIDTH)
+            transpose(numbers, pair, width // 2, rows, keys, column + pair * WIDTH, WIDTH)
         for i in range(rows):
             for pair in range(whole, half):
-                put(keys, column + i + pair * WIDTH, get(numbers, i * half + pair))
+                put(keys, column + i + pair * WIDTH, get(numbers, i * width // 2 + pair))
 
 
 @inlined
@@ -111,27 +111,28 @@ def attend_int16(
     scale = query_unit * key_unit * f32(1 / math.sqrt(head_dim))
     scale = scale if scale != ZERO else LEAST_NORMAL  # by which the -inf that fills up a row stays what it is
     width, half, pairs = (size + WIDTH - 1) // WIDTH * WIDTH, (head_dim + 1) // 2, (size + 1) // 2
+    head_width, size_width = (head_dim + LANES - 1) // LANES * LANES, (size + LANES - 1) // LANES * LANES
     scores, context = room.scratch, advance(room.scratch, ROWS * width)
     shares = advance(context, ROWS * WIDTH)
     numbers = advance(shares, LANES)
-    keys = advance(numbers, max(LANES * half, ROWS * width // 2))
+    keys = advance(numbers, max(LANES * head_width, ROWS * size_width) // 2)
     values = advance(keys, half * width)
     pack_keys(qkv, query + hidden, stride, size, head_dim, factor_of(key_unit), numbers, keys)
     pack_values(qkv, query + 2 * hidden, stride, size, head_dim, factor_of(value_unit), values)
     for row in range(0, size, ROWS):
         rows = min(ROWS, size - row)
         for i in range(rows):
-            quantize_row(qkv, query + (row + i) * stride, head_dim, factor_of(query_unit), numbers, 2 * i * half, 2 * half)
+            quantize_row(qkv, query + (row + i) * stride, head_dim, factor_of(query_unit), numbers, i * head_width, head_width)
         for column in range(0, size, WIDTH):
             vectors = (min(WIDTH, size - column) + REGISTER - 1) // REGISTER
-            any_int16_tile(rows, vectors, numbers, 2 * half, keys, 2 * column * half, advance(scores, column), width, half, room)
+            any_int16_tile(rows, vectors, numbers, head_width, keys, 2 * column * half, advance(scores, column), width, half, room)
         softmax_rows(scores, width, rows, size, scale, shares)
         if wants_probs:
             keep_probs(scores, width, rows, size, shares, probs, row)
         for i in range(rows):
-            sum = quantize_row(scores, i * width, size, get(shares, i) * f32(GREATEST), numbers, 2 * i * pairs, 2 * pairs)
+            sum = quantize_row(scores, i * width, size, get(shares, i) * f32(GREATEST), numbers, i * size_width, size_width)
             put(shares, i, value_unit / sum)
         for column in range(0, head_dim, WIDTH):
             vectors = (min(WIDTH, head_dim - column) + REGISTER - 1) // REGISTER
-            any_int16_tile(rows, vectors, numbers, 2 * pairs, values, 2 * column * pairs, context, I_WIDTH, pairs, room)
+            any_int16_tile(rows, vectors, numbers, size_width, values, 2 * column * pairs, context, I_WIDTH, pairs, room)
             write_context(context, rows, min(WIDTH, head_dim - column), shares, out, at + row * hidden + column, hidden)

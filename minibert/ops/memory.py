@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from .simd import F32, FLOATS, I32, I64, INTS, LANES, MAGIC, VECTOR, Address, Float, Integer, Vector, call, operation, spread
+from .simd import F32, FLOATS, I16, I32, I64, INTS, LANES, MAGIC, VECTOR, Address, Float, Integer, Vector, call, operation, spread
 from .tiers import INT8, TIER
 
 KIND = INT8[TIER.int8]
@@ -176,10 +176,14 @@ def store_quantized(address: Address, index: Integer, shifted: Vector, count: In
     address[index : index + min(count, LANES)] = whole_numbers[:count]
 
 
-@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_small(np.int16, 0))
-def store_int16(address: Address, index: Integer, shifted: Vector, count: Integer) -> None:
-    """Write the first `count` of sixteen numbers, to which MAGIC has been added, as int16."""
-    address.view(np.int16)[index : index + min(count, LANES)] = (shifted - MAGIC).astype(np.int16)[:count]
+def _emit_store_int16(builder: Any, address: Any, index: Any, shifted: Any) -> None:
+    write(builder, builder.trunc(builder.bitcast(shifted, INTS), ir.VectorType(I16, LANES)), address, index, I16)
+
+
+@operation(types.void, (types.intp, types.intp, VECTOR), _emit_store_int16)
+def store_int16(address: Address, index: Integer, shifted: Vector) -> None:
+    """Write sixteen numbers, to which MAGIC has been added, as int16."""
+    address.view(np.int16)[index : index + LANES] = (shifted - MAGIC).astype(np.int16)
 
 
 def _emit_store_pairs(builder: Any, address: Any, index: Any, even: Any, odd: Any) -> None:

@@ -20,6 +20,7 @@ ZERO, INFINITY = f32(0), f32(np.inf)
 ROWS, GROUP = TIER.rows, KIND.group
 VECTORS = WIDTH // TIER.lanes
 BLOCK = 16 * ROWS  # rows that make one piece of work for a thread
+STRIP, CACHED = 64, 1 << 18  # columns that make one, unless the weights of so many are more than this many bytes
 # An int would be a type of its own to Numba, and what is called with it be compiled once more.
 FIRST, I_WIDTH = np.int64(0), np.int64(WIDTH)
 
@@ -63,27 +64,29 @@ def product(
     panels, bias, initial = get_address(table, matrix), get_address(table, matrix + 1), get_address(table, matrix + 2)
     scale, totals = get_address(table, matrix + 3), get_address(table, matrix + 4)
     num_blocks = (rows + BLOCK - 1) // BLOCK
-    pieces = num_blocks * ((outer + WIDTH - 1) // WIDTH)
+    strip = WIDTH * max(1, min(STRIP // WIDTH, CACHED // (inner * WIDTH * (1 if is_int8 else 4))))
+    pieces = num_blocks * ((outer + strip - 1) // strip)
     piece = take(room.counters, step)
     while piece < pieces:
-        column, first = piece // num_blocks * WIDTH, piece % num_blocks * BLOCK
-        width = min(WIDTH, outer - column)
+        start, first = piece // num_blocks * strip, piece % num_blocks * BLOCK
         for row in range(first, min(first + BLOCK, rows), ROWS):
             height = min(ROWS, rows - row)
-            y, at, ldy = (out, row * outer + column, outer) if width == WIDTH else (room.scratch, FIRST, I_WIDTH)
-            if is_int8:
-                int8_tile(
-                    height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH * GROUP, initial, column,
-                    y, at, ldy, inner // GROUP, advance(room.lows, row), advance(room.units, row),
-                    advance(scale, column), advance(totals, column), advance(bias, column),
-                )  # fmt: skip
-            else:
-                whole_tile(height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH, bias, column, y, at, ldy, inner)
-            if activation != NO_ACTIVATION or width < WIDTH:
-                for i in range(height):
-                    for j in range(0, width, LANES):
-                        value = activated(load(y, at + i * ldy + j, width - j, ZERO), activation)
-                        store(out, (row + i) * outer + column + j, value, width - j)
+            for column in range(start, min(start + strip, outer), WIDTH):
+                width = min(WIDTH, outer - column)
+                y, at, ldy = (out, row * outer + column, outer) if width == WIDTH else (room.scratch, FIRST, I_WIDTH)
+                if is_int8:
+                    int8_tile(
+                        height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH * GROUP, initial, column,
+                        y, at, ldy, inner // GROUP, advance(room.lows, row), advance(room.units, row),
+                        advance(scale, column), advance(totals, column), advance(bias, column),
+                    )  # fmt: skip
+                else:
+                    whole_tile(height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH, bias, column, y, at, ldy, inner)
+                if activation != NO_ACTIVATION or width < WIDTH:
+                    for i in range(height):
+                        for j in range(0, width, LANES):
+                            value = activated(load(y, at + i * ldy + j, width - j, ZERO), activation)
+                            store(out, (row + i) * outer + column + j, value, width - j)
         finish(room.counters, step)
         piece = take(room.counters, step)
     wait(room.counters, step, pieces)

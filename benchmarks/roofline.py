@@ -30,8 +30,8 @@ ROUNDS, QUICK_ROUNDS = 7, 2
 paired = partial(common.paired, pause=0)  # nobody's threads are left spinning here, and in a pause a neighbour cools the caches
 TOKENS = kernels.BATCH_TOKENS
 LENGTHS = (20, 130, 512)
-ACTIVATIONS = 1024  # in the first-level cache beside one line of weights
-PEAK_REPEATS = 4_000
+ACTIVATIONS = 512  # of each row, in the first-level cache beside one line of weights
+PEAK_REPEATS = 8_000
 SECONDS = 0.02  # that one measured call should take
 ROWS, VECTORS, GROUP = products.ROWS, products.VECTORS, products.GROUP
 compiled = numba.njit(nogil=True)  # in memory: the code goes with this process
@@ -41,10 +41,10 @@ compiled = numba.njit(nogil=True)  # in memory: the code goes with this process
 
 @compiled
 def float32_peak_loop(a: Any, b: Any, bias: Any, out: Any, repeats: int) -> None:
-    """All rows of activations are one row and all steps take one line of weights: distances of 0."""
+    """All steps take one line of weights: a distance of 0."""
     for _ in range(repeats):
         whole_tile(
-            ROWS, VECTORS, address(a), 0, 0, address(b), 0, 0, address(bias), 0, address(out), 0, WIDTH, ACTIVATIONS
+            ROWS, VECTORS, address(a), 0, ACTIVATIONS, address(b), 0, 0, address(bias), 0, address(out), 0, WIDTH, ACTIVATIONS
         )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def int8_peak_loop(a: Any, b: Any, initial: Any, vector: Any, out: Any, repeats:
     """The same of integers; what is done to the sums at the end is lost among the steps."""
     for _ in range(repeats):
         int8_tile(
-            ROWS, VECTORS, address(a), 0, 0, address(b), 0, 0, address(initial), 0, address(out), 0, WIDTH,
+            ROWS, VECTORS, address(a), 0, ACTIVATIONS, address(b), 0, 0, address(initial), 0, address(out), 0, WIDTH,
             ACTIVATIONS // GROUP, address(vector), address(vector), address(vector), address(vector), address(vector),
         )  # fmt: skip
 
@@ -62,7 +62,7 @@ def int8_peak_loop(a: Any, b: Any, initial: Any, vector: Any, out: Any, repeats:
 def int16_peak_loop(a: Any, b: Any, zeros: Any, out: Any, repeats: int) -> None:
     for _ in range(repeats):
         int16_tile(
-            ROWS, VECTORS, address(a), 0, 0, address(b), 0, 0, address(zeros), 0, address(out), 0, WIDTH, ACTIVATIONS // 2
+            ROWS, VECTORS, address(a), 0, ACTIVATIONS, address(b), 0, 0, address(zeros), 0, address(out), 0, WIDTH, ACTIVATIONS // 2
         )  # fmt: skip
 
 
@@ -70,11 +70,11 @@ def peak_call(precision: str, repeats: int) -> Callable[[], None]:
     """One thread's share of the measurement, on arrays of its own."""
     vector, out = np.zeros(WIDTH, np.float32), np.zeros((ROWS, WIDTH), np.float32)
     if precision == "float32":
-        return partial(float32_peak_loop, np.zeros(ACTIVATIONS, np.float32), vector, vector, out, repeats)
+        return partial(float32_peak_loop, np.zeros(ROWS * ACTIVATIONS, np.float32), vector, vector, out, repeats)
     if precision == "int16":
-        return partial(int16_peak_loop, np.zeros(ACTIVATIONS, np.int16), np.zeros(2 * WIDTH, np.int16), vector, out, repeats)
+        return partial(int16_peak_loop, np.zeros(ROWS * ACTIVATIONS, np.int16), np.zeros(2 * WIDTH, np.int16), vector, out, repeats)
     weights = np.zeros(WIDTH * GROUP, np.int8)
-    return partial(int8_peak_loop, np.zeros(ACTIVATIONS, KIND.activation), weights, np.zeros(WIDTH, np.int32), vector, out, repeats)
+    return partial(int8_peak_loop, np.zeros(ROWS * ACTIVATIONS, KIND.activation), weights, np.zeros(WIDTH, np.int32), vector, out, repeats)
 
 
 def peak(precision: str, num_threads: int, rounds: int) -> float:

@@ -32,6 +32,7 @@ LAYER_NAMES = {
     "output_norm": "output.LayerNorm",
 }
 SCALE = ".weight_scale"  # of int8 rows, beside `.weight`
+MOST_OF_TWO = 128  # 255 times as much is still an integer of sixteen bits, through which tiles.py adds without VNNI
 HEADS = ("cls.", "classifier.", "qa_outputs.")  # masked language model and next sentence, classification, question answering
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # old transformers stored these index vectors; they carry nothing
 
@@ -48,7 +49,7 @@ class Linear:
 class Int8Linear:
     """y = x (scale * weight)^T + bias: eight bits a weight, and one scale for each output."""
 
-    weight: npt.NDArray[np.int8]  # (out_features, in_features), -127..127
+    weight: npt.NDArray[np.int8]  # (out_features, in_features), -127..127; see `sums_of_two`
     scale: FloatArray  # (out_features,)
     bias: FloatArray  # (out_features,)
 
@@ -121,7 +122,12 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
     def linear(name: str) -> Matrix:
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
         scale = tensors.get(name + SCALE)
-        return Linear(weight, bias) if scale is None else Int8Linear(weight, scale, bias)
+        if scale is None:
+            return Linear(weight, bias)
+        if sums_of_two(weight).max() > MOST_OF_TWO:
+            expected = f"expected int8 neighbours that add up to {MOST_OF_TWO} at the most, as `minibert quantize` writes them"
+            raise ValueError(f"{source}: {name}.weight: {expected}, found more; quantise the model again")
+        return Int8Linear(weight, scale, bias)
 
     def norm(name: str) -> LayerNorm:
         return LayerNorm(tensors[f"{name}.weight"], tensors[f"{name}.bias"], config.layer_norm_eps)
@@ -143,6 +149,14 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
         layers=tuple(map(layer, range(config.num_hidden_layers))),
         pooler=linear("pooler.dense") if "pooler.dense.weight" in tensors else None,
     )
+
+
+def sums_of_two(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(out_features,): of each row the greatest |weight[2 i] + weight[2 i + 1]|. Of an int8 matrix, none is more than MOST_OF_TWO."""
+    even, odd = weight[:, 0::2], weight[:, 1::2]
+    sums = np.add(even[:, : odd.shape[1]], odd, dtype=np.int16 if weight.dtype == np.int8 else np.float32)
+    greatest: npt.NDArray[Any] = np.maximum(sums.max(axis=1, initial=0), -sums.min(axis=1, initial=0))
+    return greatest
 
 
 def _check_tensors(tensors: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path) -> None:

@@ -94,12 +94,12 @@ EMITTED = [
     ("avx512vnni", "float32", X86, "icelake-server", r"vfmadd231ps\s.*%zmm", 4 * 21),
     ("avx512vnni", "int8", X86, "icelake-server", r"vpdpbusd\s.*%zmm", 4 * 21),
     ("avx512vnni", "int16", X86, "icelake-server", r"vpdpwssd\s.*%zmm", 4 * 21),
-    ("avx512", "int8", X86, "skylake-avx512", r"vpmaddwd\s.*%zmm", 4 * 21),
+    ("avx512", "int8", X86, "skylake-avx512", r"vpmaddubsw\s.*%zmm", 4 * 21),
     ("avx512", "int16", X86, "skylake-avx512", r"vpmaddwd\s.*%zmm", 4 * 21),
     ("avxvnni", "float32", X86, "alderlake", r"vfmadd231ps\s.*%ymm", 2 * 21),
     ("avxvnni", "int8", X86, "alderlake", r"vpdpbusd\s.*%ymm", 2 * 21),
     ("avxvnni", "int16", X86, "alderlake", r"vpdpwssd\s.*%ymm", 2 * 21),
-    ("avx2", "int8", X86, "haswell", r"vpmaddwd\s.*%ymm", 2 * 21),
+    ("avx2", "int8", X86, "haswell", r"vpmaddubsw\s.*%ymm", 2 * 21),
     ("avx2", "int16", X86, "haswell", r"vpmaddwd\s.*%ymm", 2 * 21),
     ("neondot", "float32", ARM, "neoverse-n1", r"fmla\s+v", 4 * 21),
     ("neondot", "int8", ARM, "neoverse-n1", r"sdot\s+v", 4 * 21),
@@ -111,15 +111,19 @@ EMITTED = [
 
 @pytest.mark.parametrize(("name", "kind", "triple", "cpu", "instruction", "number"), EMITTED)
 def test_the_innermost_loop_is_the_right_instruction(name: str, kind: str, triple: str, cpu: str, instruction: str, number: int) -> None:
-    """As many as there are sums, and no sum leaves its register inside the loop."""
+    """As many as there are sums, and no sum leaves its register inside the loop.
+
+    But one of int8 on AVX2, whose largest tile needs seventeen registers of sixteen: sums, weights, an activation, a product, and ones.
+    """
     code = assembly(TIERS[name], kind, triple, cpu)
     assert len(re.findall(instruction, code)) >= number
-    assert not re.search(r"\bfmaf\b|vpmaddubsw", code)
+    assert not re.search(r"\bfmaf\b", code)
     loops = [loop for loop in re.findall(r"\n\.?LBB\w+:(?:(?!\n\.?LBB).)*", code, re.S) if re.search(instruction, loop)]
     assert len(loops) >= TIERS[name].rows
     if name != "generic":  # its eight registers of sums, and what it multiplies, are more than SSE has
         for loop in loops:
-            assert not re.search(r"(Spill|Reload)", loop), loop
+            stored, fetched = (re.findall(rf"%ymm.*{word}", loop) for word in ("Spill", "Reload"))
+            assert len(stored) == len(fetched) <= ((name, kind) == ("avx2", "int8")), loop
 
 
 @pytest.mark.parametrize(

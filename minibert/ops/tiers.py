@@ -27,7 +27,7 @@ class Tier(NamedTuple):
 
 
 class Int8Kind(NamedTuple):
-    """How eight-bit integers are multiplied: exactly, in steps of `group` values of k. No instruction that saturates is among them."""
+    """How eight-bit integers are multiplied: exactly, in steps of `group` values of k."""
 
     group: int
     activation: Any  # dtype of the quantised activations, unsigned but for `dot`
@@ -37,7 +37,7 @@ class Int8Kind(NamedTuple):
 INT8 = {
     "vnni": Int8Kind(4, np.uint8, 0),  # vpdpbusd: four products of u8 and s8, added to an int32
     "dot": Int8Kind(4, np.int8, 128),  # sdot: the same of s8 and s8
-    "pairs": Int8Kind(2, np.int16, 0),  # vpmaddwd: two products of s16 and s16
+    "pairs": Int8Kind(4, np.uint8, 0),  # vpmaddubsw: two products of u8 and s8, added to an int16; vpmaddwd: two of these, to an int32
     "single": Int8Kind(1, np.uint8, 0),  # any processor
 }
 

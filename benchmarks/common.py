@@ -19,6 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from make_models import SIZES, make_config, write_model
 
+from minibert.ops.tiers import TIER
+
 Key = TypeVar("Key", bound=Hashable)
 RESULTS = Path(__file__).parent / "results"
 QUICK_RESULTS = Path(tempfile.gettempdir()) / "minibert-quick-results"
@@ -62,7 +64,7 @@ def model_folder(name: str, parent: Path) -> Path:
 
 
 def machine() -> dict[str, Any]:
-    """CPU, cores that we may use, versions."""
+    """CPU and the tier of kernels that it gets, cores that we may use, versions."""
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     found = {}
     for package in PACKAGES:
@@ -70,7 +72,12 @@ def machine() -> dict[str, Any]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"cpu": names[0], "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "versions": found}
+    return {
+        "cpu": f"{names[0]} ({TIER.name})",
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "versions": found,
+    }
 
 
 def save(name: str, results: Any, folder: Path = RESULTS) -> None:

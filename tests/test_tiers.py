@@ -111,19 +111,15 @@ EMITTED = [
 
 @pytest.mark.parametrize(("name", "kind", "triple", "cpu", "instruction", "number"), EMITTED)
 def test_the_innermost_loop_is_the_right_instruction(name: str, kind: str, triple: str, cpu: str, instruction: str, number: int) -> None:
-    """As many as there are sums, and no sum leaves its register inside the loop.
-
-    But one of int8 on AVX2, whose largest tile needs seventeen registers of sixteen: sums, weights, an activation, a product, and ones.
-    """
+    """As many as there are sums, and no sum leaves its register inside the loop."""
     code = assembly(TIERS[name], kind, triple, cpu)
     assert len(re.findall(instruction, code)) >= number
-    assert not re.search(r"\bfmaf\b", code)
+    assert not re.search(r"\bfmaf\b" if "vpmaddubsw" in instruction else r"\bfmaf\b|vpmaddubsw", code)
     loops = [loop for loop in re.findall(r"\n\.?LBB\w+:(?:(?!\n\.?LBB).)*", code, re.S) if re.search(instruction, loop)]
     assert len(loops) >= TIERS[name].rows
     if name != "generic":  # its eight registers of sums, and what it multiplies, are more than SSE has
         for loop in loops:
-            stored, fetched = (re.findall(rf"%ymm.*{word}", loop) for word in ("Spill", "Reload"))
-            assert len(stored) == len(fetched) <= ((name, kind) == ("avx2", "int8")), loop
+            assert not re.search(r"(Spill|Reload)", loop), loop
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ Memory is reached as in C: `address(array)`, and an index from there. Nothing is
 As in simd.py, under each operation stands what it does, in NumPy, and beside it what Numba is told to write.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 
-from .simd import F32, FLOATS, I16, I32, I64, INTS, LANES, MAGIC, VECTOR, Address, Float, Integer, Vector, call, operation, spread
+from .simd import F32, FLOATS, I8, I16, I32, I64, INTS, LANES, MAGIC, VECTOR, Address, Float, Integer, Vector, call, operation, spread
 from .tiers import INT8, TIER
 
 KIND = INT8[TIER.int8]
@@ -149,27 +148,19 @@ def transpose(source: Address, at: Integer, stride: Integer, count: Integer, tar
         target[to + i : to + i + (LANES - 1) * distance + 1 : distance] = source[start : start + LANES]
 
 
-def _emit_store_small(dtype: Any, offset: int) -> Callable[..., None]:
-    """The integers of `x + MAGIC`, less `offset`, as numbers of fewer bits."""
-    element = ir.IntType(8 * np.dtype(dtype).itemsize)
-
-    def emit(builder: Any, address: Any, index: Any, shifted: Any, count: Any) -> None:
-        whole_numbers = builder.bitcast(shifted, INTS)
-        if offset:
-            whole_numbers = builder.sub(whole_numbers, ir.Constant(INTS, [offset] * LANES))
-        small = builder.trunc(whole_numbers, ir.VectorType(element, LANES))
-        with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
-            with whole:
-                write(builder, small, address, index, element)
-            with part:
-                place = builder.bitcast(pointer(builder, address, index, element), small.type.as_pointer())
-                name = f"llvm.masked.store.v{LANES}i{element.width}.p0"
-                call(builder, name, ir.VoidType(), small, place, ir.Constant(I32, 1), _is_inside(builder, count))
-
-    return emit
+def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, count: Any) -> None:
+    whole_numbers = builder.sub(builder.bitcast(shifted, INTS), ir.Constant(INTS, [KIND.offset] * LANES))
+    small = builder.trunc(whole_numbers, ir.VectorType(I8, LANES))
+    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
+        with whole:
+            write(builder, small, address, index, I8)
+        with part:
+            place = builder.bitcast(pointer(builder, address, index, I8), small.type.as_pointer())
+            arguments = [small, place, ir.Constant(I32, 1), _is_inside(builder, count)]
+            call(builder, f"llvm.masked.store.v{LANES}i8.p0", ir.VoidType(), *arguments)
 
 
-@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_small(KIND.activation, KIND.offset))
+@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_quantized)
 def store_quantized(address: Address, index: Integer, shifted: Vector, count: Integer) -> None:
     """Write the first `count` of sixteen numbers from 0 to 255, to which MAGIC has been added, as the int8 product wants them."""
     whole_numbers = (shifted - MAGIC).astype(np.int32) - KIND.offset
@@ -182,7 +173,7 @@ def _emit_store_int16(builder: Any, address: Any, index: Any, shifted: Any) -> N
 
 @operation(types.void, (types.intp, types.intp, VECTOR), _emit_store_int16)
 def store_int16(address: Address, index: Integer, shifted: Vector) -> None:
-    """Write sixteen numbers, to which MAGIC has been added, as int16."""
+    """Write sixteen numbers, to which MAGIC has been added, as int16; all of them, since AVX2 cannot leave out some of sixteen bits."""
     address.view(np.int16)[index : index + LANES] = (shifted - MAGIC).astype(np.int16)
 
 

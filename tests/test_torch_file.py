@@ -287,13 +287,16 @@ PICKLES: dict[str, tuple[bytes, str]] = {
 }
 
 
-def refuse(path: Path, message: str, seconds: float = 2.0, megabytes: float = 12) -> None:
+SECONDS = 10.0  # what grows with the square of a hostile file takes minutes; what does not, 3 on the slowest machine so far
+
+
+def refuse(path: Path, message: str, megabytes: float = 12) -> None:
     """With this message, in time, in little memory."""
     tracemalloc.start()
     begin = time.process_time()
     with pytest.raises(ValueError, match=message) as error:
         load_torch(path)
-    assert time.process_time() - begin < seconds
+    assert time.process_time() - begin < SECONDS
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < megabytes * 1e6, peak
@@ -466,7 +469,7 @@ def test_a_directory_that_takes_long(tmp_path: Path) -> None:
 @pytest.mark.parametrize("opcode", [b"]", b"}", text("é "), b"ccollections\nOrderedDict\n)R", b"h\0h\0\x86"])
 def test_programs_that_take_memory(tmp_path: Path, opcode: bytes) -> None:
     """Every kind of object, as often as allowed."""
-    refuse(write_zip(tmp_path / "x.bin", program(b"]q\0" + opcode * 200_000)[:MAX_PICKLE_BYTES]), "opcodes|cut off", seconds=5)
+    refuse(write_zip(tmp_path / "x.bin", program(b"]q\0" + opcode * 200_000)[:MAX_PICKLE_BYTES]), "opcodes|cut off")
 
 
 @pytest.mark.parametrize("name", ["bert.zip.bin", "bert.legacy.bin"])

@@ -25,6 +25,7 @@ Int8 = npt.NDArray[Any]
 Addresses = npt.NDArray[Any]  # int64
 WIDTH = TIER.width
 KIND = INT8[TIER.int8]
+PASS = 4 * TIER.rows  # rows of activations that go by a panel at a time
 CACHE_LINE = 64
 KEPT_TOKENS = 4096  # in a workspace that is kept
 NOTHING = np.zeros(0, np.float32)
@@ -75,7 +76,7 @@ class Workspace:
     def __init__(self, config: BertConfig, is_int8: bool) -> None:
         self.config, self.is_int8 = config, is_int8
         self.num_tokens = self.longest = 0
-        self.own: list[Float32] = []  # of each thread: a head's scores, keys and values, or a tile
+        self.own: list[Float32] = []  # of each thread: a head's scores, keys and values, or a few tiles
 
     def make_room(self, num_tokens: int, longest: int) -> None:
         """For so many tokens, and a longest text of so many."""
@@ -102,7 +103,8 @@ class Workspace:
         pairs, half = (longest + 1) // 2, (head_dim + 1) // 2
         float32 = head_dim * room + longest * head_room  # keys, values
         int16 = max(LANES * head_room, TIER.rows * room) // 2 + half * room + pairs * head_room  # rows of numbers, keys, values
-        scratch: Float32 = _aligned((TIER.rows * (room + WIDTH) + LANES + max(float32, int16),), np.dtype(np.float32))
+        head = TIER.rows * (room + WIDTH) + LANES + max(float32, int16)
+        scratch: Float32 = _aligned((max(head, PASS * WIDTH),), np.dtype(np.float32))
         return scratch
 
 

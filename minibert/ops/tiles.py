@@ -111,9 +111,10 @@ class Step(NamedTuple):
     multiply_add: Callable[[Any, Any, Any], Any]
 
 
-def emit_tile(builder: Any, step: Step, tier: Tier, rows: int, vectors: int, values: Any) -> None:
-    """The loop of one tile: c[rows, vectors * lanes] = finished(initial + a @ b)."""
+def emit_tile(builder: Any, step: Step, tier: Tier, first: Any, rows: int, vectors: int, values: Any) -> None:
+    """The loop of one tile: c[first : first + rows, vectors * lanes] = finished(initial + a @ b)."""
     a, a_at, lda, b, b_at, ldb, initial, initial_at, c, c_at, ldc, steps, *more = values
+    a_at, c_at = (builder.add(at, builder.mul(first, distance)) for at, distance in ((a_at, lda), (c_at, ldc)))
     element = step.sums.element
 
     def times(value: Any, factor: int) -> Any:
@@ -149,7 +150,7 @@ def emit_tile(builder: Any, step: Step, tier: Tier, rows: int, vectors: int, val
     k.add_incoming(next_k, loop)
     builder.cbranch(builder.icmp_signed("<", next_k, steps), loop, done)
     builder.position_at_end(done)
-    finished = _dequantized(builder, tier, sums, more) if more else _as_floats(builder, tier, sums)
+    finished = _dequantized(builder, tier, first, sums, more) if more else _as_floats(builder, tier, sums)
     for i, row in enumerate(finished):
         for j, sum in enumerate(row):
             write(builder, sum, c, builder.add(builder.add(c_at, times(ldc, i)), ir.Constant(I64, j * tier.lanes)), F32)
@@ -162,7 +163,7 @@ def _as_floats(builder: Any, tier: Tier, sums: Any) -> list[list[Any]]:
     return [[builder.sitofp(sum, ir.VectorType(F32, tier.lanes)) for sum in row] for row in sums]
 
 
-def _dequantized(builder: Any, tier: Tier, sums: Any, values: Any) -> list[list[Any]]:
+def _dequantized(builder: Any, tier: Tier, first: Any, sums: Any, values: Any) -> list[list[Any]]:
     """(unit_i sums_ij + low_i total_j) scale_j + bias_j: what the integers stand for, before they leave their registers."""
     lows, units, scale, totals, bias = values
     floats = ir.VectorType(F32, tier.lanes)
@@ -170,7 +171,8 @@ def _dequantized(builder: Any, tier: Tier, sums: Any, values: Any) -> list[list[
     def fma(a: Any, b: Any, c: Any) -> Any:
         return call(builder, f"llvm.fma.v{tier.lanes}f32", floats, a, b, c) if tier.fma else builder.fadd(builder.fmul(a, b), c)
 
-    rows = [[spread(builder, read(builder, each, ir.Constant(I64, i), F32), floats) for each in (lows, units)] for i in range(len(sums))]
+    places = [builder.add(first, ir.Constant(I64, i)) for i in range(len(sums))]
+    rows = [[spread(builder, read(builder, each, place, F32), floats) for each in (lows, units)] for place in places]
     finished: list[list[Any]] = [[] for _ in sums]
     for j in range(len(sums[0])):
         at = ir.Constant(I64, j * tier.lanes)
@@ -182,19 +184,45 @@ def _dequantized(builder: Any, tier: Tier, sums: Any, values: Any) -> list[list[
 
 
 def emit_tiles(builder: Any, step: Step, tier: Tier, vectors: tuple[int, ...], values: Any) -> None:
-    """A tile of each shape, and the choice between them."""
+    """Tiles one below the other, of one of these widths.
+
+    The rows are counted here, and not by who calls: between two tiles then stand few instructions, and the processor begins with the next
+    while it finishes this one.
+    """
     rows, columns, *rest = values
-    number = builder.add(builder.mul(rows, ir.Constant(I64, 8)), columns)
     after = builder.append_basic_block("after")
-    choice = builder.switch(number, after)
-    for height in range(1, tier.rows + 1):
-        for width in vectors:
-            block = builder.append_basic_block(f"tile{height}x{width}")
-            choice.add_case(ir.Constant(I64, 8 * height + width), block)
-            builder.position_at_end(block)
-            emit_tile(builder, step, tier, height, width, rest)
-            builder.branch(after)
+    choice = builder.switch(columns, after)
+    for width in vectors:
+        block = builder.append_basic_block(f"width{width}")
+        choice.add_case(ir.Constant(I64, width), block)
+        builder.position_at_end(block)
+        _emit_column(builder, step, tier, width, rows, rest)
+        builder.branch(after)
     builder.position_at_end(after)
+
+
+def _emit_column(builder: Any, step: Step, tier: Tier, width: int, rows: Any, values: Any) -> None:
+    """As many whole tiles as there are rows for, and one of those that are left."""
+    before, more, whole, rest, over = builder.block, *map(builder.append_basic_block, ("more", "whole", "rest", "over"))
+    builder.branch(more)
+    builder.position_at_end(more)
+    row = builder.phi(I64)
+    row.add_incoming(ir.Constant(I64, 0), before)
+    next_row = builder.add(row, ir.Constant(I64, tier.rows))
+    builder.cbranch(builder.icmp_signed("<=", next_row, rows), whole, rest)
+    builder.position_at_end(whole)
+    emit_tile(builder, step, tier, row, tier.rows, width, values)
+    row.add_incoming(next_row, builder.block)
+    builder.branch(more)
+    builder.position_at_end(rest)
+    choice = builder.switch(builder.sub(rows, row), over)
+    for height in range(1, tier.rows):
+        block = builder.append_basic_block(f"tile{height}x{width}")
+        choice.add_case(ir.Constant(I64, height), block)
+        builder.position_at_end(block)
+        emit_tile(builder, step, tier, row, height, width, values)
+        builder.branch(over)
+    builder.position_at_end(over)
 
 
 def _tile(make_step: Callable[[Any, Tier], Step], vectors: tuple[int, ...], emulate: Callable[..., None]) -> Callable[..., None]:

@@ -91,9 +91,9 @@ def test_tanh() -> None:
     assert np.abs(lane_by_lane(activations.tanh)(x) - np.tanh(x.astype(np.float64))).max() <= 3e-7
 
 
-# Twins. Sizes with edges: no multiple of a register, of a tile, of what one integer instruction takes
+# Twins. Sizes with edges: no multiple of a register, of a tile, of a pass of tiles, of what one integer instruction takes
 
-SHAPES = [(1, 1, 1), (5, 15, 37), (6, 16, 16), (7, 64, 64), (13, 129, 65), (100, 128, 384), (97, 30, 200)]
+SHAPES = [(1, 1, 1), (5, 15, 37), (6, 16, 16), (7, 64, 64), (13, 129, 65), (29, 40, 70), (45, 20, 130), (100, 128, 384), (97, 30, 200)]
 
 
 @pytest.mark.parametrize("approximate", [None, "none", "tanh"])

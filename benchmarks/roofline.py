@@ -24,6 +24,7 @@ from minibert.ops import kernels, products, team
 from minibert.ops.activations import ERF, NO_ACTIVATION
 from minibert.ops.memory import address
 from minibert.ops.packed import KIND, WIDTH, borrowed
+from minibert.ops.tiers import TIER
 from minibert.ops.tiles import int8_tile, int16_tile, whole_tile
 
 ROUNDS, QUICK_ROUNDS = 7, 2
@@ -33,7 +34,7 @@ LENGTHS = (20, 130, 512)
 ACTIVATIONS = 512  # of each row, in the first-level cache beside one line of weights
 PEAK_REPEATS = 8_000
 SECONDS = 0.02  # that one measured call should take
-ROWS, VECTORS, GROUP = products.ROWS, products.VECTORS, products.GROUP
+ROWS, VECTORS, GROUP = TIER.rows, products.VECTORS, products.GROUP
 compiled = numba.njit(nogil=True)  # in memory: the code goes with this process
 
 # The peak

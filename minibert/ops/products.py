@@ -19,9 +19,9 @@ from .tiles import int8_tile, whole_tile
 
 f32 = np.float32
 ZERO, INFINITY = f32(0), f32(np.inf)
-ROWS, GROUP = TIER.rows, KIND.group
+GROUP = KIND.group
 VECTORS = WIDTH // TIER.lanes
-BLOCK = 16 * ROWS  # rows that make one piece of work for a thread
+BLOCK = 4 * PASS  # rows that make one piece of work for a thread
 STRIP, CACHED = 64, 1 << 18  # columns of a strip, unless their weights are more bytes than half of a small second-level cache
 # An int would be a type of its own to Numba, and what is called with it be compiled once more.
 FIRST, I_WIDTH = np.int64(0), np.int64(WIDTH)

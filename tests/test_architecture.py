@@ -19,7 +19,7 @@ from minibert.ops import Backend, reference
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "fields", "config", "jit", "threads", "tokenizer", "formats", "weights", "quantize", "packing", "ops", "encoder", "pooling",
+    "files", "fields", "config", "jit", "threads", "tokenizer", "formats", "weights", "quantize", "packing", "ops", "encoder", "pooling",
     "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "model", "tensorflow_names", "convert", "fetch", "verify", "terminal",
     "answers", "commands", "cli", "__main__",
 ]  # fmt: skip

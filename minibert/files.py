@@ -1,0 +1,72 @@
+"""Files from outside are opened and read here, so that none of them can hold or flood the process.
+
+A folder may come from anybody. A FIFO in it waits for ever, `/dev/zero` takes all memory, and a link may lead to a file that its
+author may not read. So only regular files are opened, each is read up to a limit that its caller states, and a path that a file names
+stays in the folder of that file.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_JSON_BYTES = 1 << 26  # of tokenizer.json and its like; that of a BERT in 100 languages has 3 MB
+MAX_VOCABULARY_BYTES = 1 << 26
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+# Without O_NONBLOCK, opening a FIFO waits for its writer.
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, opened to be read; links are followed.
+
+    Raises OSError if it is not there, ValueError if it is a folder, a FIFO, a device or a socket.
+    """
+    _check_regular(path, os.stat(path).st_mode)
+    descriptor = os.open(path, OPEN_FLAGS)
+    try:
+        _check_regular(path, os.fstat(descriptor).st_mode)  # the name may stand for something else by now
+    except ValueError:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path}: expected a regular file, found {KINDS.get(stat.S_IFMT(mode), 'something else')}")
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """All of a regular file. Raises like `open_regular`, and ValueError if it has more than `limit` bytes."""
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
+    return content
+
+
+def read_text(path: Path, limit: int) -> str:
+    """A UTF-8 file as it is, with its line ends. Raises like `read_bytes`, and ValueError for other encodings."""
+    try:
+        return read_bytes(path, limit).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8: {error}") from None
+
+
+def inside(folder: Path, path: Path) -> bool:
+    """Whether a path, all links followed, lies in a folder.
+
+    A snapshot of the Hugging Face cache (`models--OWNER--NAME/snapshots/REVISION`) is a folder of links to `blobs` beside it, which count
+    as its own.
+    """
+    whole, target = folder.resolve(), path.resolve()
+    snapshots = whole.parent
+    is_cached = snapshots.name == "snapshots" and snapshots.parent.name.startswith("models--")
+    return target.is_relative_to(whole) or (is_cached and target.is_relative_to(snapshots.parent / "blobs"))

@@ -1,0 +1,68 @@
+"""Files from outside: what is opened, how much of it is read, and which paths stay in a folder."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from minibert.files import inside, open_regular, read_bytes, read_text
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert read_bytes(file, 5) == b"12345"
+    with pytest.raises(ValueError, match=r"file: expected at most 4 bytes, found more"):
+        read_bytes(file, 4)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        (tmp_path / "link").symlink_to("/dev/zero")
+        for name, kind in (("fifo", "a FIFO"), ("socket", "a socket"), ("link", "a device"), (".", "a folder")):
+            with pytest.raises(ValueError, match=f"expected a regular file, found {kind}"):
+                open_regular(tmp_path / name)
+
+
+def test_what_is_not_there_is_an_oserror(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("nothing", "loop"):
+        with pytest.raises(OSError, match=name):
+            open_regular(tmp_path / name)
+
+
+def test_text_is_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes("é\r\n\x85".encode())
+    assert read_text(file, 100) == "é\r\n\x85"
+    file.write_bytes(b"\xff\xfea")
+    with pytest.raises(ValueError, match="file: expected UTF-8"):
+        read_text(file, 100)
+
+
+def test_a_path_stays_in_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").touch()
+    (tmp_path / "secret").touch()
+    (folder / "link").symlink_to(tmp_path / "secret")
+    assert inside(folder, folder / "file")
+    assert not inside(folder, folder / "link")
+    assert not inside(folder, folder / ".." / "secret")
+
+
+def test_a_snapshot_of_the_hub_cache_owns_its_blobs(tmp_path: Path) -> None:
+    repository = tmp_path / "models--owner--name"
+    snapshot = repository / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    (repository / "blobs" / "123").touch()
+    (snapshot / "config.json").symlink_to("../../blobs/123")
+    (repository / "refs").touch()
+    (snapshot / "other").symlink_to("../../refs")
+    assert inside(snapshot, snapshot / "config.json")
+    assert not inside(snapshot, snapshot / "other")

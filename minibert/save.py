@@ -19,21 +19,30 @@ import numpy.typing as npt
 from .config import QUANTIZED, load_config
 from .folder import load_folder
 from .formats import widen
-from .formats.safetensors import load_safetensors
+from .formats.safetensors import load_safetensors, open_safetensors
 from .quantize import quantize
-from .weights import BertWeights, Int8Linear, from_arrays, to_arrays
+from .weights import BertWeights, from_arrays, to_arrays
 
 # Weights in the forms of other libraries
 LEFT_OUT = ("*.safetensors", "*.bin", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.gguf", "*.index.json", "onnx", "openvino", ".git", ".cache")
 
 
-def load_weights(folder: Path) -> BertWeights:
-    """The weights of the folder that holds `config.json`, mapped. Raises FileNotFoundError, or ValueError for a file that is broken."""
+@contextmanager
+def open_weights(folder: Path, mmap: bool = False) -> Iterator[BertWeights]:
+    """The weights of the folder that holds `config.json`. What is to outlive the context is copied from them within it.
+
+    They are read from the file, a layer when it is looked at; or all are mapped, and stay so.
+    Raises FileNotFoundError, or ValueError for a file that is broken or changes meanwhile.
+    """
     file = folder / "model.safetensors"
     config = load_config(folder / "config.json")
     if not file.exists():
         raise FileNotFoundError(f"{file}: not found; `save_pretrained` of transformers writes it")
-    return from_arrays(load_safetensors(file), config, file)
+    if mmap:
+        yield from_arrays(load_safetensors(file), config, file)
+        return
+    with open_safetensors(file) as tensors:
+        yield from_arrays(tensors, config, file)
 
 
 def save_int8(source: Path, target: Path) -> None:
@@ -44,17 +53,15 @@ def save_int8(source: Path, target: Path) -> None:
         FileNotFoundError: `source`, or what belongs into it, is missing.
     """
     inner = load_folder(source).weights.relative_to(source)
-    weights = load_weights(source / inner)
-    if isinstance(weights.layers[0].query, Int8Linear):
-        raise ValueError(f"{source}: expected float weights, found int8: it is quantised already")
-    guilty = sorted(name for name, array in to_arrays(weights).items() if not np.isfinite(widen(array)).all())
-    if guilty:
-        raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
-    with new_folder(target) as part:
+    with new_folder(target) as part, open_weights(source / inner) as weights:
+        if weights.is_int8:
+            raise ValueError(f"{source}: expected float weights, found int8: it is quantised already")
+        guilty = sorted(name for name, array in to_arrays(weights) if not np.isfinite(widen(array)).all())
+        if guilty:
+            raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
         shutil.copytree(source, part, ignore=shutil.ignore_patterns(*LEFT_OUT), dirs_exist_ok=True)
         arrays = {
-            name: np.ascontiguousarray(array if array.dtype == np.int8 else widen(array))
-            for name, array in to_arrays(quantize(weights)).items()
+            name: np.ascontiguousarray(array if array.dtype == np.int8 else widen(array)) for name, array in to_arrays(quantize(weights))
         }
         save_arrays(arrays, part / inner / "model.safetensors")
         config = json.loads((part / inner / "config.json").read_text(encoding="utf-8"))

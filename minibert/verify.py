@@ -18,10 +18,9 @@ from .folder import load_folder
 from .ops import Float32, Parameters, reference
 from .packing import pack
 from .pooling import pool
-from .save import load_weights
+from .save import open_weights
 from .tokenizer import WordPieceTokenizer, load_settings
 from .tokenizer.spark import spark_tokens
-from .weights import BertWeights
 from .zoo import CHECKS, Check, find
 
 ENCODINGS = {"all pieces": 0, "two pieces cut off": 2}
@@ -75,16 +74,17 @@ def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
 
     Raises ValueError if there are none.
     """
-    settings = load_folder(folder)
-    weights = load_weights(settings.weights)
     if not checks:
         raise ValueError(f"{folder}: no numbers to compare with")
+    settings = load_folder(folder)
+    with open_weights(settings.weights) as weights:
+        prepared = reference.prepare(weights)
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google(), backend="numpy")
-    parameters = {gelu: reference.prepare(with_gelu(weights, gelu)) for gelu in GELUS}
+    parameters = {gelu: replace(prepared, config=replace(prepared.config, hidden_act=name)) for gelu, name in GELUS.items()}
     found = []
     for source, of in dict.fromkeys((check.source, "texts" if check.token is None else "tokens") for check in checks):
         chosen = [check for check in checks if check.source == source and (check.token is None) == (of == "texts")]
-        poolings = [name for name in POOLINGS if weights.pooler or name != "pooler"] if of == "texts" else [TOKEN]
+        poolings = [name for name in POOLINGS if prepared.pooler or name != "pooler"] if of == "texts" else [TOKEN]
         differences = {
             variant: max(difference(check, variant, tokenizer, parameters[variant.gelu]) for check in chosen)
             for variant in (Variant(*each) for each in product(ENCODINGS, poolings, GELUS))
@@ -105,10 +105,6 @@ def checks_of(name: str, folder: Path) -> tuple[Check, ...]:
         published = ", ".join(f"L-{layers}_H-{hidden}" for layers, hidden in CHECKS)
         raise ValueError(f"{name}: no numbers of its vectors were published; there are some of {published}")
     return checks
-
-
-def with_gelu(weights: BertWeights, gelu: str) -> BertWeights:
-    return replace(weights, config=replace(weights.config, hidden_act=GELUS[gelu]))
 
 
 def difference(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, parameters: Parameters) -> float:

@@ -3,13 +3,15 @@
 Accepted are the names of transformers' BertModel, with and without the prefix `bert.`, with `gamma`/`beta` or `weight`/`bias` in the
 norms, with or without a pooler, and with the heads of other tasks, which an encoder has no use for; and what `minibert quantize` writes,
 int8 matrices with a scale for each row. Arrays keep the dtype they are stored in; `ops.prepare` widens what it needs.
+
+A checkpoint may be larger than what is made of it. So tensors may still lie in a file: a layer is read when it is looked at.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,16 @@ SCALE = ".weight_scale"  # of int8 rows, beside `.weight`
 MOST_OF_TWO = 128  # 255 times as much is still an integer of sixteen bits, through which tiles.py adds without VNNI
 HEADS = ("cls.", "classifier.", "qa_outputs.")  # masked language model and next sentence, classification, question answering
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # old transformers stored these index vectors; they carry nothing
+
+
+class Tensor(Protocol):
+    """An array, or a tensor in a file that `np.asarray` reads."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __array__(self) -> npt.NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,26 @@ class LayerWeights:
 
 
 @dataclass(frozen=True)
+class Layers(Sequence[LayerWeights]):
+    """The layers of a checkpoint, each made when it is looked at, and not kept."""
+
+    make: Callable[[int], LayerWeights]
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    @overload
+    def __getitem__(self, index: int) -> LayerWeights: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LayerWeights]: ...
+    def __getitem__(self, index: int | slice) -> LayerWeights | Sequence[LayerWeights]:
+        if isinstance(index, slice):
+            return [self.make(each) for each in range(self.number)[index]]
+        return self.make(range(self.number)[index])
+
+
+@dataclass(frozen=True)
 class BertWeights:
     """All parameters of an encoder as they are stored."""
 
@@ -103,34 +135,42 @@ class BertWeights:
     position_embeddings: FloatArray  # (max_position_embeddings, hidden_size)
     token_type_embeddings: FloatArray  # (type_vocab_size, hidden_size)
     embeddings_norm: LayerNorm
-    layers: tuple[LayerWeights, ...]
+    layers: Sequence[LayerWeights]
     pooler: Matrix | None  # hidden_size -> hidden_size
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether the matrices are int8; then the word embeddings are too."""
+        return isinstance(self.word_embeddings, Int8Rows)
 
     @property
     def num_parameters(self) -> int:
         return sum(math.prod(shape) for name, shape in expected_shapes(self.config) if self.pooler or not name.startswith("pooler."))
 
 
-def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path = "weights") -> BertWeights:
-    """BertWeights over the arrays of a checkpoint, whatever its dialect.
+def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | Path = "weights") -> BertWeights:
+    """BertWeights over the tensors of a checkpoint, whatever its dialect. Layers are read when they are looked at.
 
     Raises ValueError that lists every missing, unexpected and misshapen tensor at once.
     """
     tensors = canonical_names(arrays, source)
     _check_tensors(tensors, config, source)
 
+    def read(name: str) -> npt.NDArray[Any]:
+        return np.asarray(tensors[name])
+
     def linear(name: str) -> Matrix:
-        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-        scale = tensors.get(name + SCALE)
-        if scale is None:
+        weight, bias = read(f"{name}.weight"), read(f"{name}.bias")
+        if name + SCALE not in tensors:
             return Linear(weight, bias)
+        scale = read(name + SCALE)
         if sums_of_two(weight).max() > MOST_OF_TWO:
             expected = f"expected int8 neighbours that add up to {MOST_OF_TWO} at the most, as `minibert quantize` writes them"
             raise ValueError(f"{source}: {name}.weight: {expected}, found more; quantise the model again")
         return Int8Linear(weight, scale, bias)
 
     def norm(name: str) -> LayerNorm:
-        return LayerNorm(tensors[f"{name}.weight"], tensors[f"{name}.bias"], config.layer_norm_eps)
+        return LayerNorm(read(f"{name}.weight"), read(f"{name}.bias"), config.layer_norm_eps)
 
     def layer(index: int) -> LayerWeights:
         parts: dict[str, Any] = {}
@@ -139,14 +179,14 @@ def from_arrays(arrays: dict[str, npt.NDArray[Any]], config: BertConfig, source:
             parts[field] = make(f"encoder.layer.{index}.{name}")
         return LayerWeights(**parts)
 
-    words, scale = tensors["embeddings.word_embeddings.weight"], tensors.get("embeddings.word_embeddings" + SCALE)
+    words, scale = read("embeddings.word_embeddings.weight"), "embeddings.word_embeddings" + SCALE
     return BertWeights(
         config=config,
-        word_embeddings=words if scale is None else Int8Rows(words, scale),
-        position_embeddings=tensors["embeddings.position_embeddings.weight"],
-        token_type_embeddings=tensors["embeddings.token_type_embeddings.weight"],
+        word_embeddings=Int8Rows(words, read(scale)) if scale in tensors else words,
+        position_embeddings=read("embeddings.position_embeddings.weight"),
+        token_type_embeddings=read("embeddings.token_type_embeddings.weight"),
         embeddings_norm=norm("embeddings.LayerNorm"),
-        layers=tuple(map(layer, range(config.num_hidden_layers))),
+        layers=Layers(layer, config.num_hidden_layers),
         pooler=linear("pooler.dense") if "pooler.dense.weight" in tensors else None,
     )
 
@@ -159,7 +199,7 @@ def sums_of_two(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return greatest
 
 
-def _check_tensors(tensors: dict[str, npt.NDArray[Any]], config: BertConfig, source: str | Path) -> None:
+def _check_tensors(tensors: Mapping[str, Tensor], config: BertConfig, source: str | Path) -> None:
     if config.num_hidden_layers > len(tensors):  # each has 16 tensors
         raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(tensors)} tensors in all")
     expected = dict(expected_tensors(config, is_int8=any(name.endswith(SCALE) for name in tensors)))
@@ -192,32 +232,28 @@ def expected_tensors(config: BertConfig, is_int8: bool) -> Iterator[tuple[str, K
             yield name, (shape, FLOATS, "float32, float16 or bfloat16")
 
 
-def to_arrays(weights: BertWeights) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a checkpoint, under the names that `from_arrays` reads."""
-    parts: dict[str, Any] = {
-        "embeddings.word_embeddings": weights.word_embeddings,
-        "embeddings.position_embeddings": weights.position_embeddings,
-        "embeddings.token_type_embeddings": weights.token_type_embeddings,
-        "embeddings.LayerNorm": weights.embeddings_norm,
-    }
+def to_arrays(weights: BertWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """(name, array) of each array of a checkpoint, under the names that `from_arrays` reads, one layer after the other."""
+
+    def named(name: str, part: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        for field, array in ({"weight": part} if isinstance(part, np.ndarray) else vars(part)).items():
+            if isinstance(array, np.ndarray):  # and not the eps of a LayerNorm
+                yield f"{name}.{'weight_scale' if field == 'scale' else field}", array
+
+    yield from named("embeddings.word_embeddings", weights.word_embeddings)
+    yield from named("embeddings.position_embeddings", weights.position_embeddings)
+    yield from named("embeddings.token_type_embeddings", weights.token_type_embeddings)
+    yield from named("embeddings.LayerNorm", weights.embeddings_norm)
     for index, layer in enumerate(weights.layers):
-        parts |= {f"encoder.layer.{index}.{name}": getattr(layer, field) for field, name in LAYER_NAMES.items()}
+        for field, name in LAYER_NAMES.items():
+            yield from named(f"encoder.layer.{index}.{name}", getattr(layer, field))
     if weights.pooler:
-        parts["pooler.dense"] = weights.pooler
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for name, part in parts.items():
-        fields = {"weight": part} if isinstance(part, np.ndarray) else vars(part)
-        arrays |= {
-            f"{name}.{'weight_scale' if field == 'scale' else field}": array
-            for field, array in fields.items()
-            if isinstance(array, np.ndarray)
-        }
-    return arrays
+        yield from named("pooler.dense", weights.pooler)
 
 
-def canonical_names(arrays: dict[str, npt.NDArray[Any]], source: str | Path) -> dict[str, npt.NDArray[Any]]:
+def canonical_names(arrays: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
     """The tensors of the encoder under the names of BertModel, without prefix, heads and buffers."""
-    tensors: dict[str, npt.NDArray[Any]] = {}
+    tensors: dict[str, Tensor] = {}
     for stored, array in arrays.items():
         name = stored.removeprefix("bert.")
         if name.startswith(HEADS) or name in BUFFERS:

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 import minibert
 from minibert.quantize import quantize
-from minibert.save import load_weights, save_int8
+from minibert.save import open_weights, save_int8
 from minibert.weights import from_arrays, sums_of_two, to_arrays
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", "", "hello " * 40]
@@ -65,11 +65,12 @@ def test_everything_else_comes_along(minilm_folder: Path, tmp_path: Path) -> Non
 
 
 def test_arrays_survive_the_way_there_and_back(tiny_folder: Path) -> None:
-    for weights in (load_weights(tiny_folder), quantize(load_weights(tiny_folder))):
-        arrays = to_arrays(weights)
-        again = to_arrays(from_arrays(arrays, weights.config))
-        assert list(again) == list(arrays)
-        assert all(again[name] is arrays[name] for name in arrays)
+    with open_weights(tiny_folder, mmap=True) as mapped, open_weights(tiny_folder) as read:
+        for weights in (mapped, quantize(read)):
+            arrays = dict(to_arrays(weights))
+            again = dict(to_arrays(from_arrays(arrays, weights.config)))
+            assert list(again) == list(arrays)
+            assert all(again[name] is arrays[name] for name in arrays)
 
 
 def test_what_is_there_is_not_overwritten(tiny_folder: Path, quantized: Path, tmp_path: Path) -> None:

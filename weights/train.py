@@ -36,7 +36,7 @@ from torch.nn import functional
 
 import minibert
 from minibert.formats import widen
-from minibert.save import load_weights
+from minibert.save import open_weights
 
 HERE = Path(__file__).parent
 NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS, MAX_LENGTH = 8, 128, 2, 512
@@ -232,8 +232,8 @@ def schedule(step: int, done: float) -> float:
 
 def new_student(teacher: Path, token_scale: float) -> Student:
     """Random layers over the teacher's embeddings in their own principal directions."""
-    weights = load_weights(minibert.folder.load_folder(teacher).weights)
-    words, positions = widen(weights.word_embeddings), widen(weights.position_embeddings)[:MAX_LENGTH]
+    with open_weights(minibert.folder.load_folder(teacher).weights) as weights:
+        words, positions = widen(weights.word_embeddings), widen(weights.position_embeddings)[:MAX_LENGTH]
     words = words - words.mean(0)
     directions = lessons.principal_directions(words)[:, :HIDDEN_SIZE]
     student = Student(len(words), MAX_LENGTH, NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS)

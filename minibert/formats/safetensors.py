@@ -1,7 +1,10 @@
-"""safetensors -> {name: array}, mapped: nothing is read before it is used, and processes share the pages.
+"""safetensors -> {name: tensor}, in two ways: each tensor is read when it is used, or the whole file is mapped.
 
-The file is 8 bytes of header length, a JSON header `{name: {dtype, shape, data_offsets}}`, and the data. The library `safetensors`
-copies every tensor when NumPy reads it, so the reader is our own; it refuses what the library refuses, and a little more.
+The file is 8 bytes of header length, a JSON header `{name: {dtype, shape, data_offsets}}`, and the data. Reading gives arrays that do not
+depend on the file any more. A map shares its pages with other processes, but it depends on the file for ever: where the file is overwritten
+in place, the arrays change, and where it is cut, the process dies of SIGBUS.
+
+The library `safetensors` reads all tensors at once, so the reader is our own. It refuses what the library refuses, and a little more.
 
 Source: the format section of the safetensors README.
 """
@@ -9,14 +12,19 @@ Source: the format section of the safetensors README.
 import json
 import math
 import mmap
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from ..files import open_regular
 from . import BFLOAT16
 
 MAX_HEADER_BYTES = 100_000_000  # the library's own limit
@@ -37,28 +45,65 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-def load_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read-only arrays over the mapped file, by name.
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in an open file. `np.asarray` reads it."""
 
-    Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
+    file: BinaryIO
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int  # its first byte in the file
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """A new, read-only array, whatever is asked for."""
+        array = np.empty(self.shape, self.dtype)
+        self.file.seek(self.begin)
+        if self.file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
+            raise ValueError(f"{self.path}: the file was cut off while it was read")
+        array.flags.writeable = False
+        return array
+
+
+@contextmanager
+def open_safetensors(path: Path) -> Iterator[dict[str, StoredTensor]]:
+    """The tensors of a file by name, to be read within the context.
+
+    Raises FileNotFoundError, or ValueError that names the file and what is wrong with it: also that it changed meanwhile.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        header_size = int.from_bytes(file.read(8), "little")
-        if size < 8 or header_size > min(MAX_HEADER_BYTES, size - 8):
-            raise ValueError(
-                f"{path}: expected a safetensors file, found {size} bytes whose header claims {header_size} "
-                f"(at most {MAX_HEADER_BYTES}); the file is cut off or something else"
-            )
-        entries = _parse_header(path, file.read(header_size))
-        data = 8 + header_size
-        _check_layout(path, entries, size - data)
+    with open_regular(path) as file:
+        before = os.fstat(file.fileno())
+        entries = _entries(path, file)
+        yield {name: StoredTensor(file, path, dtype, shape, begin) for name, (dtype, shape, begin, _) in entries.items()}
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise ValueError(f"{path}: the file changed while it was read; load it again once it is whole")
+
+
+def load_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read-only arrays over the mapped file, by name. Raises like `open_safetensors`."""
+    with open_regular(path) as file:
+        entries = _entries(path, file)
         mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-    return {name: mapped[data + begin : data + end].view(dtype).reshape(shape) for name, (dtype, shape, begin, end) in entries.items()}
+    return {name: mapped[begin:end].view(dtype).reshape(shape) for name, (dtype, shape, begin, end) in entries.items()}
 
 
 Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, first byte, byte after the last
+
+
+def _entries(path: Path, file: BinaryIO) -> dict[str, Entry]:
+    """What the header says, with places in the file, after all that can be checked without reading the data."""
+    size = os.fstat(file.fileno()).st_size
+    header_size = int.from_bytes(file.read(8), "little")
+    if size < 8 or header_size > min(MAX_HEADER_BYTES, size - 8):
+        raise ValueError(
+            f"{path}: expected a safetensors file, found {size} bytes whose header claims {header_size} "
+            f"(at most {MAX_HEADER_BYTES}); the file is cut off or something else"
+        )
+    entries = _parse_header(path, file.read(header_size))
+    data = 8 + header_size
+    _check_layout(path, entries, size - data)
+    return {name: (dtype, shape, data + begin, data + end) for name, (dtype, shape, begin, end) in entries.items()}
 
 
 def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..config import BertConfig
 from ..formats import widen
 from ..formats.safetensors import release_pages
-from ..weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
+from ..weights import BertWeights, LayerNorm, Linear, Matrix
 from . import Float32, Int32, Parameters, arrange
 from .simd import LANES
 from .tiers import EMULATED, INT8, TIER
@@ -122,7 +122,7 @@ def borrowed(parameters: PackedParameters, num_tokens: int, longest: int) -> Ite
 
 
 def prepare(weights: BertWeights) -> PackedParameters:
-    """Every matrix in panels; everything small a float32 copy. The word embeddings stay mapped as they are stored."""
+    """Every matrix in panels; everything small a float32 copy. The word embeddings stay as they are stored."""
 
     def pack_and_release(matrix: Matrix) -> PackedLinear | PackedInt8Linear:
         packed = pack(matrix)
@@ -139,7 +139,7 @@ def prepare(weights: BertWeights) -> PackedParameters:
     return PackedParameters(
         **vars(parameters),
         table=np.stack(rows),
-        is_int8=isinstance(weights.layers[0].query, Int8Linear),
+        is_int8=weights.is_int8,
         layer_size=config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size),
     )
 

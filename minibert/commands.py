@@ -33,7 +33,7 @@ def info(options: argparse.Namespace) -> None:
         "pooling": model.pooling,
         "normalize_embeddings": model.normalize_embeddings,
         "truncate_dim": model.truncate_dim,
-        "prompts": model.prompts,
+        "prompts": dict(model.prompts),
         "default_prompt_name": model.default_prompt_name,
         "lowercase": settings.lowercase,
         "vocabulary": len(settings.vocab),

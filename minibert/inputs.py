@@ -23,7 +23,16 @@ class TruncationWarning(UserWarning):
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """ValueError unless an argument has one of the allowed values."""
     if value not in allowed:
-        raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {value!r}")
+        raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: 200 characters at most. Python refuses to write whole numbers of more than 4,300 digits."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} too large to be written"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None, meaning: str = "") -> int:
@@ -31,17 +40,17 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None, me
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a whole number, found {value!r}") from None
+        raise TypeError(f"{name}: expected a whole number, found {shown(value)}") from None
     if number < least or (most is not None and number > most):
         limits = f"{least} to {most}" if most is not None else f"at least {least}"
-        raise ValueError(f"{name}: expected {limits}{meaning}, found {number}")
+        raise ValueError(f"{name}: expected {limits}{meaning}, found {shown(number)}")
     return number
 
 
 def check_text(text: object, name: str) -> str:
     """The text itself; TypeError for what is not a str."""
     if not isinstance(text, str):
-        raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {text!r:.80}")
+        raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {shown(text):.80}")
     return text
 
 
@@ -72,9 +81,12 @@ def _stacklevel_of_caller() -> int:
 def check_rectangle(
     input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
 ) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
-    """The arguments of a forward pass as arrays (num_sequences, seq_len), checked; ValueError says what is wrong."""
+    """The arguments of a forward pass as new arrays (num_sequences, seq_len), checked; ValueError says what is wrong.
+
+    They are copied before they are checked, because another thread may write to the caller's arrays meanwhile.
+    """
     try:
-        ids = np.asarray(input_ids)
+        ids = np.array(input_ids)
     except ValueError as error:
         raise ValueError(f"input_ids: expected rows of equal length, padded, with an attention_mask: {error}") from None
     if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
@@ -85,15 +97,28 @@ def check_rectangle(
         )
     if ids.min() < 0 or ids.max() >= config.vocab_size:
         raise ValueError(f"input_ids: expected 0 to {config.vocab_size - 1}, found {ids.min()} to {ids.max()}")
-    mask = np.ones(ids.shape, np.bool_) if attention_mask is None else np.asarray(attention_mask)
-    types = np.zeros(ids.shape, np.int32) if token_type_ids is None else np.asarray(token_type_ids)
-    for name, array in (("attention_mask", mask), ("token_type_ids", types)):
-        if array.shape != ids.shape:
-            raise ValueError(f"{name}: expected the shape of input_ids {ids.shape}, found {array.shape}")
-    if not np.isin(mask, (0, 1)).all():
-        raise ValueError(f"attention_mask: expected 0 and 1, found {np.unique(mask)[:5]}")
+    return ids.astype(np.int32), _checked_mask(attention_mask, ids.shape), _checked_types(token_type_ids, ids.shape, config.type_vocab_size)
+
+
+def _checked_mask(attention_mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    mask = np.ones(shape, np.bool_) if attention_mask is None else np.array(attention_mask)
+    if mask.shape != shape:
+        raise ValueError(f"attention_mask: expected the shape of input_ids {shape}, found {mask.shape}")
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(f"attention_mask: expected 0 and 1, found {mask.dtype}")
+    if len(others := mask[~np.isin(mask, (0, 1))]):
+        raise ValueError(f"attention_mask: expected 0 and 1, found {np.unique(others)[:5]}")
     if not mask.any(axis=1).all():
         raise ValueError(f"attention_mask: expected a 1 in every row, found none in row {int(np.argmin(mask.any(axis=1)))}")
-    if not np.issubdtype(types.dtype, np.integer) or types.min() < 0 or types.max() >= config.type_vocab_size:
-        raise ValueError(f"token_type_ids: expected whole numbers 0 to {config.type_vocab_size - 1}, found {types.min()} to {types.max()}")
-    return ids.astype(np.int32), mask.astype(np.bool_), types.astype(np.int32)
+    return mask.astype(np.bool_)
+
+
+def _checked_types(token_type_ids: npt.ArrayLike | None, shape: tuple[int, ...], number: int) -> Int32:
+    types = np.zeros(shape, np.int32) if token_type_ids is None else np.array(token_type_ids)
+    if types.shape != shape:
+        raise ValueError(f"token_type_ids: expected the shape of input_ids {shape}, found {types.shape}")
+    if not np.issubdtype(types.dtype, np.integer):
+        raise ValueError(f"token_type_ids: expected whole numbers 0 to {number - 1}, found {types.dtype}")
+    if types.min() < 0 or types.max() >= number:
+        raise ValueError(f"token_type_ids: expected whole numbers 0 to {number - 1}, found {types.min()} to {types.max()}")
+    return types.astype(np.int32)

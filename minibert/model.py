@@ -1,21 +1,23 @@
 """MiniBert: text in, vectors out. Policy lives here: which files, how long, how many at a time, what is an error."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn, overload
+from types import MappingProxyType
+from typing import Any, Literal, NoReturn, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from . import encoder
+from .config import BertConfig
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
-from .formats.safetensors import load_safetensors
+from .formats.safetensors import open_safetensors
 from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, report_truncation
 from .jit import can_compile
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
@@ -24,10 +26,10 @@ from .outputs import BertOutput, TokenEmbeddings
 from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
 from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
 from .quantize import quantize
-from .save import load_weights
+from .save import open_weights
 from .threads import available_cpus
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
-from .weights import FLOATS, Int8Linear
+from .weights import FLOATS
 from .zoo import resolve
 
 PRECISIONS = ("auto", "float32", "int8")
@@ -42,8 +44,11 @@ def load(
     precision: str = "auto",
     num_threads: int | None = None,
     tokenizer_compat: str = "hf",
+    mmap: bool = False,
 ) -> "MiniBert":
     """Load the model in the box, or a model folder, as transformers or sentence-transformers write it. Nothing is downloaded.
+
+    A loaded model does not depend on its files any more, unless they are mapped.
 
     Args:
         path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`; or the name of a model that
@@ -55,19 +60,24 @@ def load(
         num_threads: threads of a call; None for the CPUs that affinity and the container's quota leave to this process.
         tokenizer_compat: whose tokenizer: "hf", Hugging Face `tokenizers` 0.23.3, or "google", google-research/bert. They differ on
             hundreds of characters; `minibert.tokenizer` has the list.
+        mmap: True maps the weights instead of reading them, so that processes share their pages: the word embeddings, and with "numpy"
+            the float32 matrices too. Then the file must stay as it is: a file that is written over changes the vectors, and a file that
+            is cut ends the process with SIGBUS. Put a new file in its place by a rename.
 
     Raises:
         FileNotFoundError: the folder or a file in it is missing.
-        ValueError: a file is broken, the files do not belong together, or one asks for something that is not implemented.
+        ValueError: a file is broken or changes while it is read, the files do not belong together, or one asks for something that is not
+            implemented.
         ImportError: `backend="numba"`, and there is no Numba.
     """
-    return MiniBert(path, backend, precision, num_threads, tokenizer_compat)
+    return MiniBert(path, backend, precision, num_threads, tokenizer_compat, mmap)
 
 
 class MiniBert:
     """A BERT encoder with its tokenizer. Make one with `minibert.load`.
 
-    Calls change nothing but the tokenizer's memory of words, so threads may share a model. It pickles as its path and options.
+    A model does not change: its attributes cannot be set, and `encode` takes what is to be otherwise in one call. So threads may share
+    it, and a copy is the model itself. It pickles as its path and options.
 
     Attributes:
         config: the numbers of the architecture, a BertConfig.
@@ -81,45 +91,77 @@ class MiniBert:
         prompts: the folder's prompts, name -> text that `encode` puts before each text; default_prompt_name: the one it uses, or None.
     """
 
-    def __init__(self, path: str | Path | None, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str) -> None:
-        # what has a name may lie elsewhere where this is unpickled
-        named = path if path is None or not Path(path).exists() else Path(path).absolute()
-        self._options = (None if named is None else str(named), backend, precision, num_threads, tokenizer_compat)
+    config: BertConfig
+    tokenizer: WordPieceTokenizer
+    backend: str
+    precision: str
+    num_threads: int
+    num_parameters: int
+    max_length: int
+    pooling: Pooling
+    normalize_embeddings: bool
+    truncate_dim: int | None
+    prompts: Mapping[str, str]
+    default_prompt_name: str | None
+    _options: tuple[Any, ...]  # of `__init__`, for pickle
+    _ops: Backend
+    _parameters: Any  # the backend's own
+    _weights_file: Path
+
+    def __init__(
+        self, path: str | Path | None, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str, mmap: bool
+    ) -> None:
         check_choice("backend", backend, ("auto", "numba", "numpy"))
-        self.backend = ("numba" if can_compile() else "numpy") if backend == "auto" else backend
-        self._ops = _ops(self.backend)
         check_choice("precision", precision, PRECISIONS)
         check_choice("tokenizer_compat", tokenizer_compat, COMPATS)
-        self.num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
+        # A name may lead to another folder where this is unpickled.
+        named = path if path is None or not Path(path).exists() else Path(path).absolute()
+        options = (None if named is None else str(named), backend, precision, num_threads, tokenizer_compat, mmap)
+        num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
+        used = ("numba" if can_compile() else "numpy") if backend == "auto" else backend
+        ops = _ops(used)
         path = resolve(path)
         folder = load_folder(path)
-        self.pooling, self.normalize_embeddings = folder.pooling, folder.normalize
-        self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
-        self.truncate_dim = folder.truncate_dim
-        weights = load_weights(folder.weights)
-        self._weights_file, self.config = folder.weights / "model.safetensors", weights.config
-        tokenizer_options = {"compiled_pays": COMPILED_TOKENIZER_PAYS} if self.backend == "numba" else {"backend": backend}
-        self.tokenizer = _tokenizer(folder, tokenizer_compat, **tokenizer_options)
-        settings = self.tokenizer.settings
-        if max(settings.ids.values()) >= self.config.vocab_size:
-            raise ValueError(
-                f"{path}: expected a vocabulary of at most {self.config.vocab_size} tokens (vocab_size in config.json), "
-                f"found ids up to {max(settings.ids.values())}; tokenizer and weights belong to different models"
-            )
-        limits = [folder.max_seq_length, settings.model_max_length]
-        self.max_length = min(next(filter(None, limits), sys.maxsize), self.config.max_position_embeddings)
-        if self.max_length < 2:
-            raise ValueError(f"{path}: expected a maximal length of at least 2 tokens, [CLS] and [SEP], found {self.max_length}")
-        is_int8 = isinstance(weights.layers[0].query, Int8Linear)
-        if is_int8 and precision == "float32":
-            raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
-        self.precision = "int8" if is_int8 or precision == "int8" else "float32"
-        self.num_parameters = weights.num_parameters
-        self._pooler = weights.pooler
-        self._parameters = self._ops.prepare(quantize(weights) if precision == "int8" else weights)
+        tokenizer_options = {"compiled_pays": COMPILED_TOKENIZER_PAYS} if used == "numba" else {"backend": backend}
+        tokenizer = _tokenizer(folder, tokenizer_compat, **tokenizer_options)
+        with open_weights(folder.weights, mmap) as weights:
+            if weights.is_int8 and precision == "float32":
+                raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
+            max_length = _max_length(path, folder, tokenizer, weights.config)
+            parameters = ops.prepare(quantize(weights) if precision == "int8" else weights)
+        vars(self).update(
+            config=weights.config,
+            tokenizer=tokenizer,
+            backend=used,
+            precision="int8" if weights.is_int8 or precision == "int8" else "float32",
+            num_threads=num_threads,
+            num_parameters=weights.num_parameters,
+            max_length=max_length,
+            pooling=folder.pooling,
+            normalize_embeddings=folder.normalize,
+            truncate_dim=folder.truncate_dim,
+            prompts=MappingProxyType(dict(folder.prompts)),
+            default_prompt_name=folder.default_prompt_name,
+            _options=options,
+            _ops=ops,
+            _parameters=parameters,
+            _weights_file=folder.weights / "model.safetensors",
+        )
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name}: a loaded model does not change; give the argument to `encode`, or load the model again")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self.__setattr__(name, None)
 
     def __reduce__(self) -> tuple[type["MiniBert"], tuple[Any, ...]]:
         return MiniBert, self._options
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         config = self.config
@@ -181,7 +223,8 @@ class MiniBert:
         self._run(work, np.diff(encoding.cu_seqlens).tolist(), batch_tokens, bool(show_progress_bar))
         if normalize_embeddings is None and self.normalize_embeddings:
             embeddings = unit_length(embeddings)
-        embeddings = embeddings[:, : self.truncate_dim if truncate_dim is None else truncate_dim]
+        kept = self.truncate_dim if truncate_dim is None else truncate_dim
+        embeddings = np.ascontiguousarray(embeddings[:, :kept])
         if normalize_embeddings:
             embeddings = unit_length(embeddings)
         return embeddings[0] if isinstance(texts, str) else embeddings
@@ -298,7 +341,7 @@ class MiniBert:
         last_hidden_state = unpack(states[-1], mask)
         return BertOutput(
             last_hidden_state,
-            self._pool_cls(np.ascontiguousarray(last_hidden_state[:, 0])) if self._pooler else None,
+            self._pool_cls(np.ascontiguousarray(last_hidden_state[:, 0])) if self._parameters.pooler else None,
             tuple(unpack(hidden, mask) for hidden in states) if output_hidden_states else None,
             None if attentions is None else tuple(unpack_attentions(each, mask) for each in attentions),
         )
@@ -370,12 +413,13 @@ class MiniBert:
         return states[0] if len(states) == 1 else np.mean(states, axis=0, dtype=np.float32)
 
     def _pool_cls(self, vectors: Float32) -> Float32:
-        """The pooler. Its tanh would make 1 of an infinity, so its weights are looked at (and its input, by the caller)."""
-        if (weights := self._pooler) is None:
+        """The pooler. It gives NaN where its sums are not finite, which tanh alone would turn into 1."""
+        if self._parameters.pooler is None:
             raise ValueError(f"{self._weights_file}: no pooler.dense in these weights; choose another pooling")
-        if not all(np.isfinite(widen(array)).all() for array in vars(weights).values()):
-            self._refuse_weights()
-        return self._ops.pooler(self._parameters, vectors)
+        with np.errstate(all="ignore"):
+            pooled = self._ops.pooler(self._parameters, vectors)
+        self._check_finite(pooled)
+        return pooled
 
     def _run(self, work: Callable[[list[int]], None], seqlens: list[int], batch_tokens: int | None, show_progress: bool) -> None:
         """Hand batches to threads, which help each other at the end; a single one is worked on here, with all threads for its products."""
@@ -404,9 +448,15 @@ class MiniBert:
             self._refuse_weights()
 
     def _refuse_weights(self) -> NoReturn:
-        """Name the tensors that hold NaN or infinity; they are looked for only when a result shows that there must be one."""
-        arrays = load_safetensors(self._weights_file)
-        guilty = sorted(name for name, array in arrays.items() if array.dtype in FLOATS and not np.isfinite(widen(array)).all())
+        """Name the tensors that hold NaN or infinity. They are looked for only when a result shows that there may be one."""
+        guilty = []
+        try:
+            with open_safetensors(self._weights_file) as tensors:
+                guilty = sorted(
+                    name for name, each in tensors.items() if each.dtype in FLOATS and not np.isfinite(widen(np.asarray(each))).all()
+                )
+        except (OSError, ValueError):
+            pass  # another file is there now, or none
         if not guilty:
             raise ValueError(f"{self._weights_file}: the result is not finite though all weights are: float32 overflowed on the way")
         raise ValueError(
@@ -422,6 +472,22 @@ def _ops(backend: str) -> Backend:
     except ImportError as error:
         raise ImportError(f"backend='numba': Numba does not import here ({error}); install it, or take backend='numpy'") from error
     return kernels
+
+
+def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenizer, config: BertConfig) -> int:
+    """Tokens of the longest text that is not cut. Raises ValueError if tokenizer and weights do not belong together."""
+    settings = tokenizer.settings
+    last = max(settings.ids.values())
+    if last >= config.vocab_size:
+        raise ValueError(
+            f"{path}: expected a vocabulary of at most {config.vocab_size} tokens (vocab_size in config.json), found ids up to {last}; "
+            "tokenizer and weights belong to different models"
+        )
+    limits = [folder.max_seq_length, settings.model_max_length]
+    max_length = min(next(filter(None, limits), sys.maxsize), config.max_position_embeddings)
+    if max_length < 2:
+        raise ValueError(f"{path}: expected a maximal length of at least 2 tokens, [CLS] and [SEP], found {max_length}")
+    return max_length
 
 
 def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPieceTokenizer:

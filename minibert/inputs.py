@@ -3,7 +3,7 @@
 import operator
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +52,23 @@ def check_text(text: object, name: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {shown(text):.80}")
     return text
+
+
+def check_texts(texts: object) -> list[str]:
+    """One text or several, as a list.
+
+    Raises TypeError for what is no text, and for a table or a dict, because iteration would give its keys.
+    """
+    if isinstance(texts, str):
+        return [texts]
+    found = f"texts: expected a str or several, found {'an' if (kind := type(texts).__name__)[0] in 'aeiouAEIOU' else 'a'} {kind}"
+    if isinstance(texts, bytes | bytearray | memoryview):
+        raise TypeError(f"{found}; decode it, as in texts.decode('utf-8')")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        raise TypeError(f"{found}, whose keys or columns are no texts; give one column, as in texts['name'], or the values")
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"{found}: {shown(texts)}")
+    return [check_text(text, f"texts[{index}]") for index, text in enumerate(texts)]
 
 
 def report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:

@@ -18,7 +18,7 @@ from .config import BertConfig
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import open_safetensors
-from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, report_truncation
+from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, check_texts, report_truncation
 from .jit import can_compile
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
 from .ops import Backend, Float32, reference
@@ -210,7 +210,7 @@ class MiniBert:
         if truncate_dim is not None:
             truncate_dim = check_integer("truncate_dim", truncate_dim, 1, self.config.hidden_size)
         prefix = self._prompt(prompt, prompt_name)
-        encoding = self._encoding([texts] if isinstance(texts, str) else texts, prefix, max_length, truncation)
+        encoding = self._encoding(check_texts(texts), prefix, max_length, truncation)
         embeddings = np.empty((len(encoding), self.config.hidden_size), np.float32)
         ids = np.split(encoding.input_ids, encoding.cu_seqlens[1:-1])
 
@@ -290,11 +290,11 @@ class MiniBert:
         check_choice("level", level, LEVELS)
         check_choice("word_pooling", word_pooling, ("first", "mean"))
         layers = self._layers(layer)
-        many = [texts] if isinstance(texts, str) else list(texts)
+        many = check_texts(texts)
         if level == "spark" and max_length is None:
             max_length = min(self.max_length, SPARK_LENGTH)
         limit = self._limit(max_length)
-        readings = [self._read(check_text(text, f"texts[{index}]"), level, word_pooling, limit) for index, text in enumerate(many)]
+        readings = [self._read(text, level, word_pooling, limit) for text in many]
         report_truncation([each.num_truncated for each in readings], limit, truncation)
         results: list[TokenEmbeddings] = [None] * len(many)  # type: ignore[list-item]
 
@@ -353,7 +353,7 @@ class MiniBert:
         the number of the text.
         """
         check_choice("output_level", output_level, ("token", "sentence"))
-        many = [texts] if isinstance(texts, str) else list(texts)
+        many = check_texts(texts)
         if output_level == "sentence":
             vectors = self.encode(many)
             return [{"origin_index": index, "sentence": text, "embeddings": vectors[index]} for index, text in enumerate(many)]
@@ -400,9 +400,9 @@ class MiniBert:
             return self.max_length
         return check_integer("max_length", max_length, 2, self.config.max_position_embeddings, " ([CLS] and [SEP], to all positions)")
 
-    def _encoding(self, texts: Iterable[str], prefix: str, max_length: int | None, truncation: Truncation) -> PackedEncoding:
+    def _encoding(self, texts: list[str], prefix: str, max_length: int | None, truncation: Truncation) -> PackedEncoding:
         limit = self._limit(max_length)
-        encoding = self.tokenizer.encode_batch([prefix + check_text(text, f"texts[{index}]") for index, text in enumerate(texts)], limit)
+        encoding = self.tokenizer.encode_batch([prefix + text for text in texts], limit)
         report_truncation(encoding.num_truncated.tolist(), limit, truncation)
         return encoding
 

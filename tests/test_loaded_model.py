@@ -197,3 +197,36 @@ def test_arguments_may_change_during_the_check(tiny: minibert.MiniBert, name: st
             sys.settrace(before)
     assert refused > 0
     assert poisoned_line > 10
+
+
+# --- What is taken for texts
+
+
+class Table:
+    """As data frames are: iteration gives the names of columns."""
+
+    columns = ("text", "number")
+
+    def __iter__(self) -> Any:
+        return iter(self.columns)
+
+
+NO_TEXTS: dict[str, tuple[Any, str]] = {
+    "dict": ({"query": "a text"}, r"expected a str or several, found a dict, whose keys or columns"),
+    "table": (Table(), r"found a Table, whose keys or columns are no texts; give one column, as in texts\['name'\]"),
+    "bytes": (b"a text", r"found a bytes; decode it, as in texts.decode\('utf-8'\)"),
+    "bytearray": (bytearray(b"a text"), r"found a bytearray; decode it"),
+    "None": (None, "found a NoneType: None"),
+    "int": (3, "found an int: 3"),
+    "list of None": (["a", None], r"texts\[1\]: expected a str, found NoneType: None"),
+    "list of bytes": ([b"a"], r"texts\[0\]: expected a str, found bytes"),
+    "list of lists": ([["a"]], r"texts\[0\]: expected a str, found list"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TEXTS)
+def test_what_is_no_text_is_refused(tiny: minibert.MiniBert, name: str) -> None:
+    texts, message = NO_TEXTS[name]
+    for call in (tiny.encode, tiny.encode_tokens, tiny.encode_query, tiny.encode_document, tiny.predict):
+        with pytest.raises(TypeError, match=message):
+            call(texts)

@@ -191,6 +191,11 @@ def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | 
     )
 
 
+def check_weights(weights: BertWeights) -> None:
+    """ValueError unless every array has the shape that the config gives it. `from_arrays` has done so; others may not have."""
+    _check_tensors(to_arrays(weights), weights.config, "weights")
+
+
 def sums_of_two(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(out_features,): of each row the greatest |weight[2 i] + weight[2 i + 1]|. Of an int8 matrix, none is more than MOST_OF_TWO."""
     even, odd = weight[:, 0::2], weight[:, 1::2]

@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from ..config import BertConfig
 from ..formats import widen
-from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix
+from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix, check_weights
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -70,7 +70,11 @@ class Parameters:
 def arrange(
     weights: BertWeights, matrix: Callable[[Matrix], Any], norm: Callable[[LayerNorm], LayerNorm], table: Callable[[FloatArray], Float32]
 ) -> Parameters:
-    """What `prepare` returns, given how a backend keeps matrices, norms and small tables."""
+    """What `prepare` returns, given how a backend keeps matrices, norms and small tables.
+
+    Raises ValueError if the weights are not as large as their config says: the loops compute addresses from it.
+    """
+    check_weights(weights)
 
     def layer(stored: LayerWeights) -> Layer:
         return Layer(
@@ -93,11 +97,34 @@ def arrange(
     )
 
 
-def look_up(table: FloatArray | Int8Rows, ids: Int32) -> Float32:
-    """Rows of a table of embeddings, (len(ids), hidden_size), a new array."""
-    if isinstance(table, Int8Rows):
-        return table.weight[ids] * widen(table.scale)[ids, np.newaxis]
-    return widen(table[ids])
+def look_up(name: str, table: FloatArray | Int8Rows, ids: Int32) -> Float32:
+    """Rows of a table of embeddings, (len(ids), hidden_size), a new array.
+
+    Raises ValueError with `name` for an id outside the table. NumPy checks the numbers that it uses: they are a copy that no other
+    thread can change, and unsigned, so that one below 0 lies behind the table instead of counting from its end.
+    """
+    unsigned = ids.astype(np.uint32)
+    try:
+        if isinstance(table, Int8Rows):
+            return table.weight[unsigned] * widen(table.scale)[unsigned, np.newaxis]
+        return widen(table[unsigned])
+    except IndexError:
+        size = len(table.weight if isinstance(table, Int8Rows) else table)
+        found = unsigned.view(np.int32)
+        raise outside(name, size, int(found.min()), int(found.max())) from None
+
+
+def check_ids(input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> None:
+    """ValueError unless each of the three has one int32 for each token, side by side."""
+    shape = (input_ids.size,)
+    for name, ids in (("input_ids", input_ids), ("position_ids", position_ids), ("token_type_ids", token_type_ids)):
+        if ids.dtype != np.int32 or ids.shape != shape or not ids.flags.c_contiguous:
+            raise ValueError(f"{name}: expected contiguous int32 {shape}, found {ids.dtype} {ids.shape}, strides {ids.strides}")
+
+
+def outside(name: str, size: int, least: int, greatest: int) -> ValueError:
+    """The error for numbers of which some are outside a table of `size` rows."""
+    return ValueError(f"{name}: expected 0 to {size - 1}, found {least} to {greatest}")
 
 
 class Backend(Protocol):

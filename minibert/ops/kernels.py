@@ -15,13 +15,14 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..jit import inlined, jit, pasted
-from . import Float32, Int32, look_up, team
+from . import Float32, Int32, check_ids, look_up, outside, team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
 from .attention import attend
 from .attention_int16 import attend_int16
-from .memory import address, advance, get_address, load, store
+from .memory import address, advance, get_address, get_int32, load, store
 from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, prepare
 from .products import BLOCK, linear
 from .simd import LANES, Address, Float, Integer, Vector, fma, splat, total
@@ -36,7 +37,8 @@ STEPS = 11  # of a layer, at the most: four products of two steps, attention, tw
 FORMS = {"none": ERF, "tanh": TANH}
 # In a layer's addresses, see packed.py. An int would be a type of its own to Numba, and what is called with it be compiled once more.
 QKV, ATTENTION_OUTPUT, INTERMEDIATE, OUTPUT, ATTENTION_NORM, OUTPUT_NORM = map(np.int64, (0, 5, 10, 15, 20, 22))
-FIRST_STEP, NO_PROBS, WITH_PROBS = map(np.int64, (0, 0, 1))
+FIRST_STEP, FIRST_ROW, NO_PROBS, WITH_PROBS = map(np.int64, (0, 0, 0, 1))
+Int64 = npt.NDArray[np.int64]
 
 
 # LayerNorm
@@ -165,46 +167,88 @@ def probs_loop(
 
 
 @jit
-def embed_loop(out: Any, positions: Any, position_ids: Any, types: Any, type_ids: Any, weight: Any, bias: Any, eps: Float) -> None:
-    """In place, LayerNorm(out + positions[position_ids] + types[type_ids])."""
+def embed_loop(
+    out: Any, positions: Any, position_ids: Any, types: Any, type_ids: Any, weight: Any, bias: Any, eps: Float
+) -> tuple[Integer, Integer, Integer]:
+    """In place, LayerNorm(out + positions[position_ids] + types[type_ids]).
+
+    Returns how many tokens are done, and the position and the type of the last one that was read. It stops before a number that is
+    outside its table.
+    """
     num_tokens, size = out.shape
     rows, weights, biases = address(out), address(weight), address(bias)
     position_rows, type_rows = address(positions), address(types)
+    position, kind = FIRST_ROW, FIRST_ROW
     for token in range(num_tokens):
-        at, position, kind = token * size, position_ids[token] * size, type_ids[token] * size
+        position, kind = get_int32(address(position_ids), token), get_int32(address(type_ids), token)
+        if position < 0 or position >= positions.shape[0] or kind < 0 or kind >= types.shape[0]:
+            return token, position, kind
+        at, position_at, type_at = token * size, position * size, kind * size
         sums = splat(ZERO)
         for i in range(0, size, LANES):
-            added = load(position_rows, position + i, size - i, ZERO) + load(type_rows, kind + i, size - i, ZERO)
+            added = load(position_rows, position_at + i, size - i, ZERO) + load(type_rows, type_at + i, size - i, ZERO)
             x = load(rows, at + i, size - i, ZERO) + added
             store(rows, at + i, x, size - i)
             sums = sums + x
         normalize_row(rows, at, size, sums, weights, biases, eps)
+    return num_tokens, position, kind
 
 
-# The contract
+# The contract. A loop computes addresses from the arrays that it is given, so they are compared with one another here.
 
 
 def embed(parameters: PackedParameters, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32:
     """Twin of `reference.embed`."""
-    out = look_up(parameters.word_embeddings, input_ids)
-    norm = parameters.embeddings_norm
-    embed_loop(
-        out, parameters.position_embeddings, position_ids, parameters.token_type_embeddings, token_type_ids,
-        norm.weight, norm.bias, f32(norm.eps),
-    )  # fmt: skip
+    check_ids(input_ids, position_ids, token_type_ids)
+    out = look_up("input_ids", parameters.word_embeddings, input_ids)
+    positions, types, norm = parameters.position_embeddings, parameters.token_type_embeddings, parameters.embeddings_norm
+    done, position, kind = embed_loop(out, positions, position_ids, types, token_type_ids, norm.weight, norm.bias, f32(norm.eps))
+    if done < len(out):
+        is_position = not 0 <= position < len(positions)
+        name, table, found = ("position_ids", positions, position) if is_position else ("token_type_ids", types, kind)
+        raise outside(name, len(table), found, found)
     return out
+
+
+def _check_hidden_states(parameters: PackedParameters, hidden_states: Float32) -> None:
+    """ValueError unless they are writable, C-contiguous and as wide as the model."""
+    width, found = parameters.config.hidden_size, hidden_states
+    if found.dtype != np.float32 or found.ndim != 2 or found.shape[1] != width or not found.flags.carray:
+        raise ValueError(
+            f"hidden_states: expected writable, C-contiguous float32 (num_tokens, {width}), "
+            f"found {found.dtype} {found.shape}, strides {found.strides}"
+        )
+
+
+def _checked(cu_seqlens: Int32, num_tokens: int) -> tuple[Int64, int]:
+    """A copy that no other thread can change, and the length of the longest text.
+
+    Raises ValueError unless the numbers ascend from 0 to num_tokens.
+    """
+    own = cu_seqlens.astype(np.int64)
+    seqlens = own[1:] - own[:-1]
+    if cu_seqlens.dtype != np.int32 or own.ndim != 1 or not seqlens.size or own[0] or own[-1] != num_tokens or seqlens.min() < 1:
+        raise ValueError(
+            f"cu_seqlens: expected int32 that ascend from 0 to {num_tokens}, the number of tokens, "
+            f"found {cu_seqlens.dtype} {cu_seqlens.shape} {own.ravel()[:8].tolist()}"
+        )
+    return own, int(seqlens.max())
 
 
 def layers(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32:
     """Twin of `reference.layers`. Overwrites its argument and returns it."""
-    config = parameters.config
+    config, num_layers = parameters.config, len(parameters.layers)
+    _check_hidden_states(parameters, hidden_states)
     num_tokens = len(hidden_states)
+    own_cu_seqlens, longest = _checked(cu_seqlens, num_tokens)
+    if not 0 <= first <= last <= num_layers:
+        raise ValueError(f"first, last: expected 0 <= first <= last <= {num_layers}, found {first} and {last}")
     multiplications = num_tokens * parameters.layer_size * (last - first)
     shared = (
-        parameters.table, first, last, parameters.is_int8, cu_seqlens, config.num_attention_heads, config.intermediate_size,
+        parameters.table, first, last, parameters.is_int8, own_cu_seqlens, config.num_attention_heads, config.intermediate_size,
         FORMS[config.gelu], f32(config.layer_norm_eps), hidden_states,
     )  # fmt: skip
-    with borrowed(parameters, num_tokens, int(np.diff(cu_seqlens).max())) as workspace:
+    with borrowed(parameters, num_tokens, longest) as workspace:
         team.run(layers_loop, shared, workspace, (last - first) * STEPS, multiplications)
     return hidden_states
 
@@ -220,10 +264,14 @@ def linear_activation(parameters: PackedParameters, x: Float32, weights: PackedL
 
 def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]:
     """Twin of `reference.attention_probs`."""
-    num_heads = parameters.config.num_attention_heads
+    num_heads, num_layers = parameters.config.num_attention_heads, len(parameters.layers)
+    _check_hidden_states(parameters, hidden_states)
+    own_cu_seqlens, _ = _checked(cu_seqlens, len(hidden_states))
+    if not 0 <= layer < num_layers:
+        raise ValueError(f"layer: expected 0 to {num_layers - 1}, found {layer}")
     qkv = linear_activation(parameters, hidden_states, parameters.layers[layer].query_key_value, NO_ACTIVATION)
     every = []
-    for text in np.split(qkv, cu_seqlens[1:-1]):
+    for text in np.split(qkv, own_cu_seqlens[1:-1]):
         probs = np.empty((num_heads, len(text), len(text)), np.float32)
         shared = (text, num_heads, parameters.is_int8, np.empty((len(text), text.shape[1] // 3), np.float32), probs)
         with borrowed(parameters, len(text), len(text)) as workspace:
@@ -234,4 +282,5 @@ def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seq
 
 def pooler(parameters: PackedParameters, hidden_states: Float32) -> Float32:
     """Twin of `reference.pooler`."""
+    _check_hidden_states(parameters, hidden_states)
     return linear_activation(parameters, hidden_states, parameters.pooler, POOL)

@@ -82,6 +82,16 @@ def address(array: Any) -> Address:
     return array.reshape(-1)
 
 
+def _emit_get_int32(builder: Any, address: Any, index: Any) -> Any:
+    return builder.sext(builder.load_atomic(pointer(builder, address, index, I32), "monotonic", 4), I64)
+
+
+@operation(types.intp, (types.intp, types.intp), _emit_get_int32)
+def get_int32(address: Address, index: Integer) -> Integer:
+    """One int32, read exactly once: what is checked is what is used, even if another thread writes it meanwhile."""
+    return int(address[index])
+
+
 @operation(types.intp, (types.intp, types.intp), lambda builder, address, index: read(builder, address, index, I64))
 def get_address(addresses: Address, index: Integer) -> Address:
     """One of a table of addresses."""

@@ -5,6 +5,7 @@
 so that the innermost loop walks through memory in one straight line. Made once at load, with every vector on a cache line of its own.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,10 +83,10 @@ class Workspace:
         """For so many tokens, and a longest text of so many."""
         hidden, widest = self.config.hidden_size, max(4 * self.config.hidden_size, self.config.intermediate_size)
         if num_tokens > self.num_tokens:
-            self.num_tokens = num_tokens
             self.wide = _aligned((2 * num_tokens + LANES + num_tokens * (hidden + widest),), np.dtype(np.float32))
             stride = -(-max(hidden, self.config.intermediate_size) // KIND.group) * KIND.group if self.is_int8 else 0
             self.quantized = _aligned((num_tokens * stride,), np.dtype(KIND.activation))
+            self.num_tokens = num_tokens
         if longest > self.longest:
             self.longest = longest
             self.own.clear()
@@ -129,7 +130,7 @@ def prepare(weights: BertWeights) -> PackedParameters:
         release_pages(weights.position_embeddings)  # any array of the file: what has been copied need not stay in memory
         return packed
 
-    parameters = arrange(weights, pack_and_release, _norm, lambda table: np.array(widen(table)))
+    parameters = arrange(weights, pack_and_release, _norm, lambda table: np.array(widen(table), order="C"))
     rows = []
     for layer in parameters.layers:
         matrices = (layer.query_key_value, layer.attention_output, layer.intermediate, layer.output)
@@ -198,7 +199,7 @@ def pack(linear: Matrix) -> PackedLinear | PackedInt8Linear:
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Zeros that begin on a cache line."""
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     buffer = np.zeros(size + CACHE_LINE, np.uint8)
     start = -buffer.ctypes.data % CACHE_LINE
     return buffer[start : start + size].view(dtype).reshape(shape)

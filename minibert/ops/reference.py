@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..formats import widen
 from ..threads import blas_threads
 from ..weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
-from . import Float32, GeluForm, Int32, Parameters, arrange, look_up
+from . import Float32, GeluForm, Int32, Parameters, arrange, check_ids, look_up
 
 BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for 8 x 128 and 6 x 768 and texts of 20, 130 and mixed tokens
 BLOCK = 65_536  # float32 values that a chain of elementwise steps takes at a time, 256 kB: they and their temporaries stay in the L2 cache
@@ -45,9 +45,10 @@ def embed(parameters: Parameters, input_ids: Int32, position_ids: Int32, token_t
 
     Source: Devlin et al. 2018, figure 2.
     """
-    hidden_states = look_up(parameters.word_embeddings, input_ids)
-    hidden_states += parameters.position_embeddings[position_ids]
-    hidden_states += parameters.token_type_embeddings[token_type_ids]
+    check_ids(input_ids, position_ids, token_type_ids)
+    hidden_states = look_up("input_ids", parameters.word_embeddings, input_ids)
+    hidden_states += look_up("position_ids", parameters.position_embeddings, position_ids)
+    hidden_states += look_up("token_type_ids", parameters.token_type_embeddings, token_type_ids)
     return layer_norm(hidden_states, parameters.embeddings_norm)
 
 

@@ -1,0 +1,203 @@
+"""No number and no array that an op is given leads outside memory: ids, positions, types, lengths, layers, shapes."""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import BACKENDS, backend_module, needs_numba
+from make_models import make_config, make_weights
+
+from minibert.config import ARCHITECTURE
+from minibert.quantize import quantize
+from minibert.weights import BertWeights, from_arrays
+
+CONFIG = make_config(2, 24, 3, vocab_size=20, max_position_embeddings=8)
+TABLES = {"input_ids": 20, "position_ids": 8, "token_type_ids": 2}
+FAR = 2**31 - 1
+
+
+def weights() -> BertWeights:
+    return from_arrays(make_weights(CONFIG), CONFIG)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("value", [-1, -2, -FAR - 1, FAR, "size"])
+def test_a_number_outside_its_table_is_refused(name: str, value: Any, backend: str) -> None:
+    ops, found = backend_module(backend), TABLES[name] if value == "size" else value
+    for stored in (weights(), quantize(weights())):
+        parameters = ops.prepare(stored)
+        for token in (0, 4):
+            ids = {each: np.zeros(5, np.int32) for each in TABLES}
+            ids[name][token] = found
+            with pytest.raises(ValueError, match=rf"^{name}: expected 0 to {TABLES[name] - 1}, found .*{found}"):
+                ops.embed(parameters, *ids.values())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("ids", [np.zeros(4, np.int32), np.zeros(5, np.int64), np.zeros((5, 1), np.int32), np.zeros(10, np.int32)[::2],
+                                 np.zeros(5, ">i4"), np.zeros(5, np.float32)])  # fmt: skip
+def test_ids_of_another_kind_are_refused(name: str, ids: np.ndarray, backend: str) -> None:
+    if name == "input_ids" and ids.shape == (4,):
+        name = "position_ids"  # the others are then too many
+    ops = backend_module(backend)
+    given = {each: np.zeros(5, np.int32) for each in TABLES} | {name: ids}
+    with pytest.raises(ValueError, match=rf"^{name}: expected contiguous int32"):
+        ops.embed(ops.prepare(weights()), *given.values())
+
+
+RACE = """
+import sys, threading
+import numpy as np
+from conftest import backend_module
+from make_models import make_weights
+from test_checked_arguments import CONFIG, FAR, TABLES, weights
+
+ops, name = backend_module(sys.argv[1]), sys.argv[2]
+parameters = ops.prepare(weights())
+ids = {each: np.zeros(600, np.int32) for each in TABLES}
+right, wrong, refused = ops.embed(parameters, *ids.values()), [-1, -FAR - 1, FAR, FAR // 2], 0
+going = True
+
+def change():
+    number = 0
+    while going:
+        ids[name][number % 600] = wrong[number % 4]
+        ids[name][number % 600] = 0
+        number += 7
+
+thread = threading.Thread(target=change)
+thread.start()
+sys.setswitchinterval(1e-6)
+for _ in range(1000):
+    try:
+        np.testing.assert_array_equal(ops.embed(parameters, *ids.values()), right)
+    except ValueError as error:
+        assert str(error).startswith(f"{name}: expected 0 to {TABLES[name] - 1}, found "), error
+        refused += 1
+going = False
+thread.join()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", TABLES)
+def test_numbers_that_another_thread_changes_are_refused_or_right(name: str, backend: str) -> None:
+    """In a process of its own: what is not checked where it is used kills it."""
+    command = [sys.executable, "-c", RACE, backend, name]
+    result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=600)
+    assert result.stdout == "done\n", (result.returncode, result.stderr[-2000:])
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+HIDDEN_STATES: dict[str, Callable[[], np.ndarray]] = {
+    "narrower": lambda: np.zeros((5, 23), np.float32),
+    "wider": lambda: np.zeros((5, 25), np.float32),
+    "float64": lambda: np.zeros((5, 24)),
+    "int32": lambda: np.zeros((5, 24), np.int32),
+    "big-endian": lambda: np.zeros((5, 24), ">f4"),
+    "one axis": lambda: np.zeros(120, np.float32),
+    "three axes": lambda: np.zeros((5, 24, 1), np.float32),
+    "Fortran's order": lambda: np.zeros((24, 5), np.float32).T,
+    "every second row": lambda: np.zeros((10, 24), np.float32)[::2],
+    "backwards": lambda: np.zeros((5, 24), np.float32)[::-1],
+    "unaligned": lambda: np.zeros(481, np.uint8)[1:].view(np.float32).reshape(5, 24),
+    "read-only": lambda: read_only(np.zeros((5, 24), np.float32)),
+    "one row for all": lambda: np.broadcast_to(np.zeros(24, np.float32), (5, 24)),
+}
+
+
+@needs_numba
+@pytest.mark.parametrize("kind", HIDDEN_STATES)
+def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
+    from minibert.ops import kernels
+
+    parameters, cu_seqlens = kernels.prepare(weights()), np.array([0, 5], np.int32)
+    for call in (
+        lambda hidden: kernels.layers(parameters, hidden, cu_seqlens, 0, 2),
+        lambda hidden: kernels.attention_probs(parameters, hidden, cu_seqlens, 0),
+        lambda hidden: kernels.pooler(parameters, hidden),
+    ):
+        with pytest.raises(ValueError, match=r"^hidden_states: expected writable, C-contiguous float32"):
+            call(HIDDEN_STATES[kind]())
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    "cu_seqlens",
+    [[0, 4], [0, 6], [1, 5], [-1, 5], [0, 3, 2, 5], [0, 3, 3, 5], [0, -3, 5], [0, FAR, 5], [0, FAR, -FAR - 1, -1, 5], [0], [], [5],
+     [0, 5.0], [[0, 5]], [0, 2, 9, 5]],
+)  # fmt: skip
+def test_lengths_that_are_none_are_refused(cu_seqlens: list[Any]) -> None:
+    from minibert.ops import kernels
+
+    parameters, hidden = kernels.prepare(weights()), np.zeros((5, 24), np.float32)
+    array = np.array(cu_seqlens)
+    array = array.astype(np.int32) if array.dtype == np.int64 or not array.size else array
+    for call in (kernels.layers, kernels.attention_probs):
+        with pytest.raises(ValueError, match=r"^cu_seqlens: expected int32 that ascend from 0 to 5"):
+            call(parameters, hidden, array, *((0, 2) if call is kernels.layers else (0,)))
+
+
+@needs_numba
+def test_layers_that_are_not_there_are_refused() -> None:
+    from minibert.ops import kernels
+
+    parameters, hidden, cu_seqlens = kernels.prepare(weights()), np.zeros((5, 24), np.float32), np.array([0, 5], np.int32)
+    for first, last in ((-1, 1), (0, 3), (2, 1), (0, FAR), (-FAR, FAR), (3, 3)):
+        with pytest.raises(ValueError, match=f"expected 0 <= first <= last <= 2, found {first} and {last}"):
+            kernels.layers(parameters, hidden, cu_seqlens, first, last)
+    for layer in (-1, 2, FAR):
+        with pytest.raises(ValueError, match=f"layer: expected 0 to 1, found {layer}"):
+            kernels.attention_probs(parameters, hidden, cu_seqlens, layer)
+
+
+# Weights beside their config
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("field", [field for field in ARCHITECTURE if field != "num_attention_heads"])  # which is in no shape
+@pytest.mark.parametrize("factor", [2, 2**40, 2**62])
+def test_weights_that_do_not_fit_their_config_are_refused(field: str, factor: int, backend: str) -> None:
+    """Whatever the size: before anything is computed from it or allocated for it."""
+    config = dataclasses.replace(CONFIG, **{field: getattr(CONFIG, field) * factor})
+    with pytest.raises(ValueError, match=r"expected|missing"):
+        from_arrays(make_weights(CONFIG), config)
+    for stored in (weights(), quantize(weights())):
+        with pytest.raises(ValueError, match=r"expected|missing"):
+            backend_module(backend).prepare(dataclasses.replace(stored, config=config))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_layers_of_two_precisions_are_refused(backend: str) -> None:
+    """The loops take one for all."""
+    stored = weights()
+    mixed = dataclasses.replace(stored, layers=(stored.layers[0], quantize(stored).layers[1]))
+    with pytest.raises(ValueError, match="missing"):
+        backend_module(backend).prepare(mixed)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_may_lie_in_memory_as_they_like(backend: str) -> None:
+    ops, ids = backend_module(backend), np.arange(6, dtype=np.int32)
+    zeros, cu_seqlens = np.zeros(6, np.int32), np.array([0, 2, 6], np.int32)
+    tensors = make_weights(CONFIG)
+    results = []
+    for given in (tensors, {name: np.asfortranarray(array) for name, array in tensors.items()},
+                  {name: np.repeat(array, 2, axis=-1)[..., ::2] for name, array in tensors.items()}):  # fmt: skip
+        parameters = ops.prepare(from_arrays(given, CONFIG))
+        hidden = ops.embed(parameters, ids, ids, zeros)
+        results.append(ops.layers(parameters, hidden, cu_seqlens, 0, 2))
+    for result in results[1:]:
+        np.testing.assert_allclose(result, results[0], rtol=0, atol=1e-5)

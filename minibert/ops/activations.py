@@ -10,7 +10,7 @@ from ..jit import inlined
 from .simd import MAGIC, Integer, Vector, fma, maximum, minimum, splat, times_power_of_two, zero_below
 
 f32 = np.float32
-HALF, ONE, TWO = f32(0.5), f32(1), f32(2)
+ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 NO_ACTIVATION, ERF, TANH, POOL = map(np.int64, range(4))
 
 LOG2_E, LN_2 = f32(1.4426950408889634), f32(0.6931471805599453)
@@ -72,17 +72,24 @@ def gelu_erf(x: Vector) -> Vector:
 TANH_1, TANH_3 = f32(-2 * 0.7978845608028654), f32(-2 * 0.035677408136300125)  # -2 sqrt(2/π) (1 + 0.044715 x²)
 
 
+TANH_EDGE = f32(1e4)  # below its negative, GELU is 0: to float32 it is so from -11 on
+
+
 @inlined
 def gelu_tanh(x: Vector) -> Vector:
-    """GELU in the tanh form: x (1 + tanh(u)) / 2 = x / (1 + e^(-2u)), with u = sqrt(2/π) (x + 0.044715 x^3)."""
+    """GELU in the tanh form: x (1 + tanh(u)) / 2 = x / (1 + e^(-2u)), with u = sqrt(2/π) (x + 0.044715 x^3).
+
+    The quotient would be 1 for x = -e^88, since the divisor cannot be more. Infinity times 0 is NaN, so no infinity becomes 0.
+    """
     minus_2u = x * fma(x * x, splat(TANH_3), splat(TANH_1))
-    return x / (splat(ONE) + exp(minimum(splat(EXP_MOST), minus_2u)))
+    gelu = x / (splat(ONE) + exp(minimum(splat(EXP_MOST), minus_2u)))
+    return fma(x, splat(ZERO), zero_below(x, splat(-TANH_EDGE), gelu))
 
 
 @inlined
 def tanh(x: Vector) -> Vector:
-    """1 - 2 / (e^(2x) + 1)."""
-    return splat(ONE) - splat(TWO) / (exp(minimum(splat(EXP_MOST), x + x)) + splat(ONE))
+    """1 - 2 / (e^(2x) + 1); NaN for infinity, which is an overflow and may have the wrong sign."""
+    return fma(x, splat(ZERO), splat(ONE) - splat(TWO) / (exp(minimum(splat(EXP_MOST), x + x)) + splat(ONE)))
 
 
 @inlined

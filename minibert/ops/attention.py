@@ -12,16 +12,26 @@ from ..jit import inlined, jit
 from .activations import exp
 from .memory import advance, get, load, put, store, transpose
 from .packed import WIDTH
-from .simd import LANES, Address, Float, Integer, greatest, maximum, splat, total
+from .simd import LANES, Address, Float, Integer, farther, greatest, maximum, splat, total
 from .team import Room
 from .tiers import TIER
 from .tiles import float32_tile
 
 f32 = np.float32
-ZERO, ONE, INFINITY = f32(0), f32(1), f32(np.inf)
+ZERO, ONE, INFINITY, NAN = f32(0), f32(1), f32(np.inf), f32(np.nan)
 ROWS, REGISTER = TIER.rows, TIER.lanes
 # An int would be a type of its own to Numba, and what is called with it be compiled once more.
 FIRST, I_WIDTH = map(np.int64, (0, WIDTH))
+
+
+@inlined
+def farthest(x: Address, at: Integer, stride: Integer, size: Integer, head_dim: Integer) -> Float:
+    """The greatest of all |x| of a head; NaN if one of them is not finite."""
+    most = splat(ZERO)
+    for token in range(size):
+        for dim in range(0, head_dim, LANES):
+            most = farther(load(x, at + token * stride + dim, head_dim - dim, ZERO), most)
+    return greatest(most) + total(most * splat(ZERO))
 
 
 @inlined
@@ -97,9 +107,12 @@ def attend(
 ) -> None:  # fmt: skip
     """softmax(query key^T / sqrt(head_dim)) value of one head of one text, a few rows at a time.
 
-    The scores of these rows are all that there ever is of the quadratic part; probabilities are kept for who wants them.
+    The scores of these rows are all that there ever is of the quadratic part; probabilities are kept for who wants them. Everything is
+    NaN where a score may overflow: softmax would make 0 of a score of -infinity, and hide it.
     """
     width, scale = (size + WIDTH - 1) // WIDTH * WIDTH, f32(1 / math.sqrt(head_dim))
+    if not farthest(qkv, query, stride, size, head_dim) * farthest(qkv, query + stride // 3, stride, size, head_dim) * head_dim < INFINITY:
+        scale = NAN
     scores, context = room.scratch, advance(room.scratch, ROWS * width)
     shares = advance(context, ROWS * WIDTH)
     keys = advance(shares, LANES)

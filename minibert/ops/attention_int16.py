@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from ..jit import inlined, jit
-from .attention import ONE, REGISTER, ROWS, ZERO, keep_probs, softmax_rows, write_context
+from .attention import ONE, REGISTER, ROWS, ZERO, farthest, keep_probs, softmax_rows, write_context
 from .memory import advance, get, load, put, store_int16, store_pairs, transpose
 from .packed import WIDTH
-from .simd import LANES, MAGIC, Address, Float, Integer, farther, fma, greatest, splat, total
+from .simd import LANES, MAGIC, Address, Float, Integer, fma, splat, total
 from .team import Room
 from .tiles import int16_tile
 
@@ -29,11 +29,7 @@ LEAST_NORMAL = np.finfo(np.float32).tiny
 @inlined
 def unit_of(x: Address, at: Integer, stride: Integer, size: Integer, head_dim: Integer, limit: Float) -> Float:
     """What 1 stands for if the greatest number of a head becomes `limit`; NaN if one of them is not finite."""
-    most = splat(ZERO)
-    for token in range(size):
-        for dim in range(0, head_dim, LANES):
-            most = farther(load(x, at + token * stride + dim, head_dim - dim, ZERO), most)
-    return greatest(most) / limit + total(most * splat(ZERO))
+    return farthest(x, at, stride, size, head_dim) / limit
 
 
 @inlined

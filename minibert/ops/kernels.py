@@ -52,7 +52,8 @@ def normalize_row(row: Address, at: Integer, size: Integer, sums: Vector, weight
     for i in range(0, size, LANES):
         difference = load(row, at + i, size - i, mean) - splat(mean)
         squares = fma(difference, difference, squares)
-    factor = ONE / f32(math.sqrt(total(squares) / f32(size) + eps))
+    variance = total(squares) / f32(size)
+    factor = ONE / f32(math.sqrt(variance + eps)) + variance * ZERO  # NaN if the variance has overflowed; its inverse, 0, would hide it
     for i in range(0, size, LANES):
         normal = (load(row, at + i, size - i, ZERO) - splat(mean)) * splat(factor)
         store(row, at + i, fma(normal, load(weight, i, size - i, ZERO), load(bias, i, size - i, ZERO)), size - i)

@@ -74,12 +74,14 @@ def layer_norm(hidden_states: Float32, norm: LayerNorm) -> Float32:
 
         y = (x - mean) / sqrt(variance + eps) * weight + bias
 
+    A variance that overflows gives NaN; its inverse would be 0, and hide it.
     Source: Ba et al. 2016; google-research/bert, modeling.py, `layer_norm`.
     """
     size = hidden_states.shape[-1]
     for rows in _blocks(hidden_states):
         rows -= rows.mean(axis=-1, keepdims=True)
         variance = np.einsum("td,td->t", rows, rows)[:, np.newaxis] / np.float32(size)
+        variance[np.isinf(variance)] = np.nan
         rows *= 1 / np.sqrt(variance + np.float32(norm.eps))
         rows *= norm.weight
         rows += norm.bias
@@ -164,6 +166,8 @@ def _probs(query: Float32, key: Float32) -> Float32:
     head_dim: int = query.shape[-1]
     scale: np.float32 = np.float32(head_dim**-0.5)
     scores: Float32 = np.matmul(query * scale, key.swapaxes(-1, -2))
+    if scores.min() == -np.inf:  # a sum has overflowed, maybe to the wrong side; softmax would make 0 of it, and hide it
+        scores[(scores == -np.inf).any(axis=-1)] = np.nan
     return softmax(scores)
 
 
@@ -278,9 +282,12 @@ def gelu_gate(x: Float32, approximate: GeluForm) -> Float32:
 def pooler(parameters: Parameters, hidden_states: Float32) -> Float32:
     """tanh(x weight^T + bias), for vectors of position 0 ([CLS]).
 
+    Where x weight^T + bias is not finite, the result is NaN: a sum that has overflowed may even have the wrong sign.
     Source: google-research/bert, modeling.py, `pooler`.
     """
-    return np.tanh(linear(hidden_states, parameters.pooler))
+    with np.errstate(all="ignore"):
+        linear_output = linear(hidden_states, parameters.pooler)
+    return np.where(np.isfinite(linear_output), np.tanh(linear_output), np.float32(np.nan))
 
 
 def _blocks(array: Float32) -> Iterator[Float32]:

@@ -16,11 +16,17 @@ import numpy.typing as npt
 
 from .formats import widen
 from .formats.safetensors import release_pages
-from .weights import BertWeights, Int8Linear, Int8Rows, LayerWeights, Linear, Matrix, sums_of_two
+from .weights import BertWeights, Int8Linear, Int8Rows, LayerWeights, Linear, Matrix, check_int8_sizes, sums_of_two
+
+LEAST_SCALE = np.finfo(np.float32).tiny  # a scale below the normal numbers has too few digits: its row could come to more than 127
 
 
 def quantize(weights: BertWeights) -> BertWeights:
-    """The same encoder with Int8Linear for Linear and Int8Rows for the word embeddings; what is int8 already stays."""
+    """The same encoder with Int8Linear for Linear and Int8Rows for the word embeddings; what is int8 already stays.
+
+    Raises ValueError if a matrix is too wide for int8.
+    """
+    check_int8_sizes(weights.config, "weights")
 
     def layer(stored: LayerWeights) -> LayerWeights:
         parts: dict[str, Any] = {name: _matrix(part) for name, part in vars(stored).items() if isinstance(part, Linear)}
@@ -43,12 +49,19 @@ def _matrix(stored: Matrix) -> Int8Linear:
 
 
 def _rows(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """(integers, scale) of each row. The greatest of its numbers becomes 127, or the greatest sum of two neighbours if they are paired."""
-    rows = widen(stored)
-    greatest = np.abs(rows).max(axis=1)
-    if are_paired:
-        greatest = np.maximum(greatest, sums_of_two(rows))
-    scale = np.where(greatest > 0, greatest, 1).astype(np.float32) / np.float32(127)
-    integers = np.rint(rows / scale[:, np.newaxis]).astype(np.int8)
+    """(integers, scale) of each row. The greatest of its numbers becomes 127, or the greatest sum of two neighbours if they are paired.
+
+    No number is more than half a scale away from what it was. A row that is not finite gets a scale that is not, and integers of 0.
+    Numbers are halved first, since the sum of two may be more than the greatest float32.
+    """
+    rows, half = widen(stored), np.float32(0.5)
+    with np.errstate(invalid="ignore"):
+        greatest = np.abs(rows).max(axis=1)
+        halved = np.where(greatest == 0, half, greatest * half)
+        if are_paired:
+            halved = np.maximum(halved, sums_of_two(rows * half))
+        scale = np.maximum(halved / np.float32(63.5), LEAST_SCALE)
+        integers = np.rint(rows / scale[:, np.newaxis])
+    integers[~np.isfinite(scale)] = 0
     release_pages(stored)
-    return integers, scale
+    return integers.astype(np.int8), scale

@@ -35,6 +35,9 @@ LAYER_NAMES = {
 }
 SCALE = ".weight_scale"  # of int8 rows, beside `.weight`
 MOST_OF_TWO = 128  # 255 times as much is still an integer of sixteen bits, through which tiles.py adds without VNNI
+# Inputs of the largest int8 matrix. Two of them add up to 255 * MOST_OF_TWO at the most in the sum of products, an int32; to
+# 128 * MOST_OF_TWO in what undoes the offset of INT8["dot"], an int32 too; and to MOST_OF_TWO in the sum of the weights, a float32.
+MOST_INT8_INPUTS = 2 * min((2**31 - 1) // (255 * MOST_OF_TWO), (2**31 - 1) // (128 * MOST_OF_TWO), 2**24 // MOST_OF_TWO)
 HEADS = ("cls.", "classifier.", "qa_outputs.")  # masked language model and next sentence, classification, question answering
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # old transformers stored these index vectors; they carry nothing
 
@@ -196,6 +199,14 @@ def check_weights(weights: BertWeights) -> None:
     _check_tensors(to_arrays(weights), weights.config, "weights")
 
 
+def check_int8_sizes(config: BertConfig, source: str | Path) -> None:
+    """ValueError if a matrix has more inputs than an int8 product can add."""
+    for name in ("hidden_size", "intermediate_size"):
+        if (size := getattr(config, name)) > MOST_INT8_INPUTS:
+            expected = f"expected at most {MOST_INT8_INPUTS} for int8, whose sums of products would overflow"
+            raise ValueError(f"{source}: {name}: {expected}, found {size}; take float32 weights and precision='float32'")
+
+
 def sums_of_two(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(out_features,): of each row the greatest |weight[2 i] + weight[2 i + 1]|. Of an int8 matrix, none is more than MOST_OF_TWO."""
     even, odd = weight[:, 0::2], weight[:, 1::2]
@@ -207,7 +218,10 @@ def sums_of_two(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _check_tensors(tensors: Mapping[str, Tensor], config: BertConfig, source: str | Path) -> None:
     if config.num_hidden_layers > len(tensors):  # each has 16 tensors
         raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(tensors)} tensors in all")
-    expected = dict(expected_tensors(config, is_int8=any(name.endswith(SCALE) for name in tensors)))
+    is_int8 = any(name.endswith(SCALE) for name in tensors)
+    if is_int8:
+        check_int8_sizes(config, source)
+    expected = dict(expected_tensors(config, is_int8))
     if not any(name.startswith("pooler.") for name in tensors):
         expected = {name: kind for name, kind in expected.items() if not name.startswith("pooler.")}
     missing = sorted(expected.keys() - tensors.keys())

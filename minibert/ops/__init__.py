@@ -39,6 +39,12 @@ from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 GeluForm = Literal["none", "tanh"]
+# Tokens of the longest text whose attention int8 models compute in int16. A share of a row's probability below 1/65534 is rounded to 0;
+# n of them together are at the most n / 65534 of it, 3.2 % here. A longer text has float32 attention, whatever stands beside it.
+INT16_TOKENS = 2048
+# Least difference between the numbers of a row of activations that int8 keeps: 255 / 2^-120 is still a float32. A row with less is
+# taken for constant, at its least number.
+LEAST_SPAN = np.float32(2**-120)
 Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one
 
 

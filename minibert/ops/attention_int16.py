@@ -23,7 +23,7 @@ f32 = np.float32
 GREATEST = 32767
 # An int would be a type of its own to Numba, and what is called with it be compiled once more.
 I_WIDTH = np.int64(WIDTH)
-LEAST_NORMAL = np.finfo(np.float32).tiny
+LEAST_NORMAL = np.finfo(np.float32).tiny  # least unit: a lesser one has too few digits, and its inverse may be infinite
 
 
 @inlined
@@ -97,8 +97,9 @@ def attend_int16(
 ) -> None:  # fmt: skip
     """`attend` of attention.py, in integers.
 
-    Probabilities of a row are shares of 32767. Rounded they have another sum, by which the result is divided; it is at the most twice as
-    much, were all of them just above a half, and that times the greatest value is still below 2^31.
+    Probabilities of a row are shares of 32767. Rounded they have another sum, by which the result is divided. It is at the most
+    32767 + INT16_TOKENS / 2, and that times the greatest value is below 2^31. So is a score, head_dim (32767 / sqrt(head_dim) + 1/2)^2,
+    for any head_dim up to 7e8.
     """
     hidden, limit = stride // 3, f32(GREATEST / math.sqrt(head_dim))
     query_unit = unit_of(qkv, query, stride, size, head_dim, limit)

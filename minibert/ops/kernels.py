@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..jit import inlined, jit, pasted
-from . import Float32, Int32, check_ids, look_up, outside, team
+from . import INT16_TOKENS, Float32, Int32, check_ids, look_up, outside, team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
 from .attention import attend
 from .attention_int16 import attend_int16
@@ -89,8 +89,8 @@ def attend_in(
     qkv: Address, query: Integer, stride: Integer, size: Integer, head_dim: Integer, out: Address, at: Integer, probs: Address,
     wants_probs: Integer, is_int8: Integer, room: Room,
 ) -> None:  # fmt: skip
-    """One head of one text, in either precision."""
-    if is_int8:
+    """One head of one text, in either precision. Which one depends on the text alone, so its bits do not depend on its batch."""
+    if is_int8 and size <= INT16_TOKENS:
         attend_int16(qkv, query, stride, size, head_dim, out, at, probs, wants_probs, room)
     else:
         attend(qkv, query, stride, size, head_dim, out, at, probs, wants_probs, room)

@@ -9,6 +9,7 @@ instead of one at a time make products of L8_H128 8 % faster in int8 and 5 % in 
 import numpy as np
 
 from ..jit import jit, pasted
+from . import LEAST_SPAN
 from .activations import NO_ACTIVATION, activated
 from .memory import advance, get_address, load, put, store, store_quantized
 from .packed import KIND, PASS, WIDTH
@@ -42,7 +43,7 @@ def quantize_rows(x: Address, rows: Integer, size: Integer, stride: Integer, roo
                 poison = fma(load(x, at + i, size - i, ZERO), splat(ZERO), poison)
             low = least(lows)
             span = greatest(highs) - low
-            factor = f32(255) / span if span > ZERO else ZERO
+            factor = f32(255) / span if span >= LEAST_SPAN else ZERO
             put(room.lows, row, low)
             put(room.units, row, span * f32(1 / 255) + total(poison))
             for i in range(0, size, LANES):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..formats import widen
 from ..threads import blas_threads
 from ..weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
-from . import Float32, GeluForm, Int32, Parameters, arrange, check_ids, look_up
+from . import INT16_TOKENS, LEAST_SPAN, Float32, GeluForm, Int32, Parameters, arrange, check_ids, look_up
 
 BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for 8 x 128 and 6 x 768 and texts of 20, 130 and mixed tokens
 BLOCK = 65_536  # float32 values that a chain of elementwise steps takes at a time, 256 kB: they and their temporaries stay in the L2 cache
@@ -117,7 +117,7 @@ def quantize_rows(rows: Float32) -> tuple[Float32, Float32, npt.NDArray[np.uint8
     """(low, step, q): each row as low + step q, with q from 0 to 255. A row that is not finite gets a step that is NaN."""
     low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
     span = high - low
-    factor = np.divide(np.float32(255), span, out=np.zeros_like(span), where=span > 0)
+    factor = np.divide(np.float32(255), span, out=np.zeros_like(span), where=span >= LEAST_SPAN)
     quantized = np.rint((rows - low) * factor)
     step = np.where(np.isfinite(span), span * np.float32(1 / 255), np.float32(np.nan))
     return low, step, np.where(np.isfinite(quantized), quantized, 0).astype(np.uint8)
@@ -143,10 +143,14 @@ def int16_attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int)
 
     Of each head of each text, the greatest number of value becomes 32767, those of query and key 32767 / sqrt(head_dim), and a token's
     probabilities are shares of 32767: so no sum is beyond 2^31. Rounded, the shares have another sum, by which the result is divided.
+    A text of more than INT16_TOKENS has float32 attention.
     """
     context = np.empty((len(query_key_value), query_key_value.shape[1] // 3), np.float32)
     for tokens, query, key, value in _texts_of_equal_length(query_key_value, cu_seqlens, num_heads):
         num_texts, _, seq_len, head_dim = query.shape
+        if seq_len > INT16_TOKENS:  # and then it is alone in its group
+            context[tokens] = attention(query_key_value[tokens], np.array([0, seq_len], np.int32), num_heads)
+            continue
         unit, integers = _to_int16(value, np.float32(32767))
         shares = np.rint(_int16_probs(query, key) * np.float32(32767))
         target = context[tokens].reshape(num_texts, seq_len, num_heads, head_dim).swapaxes(1, 2)
@@ -157,9 +161,9 @@ def int16_attention(query_key_value: Float32, cu_seqlens: Int32, num_heads: int)
 def attention_probs(parameters: Parameters, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]:
     """softmax(query key^T / sqrt(head_dim)): (num_heads, seq_len, seq_len) for each text."""
     weights = parameters.layers[layer].query_key_value
-    find = _int16_probs if isinstance(weights, Int8Linear) else _probs
+    longest = INT16_TOKENS if isinstance(weights, Int8Linear) else 0
     groups = _texts_of_equal_length(linear(hidden_states, weights), cu_seqlens, parameters.config.num_attention_heads)
-    return [probs for _, query, key, _ in groups for probs in find(query, key)]
+    return [probs for _, query, key, _ in groups for probs in (_int16_probs if key.shape[2] <= longest else _probs)(query, key)]
 
 
 def _probs(query: Float32, key: Float32) -> Float32:
@@ -178,7 +182,10 @@ def _int16_probs(query: Float32, key: Float32) -> Float32:
 
 
 def _to_int16(vectors: Float32, limit: np.float32) -> tuple[Float32, Float32]:
-    """(unit, integers): the vectors of each head of each text as unit * integers of -limit..limit; NaN where one is not finite."""
+    """(unit, integers): the vectors of each head of each text as unit * integers of -limit..limit; NaN where one is not finite.
+
+    Where the unit would be below the normal float32 numbers, all count as 0: values below 32767 * 1.2e-38, for one.
+    """
     unit = np.abs(vectors).max(axis=(-2, -1), keepdims=True) / limit
     integers = np.rint(vectors * np.divide(1, unit, out=np.zeros_like(unit), where=unit >= np.finfo(np.float32).tiny))
     return np.where(np.isfinite(unit), unit, np.float32(np.nan)), integers

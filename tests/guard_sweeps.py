@@ -1,0 +1,164 @@
+"""The compiled loops between pages that trap: run by test_guard_pages.py in a process of its own.
+
+python tests/guard_sweeps.py encoder        prints how many results it compared with those of reference.py
+python tests/guard_sweeps.py tokenizer      prints how many texts it compared with the readable tokenizer's
+python tests/guard_sweeps.py trap before    dies, as does `trap behind`
+"""
+
+import random
+import sys
+from dataclasses import replace
+
+import numpy as np
+from guard import GuardedNumPy, between_pages, empty, guarded
+from hard_texts import adversarial_texts
+from make_models import make_config, make_weights
+
+from minibert.config import BertConfig
+from minibert.jit import jit
+from minibert.ops import INT16_TOKENS, kernels, packed, reference
+from minibert.ops.memory import address, get
+from minibert.quantize import quantize
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch, compiled
+from minibert.warmup import warm_up
+from minibert.weights import from_arrays
+
+LOOPS = ("layers_loop", "linear_loop", "probs_loop", "embed_loop")
+LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
+
+
+# The encoder
+
+
+def shapes(number: int, source: np.random.Generator) -> list[BertConfig]:
+    """Hidden sizes of 1 to 200, heads of 1 to 70 dimensions, intermediate sizes mostly odd."""
+    heads = [(1, 1), (1, 3), (2, 2), (3, 1), (4, 4), (7, 3), (8, 1), (15, 2), (16, 3), (17, 1), (24, 2), (26, 3), (31, 1), (32, 2),
+             (33, 2), (47, 1), (48, 1), (63, 1), (64, 3), (65, 1), (66, 3), (70, 1), (100, 2), (127, 1), (128, 1), (129, 1),
+             (200, 1)]  # fmt: skip
+    picked = [heads[index % len(heads)] for index in range(number)]
+    return [
+        make_config(
+            1, head_dim * num_heads, num_heads, intermediate_size=int(source.integers(1, 260)) | 1, vocab_size=7, type_vocab_size=3,
+            max_position_embeddings=67, hidden_act=str(source.choice(["gelu", "gelu_new"])), layer_norm_eps=1e-5,
+        )
+        for head_dim, num_heads in picked
+    ]  # fmt: skip
+
+
+def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool, source: np.random.Generator) -> int:
+    """One batch through everything, beside the reference; the number of results."""
+    weights = from_arrays(make_weights(config), config)
+    stored = quantize(weights) if is_int8 else weights
+    ours, theirs = kernels.prepare(stored), reference.prepare(stored)
+    cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
+    ids, types = (source.integers(0, size, cu_seqlens[-1]).astype(np.int32) for size in (config.vocab_size, config.type_vocab_size))
+    positions = np.concatenate([np.arange(size, dtype=np.int32) % config.max_position_embeddings for size in seqlens])
+    positions[-1] = config.max_position_embeddings - 1
+    hidden = kernels.embed(ours, ids, positions, types)
+    expected = reference.embed(theirs, ids, positions, types)
+    np.testing.assert_allclose(hidden, expected, rtol=0, atol=1e-4)
+    probs = kernels.attention_probs(ours, hidden, cu_seqlens, 0)
+    expected_probs = reference.attention_probs(theirs, hidden, cu_seqlens, 0)
+    for actual, right in zip(probs, expected_probs, strict=True):
+        np.testing.assert_allclose(actual, right, rtol=0, atol=0.02 if is_int8 else 1e-5)
+    pooled = kernels.pooler(ours, guarded(hidden[: len(seqlens)], at_end))
+    np.testing.assert_allclose(pooled, reference.pooler(theirs, hidden[: len(seqlens)]), rtol=0, atol=1e-4)
+    expected = reference.layers(theirs, hidden.copy(), cu_seqlens, 0, 1)
+    ours.idle.clear()  # so that the workspace is as small as it may be
+    actual = kernels.layers(ours, hidden, cu_seqlens, 0, 1)
+    error = np.abs(actual - expected)
+    # where a last bit differs, what lies between two integers may become either
+    assert error.max() <= (0.3 if is_int8 else 1e-4), (config, seqlens, error.max())
+    assert error.mean() <= (1e-2 if is_int8 else 1e-5), (config, seqlens, error.mean())
+    return 4
+
+
+def sweep_encoder() -> int:
+    warm_up()  # Numba reads names such as `np` when it compiles
+    source, done = np.random.default_rng(1), 0
+    loops = {name: getattr(kernels, name) for name in LOOPS}
+    for at_end in (True, False):
+        packed._aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
+        packed.np = GuardedNumPy(at_end)  # biases, norms, scales, the table of addresses
+        for name, loop in loops.items():
+            setattr(kernels, name, between_pages(loop, at_end))
+        for index, config in enumerate(shapes(54, source)):
+            for is_int8 in (False, True):
+                single = LENGTHS[index % len(LENGTHS)]
+                several = source.choice(LENGTHS, 4).tolist()
+                done += sum(compare(config, is_int8, seqlens, at_end, source) for seqlens in ([single], several))
+        long = replace(shapes(13, source)[-1], max_position_embeddings=INT16_TOKENS + 1)
+        done += compare(long, True, [INT16_TOKENS + 1, 3], at_end, source)
+    return done
+
+
+# The tokenizer
+
+
+def some_tokenizers(source: random.Random) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
+    """(readable, compiled) of a random vocabulary and random settings."""
+    letters = [*"abcdefgh01.,-'[é漢가\u0301\u0327\u00a0ß\U0001f600", "\ud800"]
+    words = {"".join(source.choices(letters, k=source.randrange(1, 18))) for _ in range(source.randrange(0, 80))}
+    pieces = {f"##{word}" for word in list(words)[::2]}
+    vocabulary = ["[UNK]", "[CLS]", "[SEP]", *sorted(letters), *sorted(words - {*letters}), *sorted(pieces)]
+    source.shuffle(vocabulary)
+    factor = source.choice([1, 7, 1 << 22])  # ids beyond those that a table of known words can hold
+    ids = {token: index * factor for index, token in enumerate(dict.fromkeys(vocabulary))}
+    added = [AddedToken(token, 10**6 + index) for index, token in enumerate(source.sample(["[=]", "[=]=]", "(é)", "<a>"], 2))]
+    settings = TokenizerSettings(
+        ids, added_tokens=tuple(added), lowercase=source.random() < 0.5, strip_accents=source.random() < 0.5,
+        handle_chinese_chars=source.random() < 0.5, clean_text=source.random() < 0.5,
+        max_input_chars_per_word=source.choice([0, 1, 2, 15, 16, 17, 100]),
+    )  # fmt: skip
+    return WordPieceTokenizer(settings, backend="numpy"), WordPieceTokenizer(settings, backend="numba")
+
+
+def some_texts(source: random.Random) -> list[str]:
+    """Of lengths around a register, a stretch and a word; many in a batch, or one."""
+    letters = "abcdefgh01.,-'[=] \t\né漢가\u0301\u0327\u00a0ßΣ\U0001f600\ud800"
+    some = ["".join(source.choices(letters, k=source.choice([0, 1, 2, 7, 8, 9, 14, 15, 16, 17, 31, 63]))) for _ in range(30)]
+    some += ["x" * source.randrange(0, 40), "", *adversarial_texts(6, seed=source.randrange(10**6))]
+    return source.sample(some, source.choice([1, 2, len(some)]))
+
+
+def same(actual: PackedEncoding, expected: PackedEncoding) -> bool:
+    names = ("input_ids", "cu_seqlens", "num_truncated", "offsets", "word_ids")
+    return all(np.array_equal(getattr(actual, name), getattr(expected, name)) for name in names)
+
+
+def sweep_tokenizer() -> int:
+    warm_up()
+    batch.STRETCH_SLOTS = 64  # so that a table is soon full, and soon copied
+    source, done, encode = random.Random(1), 0, compiled.encode
+    for at_end in (True, False):
+        compiled.encode = between_pages(encode, at_end)
+        for _ in range(30):
+            readable, fast = some_tokenizers(source)
+            for _ in range(6):
+                texts, limit = some_texts(source), source.choice([None, 2, 3, 9])
+                for return_offsets in (False, True):
+                    arguments = (texts, limit, source.random() < 0.3, return_offsets)
+                    assert same(fast.encode_batch(*arguments), readable.encode_batch(*arguments)), (texts, limit, readable.settings)
+                    done += len(texts)
+    return done
+
+
+def trap(where: str) -> None:
+    """Read one number outside an array."""
+    array = empty(5, np.float32, at_end=where == "behind")
+
+    @jit
+    def read(array: np.ndarray, index: int) -> float:
+        return get(address(array), index)
+
+    sys.stdout.write(f"{read(array, 0)} {read(array, 4)}\n")
+    sys.stdout.flush()
+    read(array, -1 if where == "before" else 5)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "trap":
+        trap(sys.argv[2])
+    else:
+        done = {"encoder": sweep_encoder, "tokenizer": sweep_tokenizer}[sys.argv[1]]()
+        sys.stdout.write(f"{done}\n")

@@ -9,7 +9,7 @@ A checkpoint may be larger than what is made of it. So tensors may still lie in 
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, overload
 
@@ -194,11 +194,6 @@ def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | 
     )
 
 
-def check_weights(weights: BertWeights) -> None:
-    """ValueError unless every array has the shape that the config gives it. `from_arrays` has done so; others may not have."""
-    _check_tensors(to_arrays(weights), weights.config, "weights")
-
-
 def check_int8_sizes(config: BertConfig, source: str | Path) -> None:
     """ValueError if a matrix has more inputs than an int8 product can add."""
     for name in ("hidden_size", "intermediate_size"):
@@ -215,13 +210,19 @@ def sums_of_two(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return greatest
 
 
+Kind = tuple[tuple[int, ...], tuple[np.dtype[Any], ...], str]  # shape, dtypes, the dtypes in words
+
+
 def _check_tensors(tensors: Mapping[str, Tensor], config: BertConfig, source: str | Path) -> None:
     if config.num_hidden_layers > len(tensors):  # each has 16 tensors
         raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(tensors)} tensors in all")
     is_int8 = any(name.endswith(SCALE) for name in tensors)
     if is_int8:
         check_int8_sizes(config, source)
-    expected = dict(expected_tensors(config, is_int8))
+    _check(tensors, dict(expected_tensors(config, is_int8)), source)
+
+
+def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: str | Path) -> None:
     if not any(name.startswith("pooler.") for name in tensors):
         expected = {name: kind for name, kind in expected.items() if not name.startswith("pooler.")}
     missing = sorted(expected.keys() - tensors.keys())
@@ -237,9 +238,6 @@ def _check_tensors(tensors: Mapping[str, Tensor], config: BertConfig, source: st
         raise ValueError(f"{source}: config and weights do not belong together, or this is not a BERT encoder\n  " + "\n  ".join(problems))
 
 
-Kind = tuple[tuple[int, ...], tuple[np.dtype[Any], ...], str]  # shape, dtypes, the dtypes in words
-
-
 def expected_tensors(config: BertConfig, is_int8: bool) -> Iterator[tuple[str, Kind]]:
     """(name, kind) of every tensor of an encoder with pooler; quantised, each matrix is int8 and has a scale beside it."""
     tables = ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
@@ -253,21 +251,41 @@ def expected_tensors(config: BertConfig, is_int8: bool) -> Iterator[tuple[str, K
 
 def to_arrays(weights: BertWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """(name, array) of each array of a checkpoint, under the names that `from_arrays` reads, one layer after the other."""
-
-    def named(name: str, part: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        for field, array in ({"weight": part} if isinstance(part, np.ndarray) else vars(part)).items():
-            if isinstance(array, np.ndarray):  # and not the eps of a LayerNorm
-                yield f"{name}.{'weight_scale' if field == 'scale' else field}", array
-
-    yield from named("embeddings.word_embeddings", weights.word_embeddings)
-    yield from named("embeddings.position_embeddings", weights.position_embeddings)
-    yield from named("embeddings.token_type_embeddings", weights.token_type_embeddings)
-    yield from named("embeddings.LayerNorm", weights.embeddings_norm)
+    yield from _named("embeddings.word_embeddings", weights.word_embeddings)
+    yield from _named("embeddings.position_embeddings", weights.position_embeddings)
+    yield from _named("embeddings.token_type_embeddings", weights.token_type_embeddings)
+    yield from _named("embeddings.LayerNorm", weights.embeddings_norm)
     for index, layer in enumerate(weights.layers):
-        for field, name in LAYER_NAMES.items():
-            yield from named(f"encoder.layer.{index}.{name}", getattr(layer, field))
+        yield from _named_layer(index, layer)
     if weights.pooler:
-        yield from named("pooler.dense", weights.pooler)
+        yield from _named("pooler.dense", weights.pooler)
+
+
+def _named_layer(index: int, layer: LayerWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    for field, name in LAYER_NAMES.items():
+        yield from _named(f"encoder.layer.{index}.{name}", getattr(layer, field))
+
+
+def _named(name: str, part: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    for field, array in ({"weight": part} if isinstance(part, np.ndarray) else vars(part)).items():
+        if isinstance(array, np.ndarray):  # and not the eps of a LayerNorm
+            yield f"{name}.{'weight_scale' if field == 'scale' else field}", array
+
+
+def checked_layers(weights: BertWeights) -> Iterator[LayerWeights]:
+    """The layers, after a look at all shapes and dtypes, because the kernels compute addresses from the config.
+
+    Raises ValueError for weights that are not as their config says. `from_arrays` makes none of them, but `dataclasses.replace` does.
+    """
+    number, first = weights.config.num_hidden_layers, "encoder.layer.0."
+    if len(weights.layers) != number:
+        raise ValueError(f"weights: expected {number} layers (config.json), found {len(weights.layers)}")
+    expected = dict(expected_tensors(replace(weights.config, num_hidden_layers=1), weights.is_int8))
+    of_layer = {name: kind for name, kind in expected.items() if name.startswith(first)}
+    _check(dict(to_arrays(replace(weights, layers=()))), {name: kind for name, kind in expected.items() if name not in of_layer}, "weights")
+    for layer in weights.layers:
+        _check(dict(_named_layer(0, layer)), of_layer, "weights")
+        yield layer
 
 
 def canonical_names(arrays: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:

@@ -91,7 +91,7 @@ def test_a_wider_model_is_no_int8_model(field: str) -> None:
     with pytest.raises(ValueError, match=expected):
         quantize(dataclasses.replace(from_arrays(make_weights(SMALL), SMALL), config=config))
     with pytest.raises(ValueError, match=expected):
-        from_arrays(to_arrays(quantize(from_arrays(make_weights(SMALL), SMALL))), config)
+        from_arrays(dict(to_arrays(quantize(from_arrays(make_weights(SMALL), SMALL)))), config)
 
 
 def test_the_widest_model_of_int8_loads() -> None:
@@ -205,7 +205,7 @@ def test_a_scale_that_is_too_large_gives_no_finite_number(backend: str) -> None:
 
 @pytest.mark.parametrize("pair", [(127, 2), (-128, -1), (-64, -65)])
 def test_two_neighbours_beyond_sixteen_bits_are_refused(pair: tuple[int, int]) -> None:
-    tensors = to_arrays(quantize(from_arrays(make_weights(SMALL), SMALL)))
+    tensors = dict(to_arrays(quantize(from_arrays(make_weights(SMALL), SMALL))))
     name = "encoder.layer.0.output.dense.weight"
     tensors[name] = tensors[name].copy()
     tensors[name][3, 4:6] = pair

@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from ..config import BertConfig
 from ..formats import widen
-from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix, check_weights
+from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix, checked_layers
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -78,9 +78,8 @@ def arrange(
 ) -> Parameters:
     """What `prepare` returns, given how a backend keeps matrices, norms and small tables.
 
-    Raises ValueError if the weights are not as large as their config says: the loops compute addresses from it.
+    Raises ValueError for weights that are not as their config says.
     """
-    check_weights(weights)
 
     def layer(stored: LayerWeights) -> Layer:
         return Layer(
@@ -98,7 +97,7 @@ def arrange(
         position_embeddings=table(weights.position_embeddings),
         token_type_embeddings=table(weights.token_type_embeddings),
         embeddings_norm=norm(weights.embeddings_norm),
-        layers=tuple(map(layer, weights.layers)),
+        layers=tuple(map(layer, checked_layers(weights))),
         pooler=matrix(weights.pooler) if weights.pooler else None,
     )
 

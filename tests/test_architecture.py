@@ -59,6 +59,14 @@ def test_only_kernels_import_numba_and_nobody_the_network(source: str) -> None:
     assert roots <= {"minibert", "numpy", "numba", "llvmlite", "safetensors", *sys.stdlib_module_names}
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_programs_that_are_frozen_hold_all_modules(source: str) -> None:
+    """PyInstaller and its like follow import statements; a name that is put together at run time hides a module from them."""
+    for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__"):
+            assert all(isinstance(argument, ast.Constant) for argument in node.args), f"{source}:{node.lineno}"
+
+
 def test_import_loads_neither_numba_nor_the_network() -> None:
     code = "import numpy, sys; before = set(sys.modules); import minibert; print(*(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,7 +13,6 @@ Sources: `BertNormalizer` of Hugging Face tokenizers; `BasicTokenizer` in tokeni
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache, cached_property
-from importlib import import_module
 from typing import Any, Literal
 
 Compat = Literal["hf", "google"]
@@ -57,7 +56,12 @@ class Referent:
 
     def __init__(self, compat: Compat) -> None:
         self.is_google = compat == "google"
-        self._tables: Any = import_module(f".tables_{compat}", __package__)
+        # lazily, since a program reads one of them, and by statements, since programs that are frozen hold what statements import
+        if self.is_google:
+            from . import tables_google as tables
+        else:
+            from . import tables_hf as tables  # type: ignore[no-redef]
+        self._tables: Any = tables
         self._ranges: dict[str, CharacterRanges] = {}
         self._characters: dict[str, frozenset[str]] = {}
 

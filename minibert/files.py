@@ -46,7 +46,8 @@ def _check_regular(path: Path, mode: int) -> None:
 def read_bytes(path: Path, limit: int) -> bytes:
     """All of a regular file. Raises like `open_regular`, and ValueError if it has more than `limit` bytes."""
     with open_regular(path) as file:
-        content = file.read(limit + 1)
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, limit) + 1)  # so much memory is taken before the first byte is read
     if len(content) > limit:
         raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
     return content

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .fields import load_fields
+from .fields import is_there, load_fields, shown
 
 # hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote "gelu" and computed the tanh form;
 # in a file that transformers reads, "gelu" is the erf form.
@@ -33,6 +33,8 @@ ARCHITECTURE = (
     "type_vocab_size",
 )
 
+MAX_NUMBER = (1 << 31) - 1  # ids, positions and sizes are 32-bit numbers in the kernels
+SMALLEST_EPS = 2.0**-126  # of float32; a smaller one would be 0, and the norm of equal numbers NaN
 QUANTIZED = {"quant_method": "minibert-int8"}  # what `minibert quantize` writes; other readers refuse a method that they do not know
 
 # Fields that change the result -> the only values that are implemented. `auto_map` names code that comes with the model.
@@ -71,16 +73,18 @@ class BertConfig:
     def __post_init__(self) -> None:
         for name in ARCHITECTURE:
             value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name}: expected a positive number, found {value!r}")
+            if type(value) is not int or not 1 <= value <= MAX_NUMBER:
+                raise ValueError(f"{name}: expected a positive number below 2^31, found {shown(value)}")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size: expected a multiple of num_attention_heads ({self.num_attention_heads}), found {self.hidden_size}"
             )
-        if self.hidden_act not in GELU_FORMS:
-            raise ValueError(f"hidden_act: expected one of {', '.join(GELU_FORMS)}, found {self.hidden_act!r}, which is not implemented")
-        if not 0 < self.layer_norm_eps < 1:
-            raise ValueError(f"layer_norm_eps: expected a number between 0 and 1, found {self.layer_norm_eps!r}")
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in GELU_FORMS:
+            raise ValueError(
+                f"hidden_act: expected one of {', '.join(GELU_FORMS)}, found {shown(self.hidden_act)}, which is not implemented"
+            )
+        if not isinstance(self.layer_norm_eps, float) or not SMALLEST_EPS <= self.layer_norm_eps < 1:
+            raise ValueError(f"layer_norm_eps: expected a number between 0 and 1 that float32 can hold, found {shown(self.layer_norm_eps)}")
 
     @property
     def head_dim(self) -> int:
@@ -97,7 +101,7 @@ def load_config(path: Path) -> BertConfig:
 
     Raises FileNotFoundError, or ValueError for a file that is not the configuration of a BERT that minibert implements.
     """
-    if not path.exists():
+    if not is_there(path):
         raise FileNotFoundError(f"{path}: not found; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt")
     fields = load_fields(path)
     for name, values in IMPLEMENTED.items():

@@ -10,7 +10,7 @@ Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and th
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .fields import Fields, load_fields, load_list
+from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown
 from .pooling import Pooling
 
 BOX = "minibert-L8-H128"  # the model that comes along
@@ -74,14 +74,14 @@ def load_folder(folder: Path) -> FolderSettings:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected one with config.json, model.safetensors and a tokenizer")
-    if not (folder / "modules.json").exists():
+    if not is_there(folder / "modules.json"):
         return FolderSettings(folder)
     modules = _modules(folder / "modules.json")
     if "Normalize" in modules:
-        _check_normalize(_optional(folder / modules["Normalize"] / "config.json"))
+        _check_normalize(optional_fields(folder / modules["Normalize"] / "config.json"))
     weights = folder / modules["Transformer"]
     transformer = _transformer(weights)
-    general = _optional(folder / "config_sentence_transformers.json")
+    general = optional_fields(folder / "config_sentence_transformers.json")
     prompts, default_prompt_name = _prompts(general)
     return FolderSettings(
         weights=weights,
@@ -95,14 +95,10 @@ def load_folder(folder: Path) -> FolderSettings:
     )
 
 
-def _optional(path: Path) -> Fields:
-    return load_fields(path) if path.exists() else Fields(str(path), {})
-
-
 def _positive(fields: Fields, name: str) -> int | None:
     number = fields.get(name, int)
     if number is not None and number < 1:
-        raise ValueError(f"{fields.where}: {name}: expected a positive number, found {number}")
+        raise ValueError(f"{fields.where}: {name}: expected a positive number, found {shown(number)}")
     return number
 
 
@@ -123,16 +119,16 @@ def _pooling(config: Fields) -> Pooling:
     if not config.get("include_prompt", bool, True):
         raise config.refuse("include_prompt", "true")
     switched = [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch, bool)]
-    modes = config.content.get("pooling_mode") or switched or ["mean"]
-    modes = [modes] if isinstance(modes, str) else modes
+    modes = config.content.get("pooling_mode")
+    modes = switched or ["mean"] if modes is None else [modes] if isinstance(modes, str) else modes
     if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in FOLDER_POOLINGS:
-        raise ValueError(f"{config.where}: pooling_mode: expected one of {', '.join(FOLDER_POOLINGS)}, found {modes!r:.200}")
+        raise ValueError(f"{config.where}: pooling_mode: expected one of {', '.join(FOLDER_POOLINGS)}, found {shown(modes)}")
     return FOLDER_POOLINGS[modes[0]]
 
 
 def _transformer(weights: Path) -> Fields:
-    path = next((weights / name for name in TRANSFORMER_FILES if (weights / name).exists()), weights / TRANSFORMER_FILES[0])
-    config = _optional(path)
+    path = next((weights / name for name in TRANSFORMER_FILES if is_there(weights / name)), weights / TRANSFORMER_FILES[0])
+    config = optional_fields(path)
     for name, value in config.content.items():
         expected = TRANSFORMER_FIELDS.get(name, {})
         if value not in (None, {}) and expected is not None and value != expected:
@@ -145,7 +141,7 @@ def _prompts(config: Fields) -> tuple[dict[str, str], str | None]:
     prompts = DEFAULT_PROMPTS | {name: saved.get(name, str, "") or "" for name in saved.content}
     default = config.get("default_prompt_name", str)
     if default is not None and default not in prompts:
-        raise ValueError(f"{config.where}: default_prompt_name: expected one of {', '.join(prompts)}, found {default!r}")
+        raise ValueError(f"{config.where}: default_prompt_name: expected one of {shown([*prompts])}, found {shown(default)}")
     return prompts, default
 
 

@@ -1,10 +1,16 @@
 """Added tokens: texts such as `[MASK]` that are tokens as they stand, found before a text is split into words."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .unicode import referent
+
+MAX_IDS = 1 << 31  # ids are 32-bit numbers in the kernels
+STATE_BITS = 24  # of a state of LongestMatches in the key of a transition
+FEW_LETTERS = 256  # of a set that a regular expression finds: it may compare all of them at each place of a text, in half a microsecond
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,131 @@ class AddedToken:
     normalized: bool = False  # looked for, cleaned itself, in the cleaned text
     single_word: bool = False  # not beside a letter, a digit or _
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, str) or not self.content:
+            raise ValueError(f"content: expected a text, found {self.content!r:.200}")
+        if type(self.id) is not int or not 0 <= self.id < MAX_IDS:
+            raise ValueError(f"id: expected a whole number from 0 to 2^31 - 1, found {self.id!r:.200}")
+
+
+class Alternatives:
+    """Finds the texts of a small set in a text, from left to right; of those that begin at one place, the longest.
+
+    >>> list(Alternatives(["ab", "abc", "c"]).find("abcabc ab"))
+    [(0, 3), (3, 6), (7, 9)]
+    """
+
+    def __init__(self, members: Collection[str]) -> None:
+        self._pattern = re.compile("|".join(map(re.escape, sorted(members, key=len, reverse=True))))
+
+    def find(self, text: str) -> Iterator[tuple[int, int]]:
+        """(start, end) of each match."""
+        return (match.span() for match in self._pattern.finditer(text))
+
+    def is_in(self, text: str) -> bool:
+        """Whether there is a match."""
+        return self._pattern.search(text) is not None
+
+
+class Automaton:
+    """Finds what Alternatives finds, for a set of any size: time is linear in the text.
+
+    The automaton of Aho and Corasick (1975) follows a text and knows at each place the longest member of a set that ends there. Here it
+    is made of the members reversed and follows the text from its end, so it knows the longest that begins at each place, and reads no
+    place twice. It reads windows only: from a letter that begins a member, as far as the longest member reaches.
+
+    >>> list(Automaton(["ab", "abc", "c"]).find("abcabc ab"))
+    [(0, 3), (3, 6), (7, 9)]
+    """
+
+    def __init__(self, members: Collection[str]) -> None:
+        self._reach = max(map(len, members))
+        self._next: dict[int, int] = {}  # letter << STATE_BITS | state -> state; a state stands for the beginning of a reversed member
+        self._matched = array("i", [0])  # state -> letters of the longest member that ends with it
+        self._fallback = array("i", [0])  # state -> the longest other state that it ends with
+        depths, parents, letters = array("i", [0]), array("i", [0]), array("i", [0])  # of a state; the last letter leads to it
+        for member in members:
+            state = 0
+            for depth, letter in enumerate(map(ord, reversed(member)), 1):
+                key = letter << STATE_BITS | state
+                if key not in self._next:
+                    self._next[key] = len(depths)
+                    for states, value in zip(
+                        (depths, parents, letters, self._matched, self._fallback), (depth, state, letter, 0, 0), strict=True
+                    ):
+                        states.append(value)
+                state = self._next[key]
+            self._matched[state] = len(member)
+        for state in sorted(range(1, len(depths)), key=depths.__getitem__):
+            if depths[state] > 1:
+                self._fallback[state] = fallback = self._step(self._fallback[parents[state]], letters[state])
+                self._matched[state] = self._matched[state] or self._matched[fallback]
+        self._find_first = _any_of({member[0] for member in members})
+
+    def find(self, text: str) -> Iterator[tuple[int, int]]:
+        """(start, end) of each match."""
+        end = 0
+        for first, stop in self._windows(text):
+            for start, length in reversed(self._matches(text, first, stop)):
+                if start >= end:
+                    end = start + length
+                    yield start, end
+
+    def is_in(self, text: str) -> bool:
+        """Whether there is a match."""
+        return any(True for _ in self.find(text))
+
+    def _windows(self, text: str) -> Iterator[tuple[int, int]]:
+        """(start, end) of the stretches that hold all matches. They do not overlap."""
+        first = stop = 0
+        for match in self._find_first.finditer(text):
+            if match.start() >= stop:
+                if first < stop:
+                    yield first, min(stop, len(text))
+                first = match.start()
+            stop = match.end() - 1 + self._reach
+        if first < stop:
+            yield first, min(stop, len(text))
+
+    def _matches(self, text: str, first: int, stop: int) -> list[tuple[int, int]]:
+        """(place, letters of the longest member that begins there) in a window, the last place first."""
+        found = []
+        state = 0
+        for place in range(stop - 1, first - 1, -1):
+            state = self._step(state, ord(text[place]))
+            if length := self._matched[state]:
+                found.append((place, length))
+        return found
+
+    def _step(self, state: int, letter: int) -> int:
+        """The longest state that ends with a letter behind the end of a state. Steps back are no more than steps forward before."""
+        letter <<= STATE_BITS
+        while (following := self._next.get(letter | state)) is None and state:
+            state = self._fallback[state]
+        return following or 0
+
+
+def num_suffixes(texts: Iterable[str]) -> int:
+    """How many different ends the texts have: the states of an Automaton but one.
+
+    >>> num_suffixes(["ab", "aab", "b"])
+    3
+    """
+    ordered = sorted(text[::-1] for text in texts)
+    return sum(len(text) - _num_common(before, text) for before, text in pairwise(["", *ordered]))
+
+
+def _num_common(text: str, other: str) -> int:
+    """How many letters two texts have in common at their beginning."""
+    return next((index for index, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
+
+
+def _any_of(letters: set[str]) -> re.Pattern[str]:
+    """Finds runs of some letters. Beyond U+FFFF it finds any: a regular expression looks those up one by one."""
+    near = "".join(re.escape(letter) for letter in letters if letter <= "\uffff")
+    far = "\U00010000-\U0010ffff" if max(letters) > "\uffff" else ""
+    return re.compile(f"[{near}{far}]+")
+
 
 class AddedTokens:
     """Finds some added tokens in a text, as the `AddedVocabulary` of Hugging Face tokenizers does.
@@ -32,25 +163,24 @@ class AddedTokens:
         self._tokens: dict[str, AddedToken] = {}
         for token in tokens:
             self._tokens.setdefault(clean(token.content), token)
-        if "" in self._tokens:
-            raise ValueError(f"nothing is left of the added token {self._tokens[''].content!r} after cleaning; say normalized: false")
-        contents = sorted(self._tokens, key=len, reverse=True)  # of those that start at one place, the longest
-        self._find = re.compile("|".join(map(re.escape, contents))) if contents else None
+        num_letters = sum(map(len, self._tokens))
+        self._finder = Alternatives(self._tokens) if num_letters <= FEW_LETTERS else Automaton(self._tokens)
         self._whitespace = referent("hf").characters("WHITESPACE")
         self._word_characters = referent("hf").ranges("WORD_CHARACTERS")
 
     def __bool__(self) -> bool:
-        return self._find is not None
+        return bool(self._tokens)
 
     def are_in(self, text: str) -> bool:
         """Whether there is anything to find, quickly."""
-        return self._find is not None and self._find.search(text) is not None
+        return bool(self._tokens) and self._finder.is_in(text)
 
     def split(self, text: str, split_special_tokens: bool = False) -> Iterator[tuple[int, int, AddedToken | None]]:
         """(start, end, added token or None for plain text), in order, all of the text."""
         position = 0
-        for match in self._find.finditer(text) if self._find else ():
-            token, (start, end) = self._tokens[match[0]], match.span()
+        blank = 0  # where the whitespace ends that was swallowed last: none of it is read again
+        for start, end in self._finder.find(text) if self._tokens else ():
+            token = self._tokens[text[start:end]]
             if (split_special_tokens and token.special) or (token.single_word and self._is_part_of_a_word(text, start, end)):
                 continue
             if token.lstrip:
@@ -58,8 +188,10 @@ class AddedTokens:
                 while start > position and text[start - 1] in self._whitespace:
                     start -= 1
             if token.rstrip:
+                end = max(end, blank)
                 while end < len(text) and text[end] in self._whitespace:
                     end += 1
+                blank = end
             if position < start:
                 yield position, start, None
             if start < end:

@@ -10,7 +10,7 @@ from minibert.tokenizer import AddedToken, TokenizerSettings
 def hf_tokenizer(settings: TokenizerSettings) -> tokenizers.Tokenizer:
     """Hugging Face `tokenizers`."""
     referent = tokenizers.Tokenizer(
-        models.WordPiece(settings.vocab, unk_token=settings.unk_token, max_input_chars_per_word=settings.max_input_chars_per_word)
+        models.WordPiece(dict(settings.vocab), unk_token=settings.unk_token, max_input_chars_per_word=settings.max_input_chars_per_word)
     )
     referent.normalizer = normalizers.BertNormalizer(
         clean_text=settings.clean_text,

@@ -2,19 +2,22 @@
 
 Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls have learnt, at most 16 MB of
 stretches and, for that vocabulary, 4 MB of words; no two calls hold the same, so there is one for each call at a time. A table that is
-full of other texts than the present ones forgets them (words: all but the vocabulary).
+full of other texts than the present ones forgets them (words: all but the vocabulary). No vocabulary makes more than 16 MB of words.
+
+The loops check no index, so nothing that reaches them is looked up in the tokenizer again: sizes, ids and roots are taken from its
+settings once, when the tables are made, and `_options` checks them.
 """
 
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from . import compiled
-from .added import AddedToken, AddedTokens
+from .added import MAX_IDS, AddedToken, AddedTokens
 from .compiled import (
     ADDED,
     ALONE,
@@ -41,9 +44,7 @@ from .compiled import (
 )
 from .encoding import PackedEncoding, concatenate
 from .unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
-
-if TYPE_CHECKING:
-    from .wordpiece import WordPieceTokenizer
+from .wordpiece import COMPILED_LIMIT, WordPieceTokenizer
 
 SHARD = 1 << 17  # bytes that one call of compiled.encode sees, and up to one text more: they stay in the second-level cache
 SLICE = 4096  # texts that are encoded to UTF-8 at a time
@@ -51,6 +52,8 @@ STRETCH_SLOTS = 1 << 19  # of the table of known stretches, 32 bytes each; half 
 PADDING = b"\n" * 24  # sixteen bytes can be read from any place in the last text, and `_find_edges`, eight at a time, passes its end
 ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 MOST_BYTES = 1 << 30  # of a shard: places are 32-bit numbers
+MOST_WORDS = 1 << 17  # of the vocabulary, that the table of words begins with: the first ones are the frequent ones
+MOST_SIMPLE = 32  # characters of an added token that compiled.encode finds: it looks as far from each place of a text
 u64 = np.uint64
 
 
@@ -66,8 +69,8 @@ class Shard(NamedTuple):
 class CompiledTokenizer:
     """`encode_batch` of a WordPieceTokenizer, compiled. Threads may share one."""
 
-    def __init__(self, tokenizer: "WordPieceTokenizer") -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: WordPieceTokenizer) -> None:
+        self._encode_each = tokenizer.encode_each
         settings = tokenizer.settings
         added = [token for token in settings.added_tokens if _is_simple(token)]
         others = AddedTokens(token for token in settings.added_tokens if not _is_simple(token))
@@ -75,22 +78,17 @@ class CompiledTokenizer:
         # Texts that hold one of these are done by hand: added tokens that are not simple; with `split_special_tokens`, any, if some remain.
         self._by_hand_tokens = {False: others, True: AddedTokens(() if are_all_special else settings.added_tokens)}
         self._tables = _tables(tokenizer, added)
-        self._added_root = ADDED if added else -1
+        self._options = _options(tokenizer, ADDED if added else -1)
         self._words = _words(tokenizer)
         # What calls have learnt and no call holds, for each value of `split_special_tokens`; `append` and `pop` are atomic.
         self._idle: dict[bool, list[Memory]] = {False: [], True: []}
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
         """As `WordPieceTokenizer.encode_batch`, for a list of str."""
-        frame, settings = self._tokenizer.frame, self._tokenizer.settings
-        options = Options(
-            compiled.SPACES if settings.lowercase else compiled.ZERO,
-            frame.cls_id,
-            frame.sep_id,
-            self._tokenizer.unk_id,
-            -1 if split_special_tokens else self._added_root,
-            settings.max_input_chars_per_word,
-            sys.maxsize if max_length is None else min(max_length - 2, sys.maxsize),
+        split_special_tokens = bool(split_special_tokens)
+        options = self._options._replace(
+            added=-1 if split_special_tokens else self._options.added,
+            room=sys.maxsize if max_length is None else min(int(max_length) - 2, sys.maxsize),
         )
         idle, by_hand_tokens = self._idle[split_special_tokens], self._by_hand_tokens[split_special_tokens]
         try:
@@ -101,7 +99,7 @@ class CompiledTokenizer:
         output, scratch = _room(0, 0, options.limit, return_offsets)
         for start, stop, data, ends in _shards(texts):
             if data.size > MOST_BYTES:
-                parts.append(self._tokenizer.encode_each(texts[start:stop], max_length, split_special_tokens, return_offsets))
+                parts.append(self._encode_each(texts[start:stop], max_length, split_special_tokens, return_offsets))
                 continue
             if len(scratch.edges) < data.size + 2 * len(ends) or len(output.is_by_hand) < len(ends):
                 output, scratch = _room(data.size, len(ends), options.limit, return_offsets)
@@ -114,7 +112,7 @@ class CompiledTokenizer:
             for first, last in pairwise([0, *changes.tolist(), len(ends)]):
                 if by_hand[first]:
                     mine = texts[start + first : start + last]
-                    parts.append(self._tokenizer.encode_each(mine, max_length, split_special_tokens, return_offsets))
+                    parts.append(self._encode_each(mine, max_length, split_special_tokens, return_offsets))
                 else:
                     parts.append(encoding.between(first, last))
         idle.append(memory)
@@ -127,6 +125,17 @@ class CompiledTokenizer:
                 fresh = self._words if table is memory.words else _empty(STRETCH_SLOTS)
                 table.slots[:], table.counts[:] = fresh
             table.counts[1] = 0
+
+
+def _options(tokenizer: WordPieceTokenizer, added: int) -> Options:
+    """What is the same for every call. Raises ValueError for what the loops have no room for."""
+    settings, frame = tokenizer.settings, tokenizer.frame
+    limit, ids = settings.max_input_chars_per_word, (frame.cls_id, frame.sep_id, tokenizer.unk_id)
+    if not 1 <= limit <= COMPILED_LIMIT:
+        raise ValueError(f"max_input_chars_per_word: expected 1 to {COMPILED_LIMIT}, found {limit}")
+    if not all(0 <= id < MAX_IDS for id in ids):
+        raise ValueError(f"expected ids from 0 to 2^31 - 1, found {ids}")
+    return Options(compiled.SPACES if settings.lowercase else compiled.ZERO, *ids, added, limit, sys.maxsize)
 
 
 def _room(num_bytes: int, num_texts: int, limit: int, return_offsets: bool) -> tuple[Output, Scratch]:
@@ -167,6 +176,8 @@ def _is_simple(token: AddedToken) -> bool:
     """Whether compiled.encode finds an added token: ASCII, in one stretch, with punctuation at both ends, whatever stands beside it."""
     ends = token.content[0] + token.content[-1]
     looks_around = token.lstrip or token.rstrip or token.single_word
+    if len(token.content) > MOST_SIMPLE:
+        return False
     return token.content.isascii() and not {" ", "\n"} & {*token.content} and {*ends} <= {*ASCII_PUNCTUATION} and not looks_around
 
 
@@ -189,11 +200,11 @@ def _utf8(texts: list[str]) -> list[bytes]:
         return [text.encode("utf-8", "surrogatepass") for text in texts]
 
 
-def _tables(tokenizer: "WordPieceTokenizer", added: list[AddedToken]) -> Tables:
+def _tables(tokenizer: WordPieceTokenizer, added: list[AddedToken]) -> Tables:
     punctuation = tokenizer.referent.characters("PUNCTUATION")
     entries = [
         (root, token, id)
-        for root, pieces in ((FIRST, tokenizer.first), (FOLLOWING, tokenizer.following))
+        for root, pieces in ((FIRST, tokenizer._first), (FOLLOWING, tokenizer._following))
         for token, id in pieces.items()
         if token and (len(token) == 1 or punctuation.isdisjoint(token))  # punctuation is always a token of its own
     ]
@@ -204,7 +215,7 @@ def _tables(tokenizer: "WordPieceTokenizer", added: list[AddedToken]) -> Tables:
     mark_ids = np.full(256, -1, np.int32)
     for mark in ASCII_PUNCTUATION:
         if mark not in openers:
-            mark_ids[ord(mark)] = tokenizer.first.get(mark, tokenizer.unk_id)
+            mark_ids[ord(mark)] = tokenizer._first.get(mark, tokenizer.unk_id)
     several = [0]
     pages = np.stack([*_pages(tokenizer, several)])
     distinct = {page.tobytes(): index for index, page in reversed([*enumerate(pages)])}
@@ -219,7 +230,7 @@ def _tables(tokenizer: "WordPieceTokenizer", added: list[AddedToken]) -> Tables:
     )
 
 
-def _pages(tokenizer: "WordPieceTokenizer", several: list[int]) -> npt.NDArray[np.int32]:
+def _pages(tokenizer: WordPieceTokenizer, several: list[int]) -> npt.NDArray[np.int32]:
     """The entry of every code point, (pages, 256). What becomes several symbols is added to `several`."""
     settings, referent, normalize = tokenizer.settings, tokenizer.referent, tokenizer.normalize
     entries = np.full(0x110000, WORD, np.int32)
@@ -250,7 +261,7 @@ def _pages(tokenizer: "WordPieceTokenizer", several: list[int]) -> npt.NDArray[n
     return entries.reshape(-1, 256)
 
 
-def _entry(code: int, replacement: str, tokenizer: "WordPieceTokenizer", several: list[int]) -> int:
+def _entry(code: int, replacement: str, tokenizer: WordPieceTokenizer, several: list[int]) -> int:
     """The entry of a code point that is replaced by a text."""
     symbols, classes = replacement.strip(" "), tokenizer.referent.combining_classes
     whitespace, punctuation = (tokenizer.referent.characters(name) for name in ("WHITESPACE", "PUNCTUATION"))
@@ -278,8 +289,9 @@ def _trie(entries: list[tuple[int, str, int]]) -> tuple[Int32, Int32, Int32]:
     starts = np.cumsum(lengths) - lengths
     node = np.array(roots, np.int64)
     levels, num_nodes = [np.zeros(3, np.int64)], 3
-    for depth in range(lengths.max()):
-        longer = np.flatnonzero(lengths > depth)
+    longer = np.arange(len(lengths))
+    for depth in range(lengths.max()):  # at most settings.MAX_PIECE_CHARS, and MOST_SIMPLE
+        longer = longer[lengths[longer] > depth]
         edges, inverse = np.unique(node[longer] << SYMBOL_BITS | symbols[starts[longer] + depth], return_inverse=True)
         node[longer] = num_nodes + inverse
         levels.append(edges)
@@ -291,21 +303,24 @@ def _trie(entries: list[tuple[int, str, int]]) -> tuple[Int32, Int32, Int32]:
     return first_child.astype(np.int32), (edges & ((1 << SYMBOL_BITS) - 1)).astype(np.int32), piece_of
 
 
-def _words(tokenizer: "WordPieceTokenizer") -> Known:
+def _words(tokenizer: WordPieceTokenizer) -> Known:
     """The words of the vocabulary that the table can hold, with at least half as much room again for others."""
-    entries = {
-        token: id
-        for token, id in tokenizer.first.items()
+    known = (
+        (token, id)
+        for token, id in tokenizer._first.items()
         if 0 < len(token) <= compiled.KNOWN_BYTES and token.isascii() and id <= compiled.ID_MASK
-    }
+    )
+    entries = dict(islice(known, MOST_WORDS))
     keys = np.frombuffer(b"".join(token.encode().ljust(15, b"\0") + bytes([len(token)]) for token in entries), np.uint64).reshape(-1, 2)
     table = _empty(_power_of_two(max(3 * len(entries), 1 << 12)))
     # as compiled._home, in NumPy
     hashes = keys[:, 0] * compiled.MIX ^ keys[:, 1] * compiled.MIX_TOO
     slots = _settle(hashes, len(table.slots))
-    table.slots[slots, :2] = keys
-    table.slots[slots, 2] = np.fromiter(entries.values(), np.uint64, len(entries)) << u64(4) | compiled.ONE
-    table.counts[0] -= len(entries)
+    settled = slots >= 0
+    ids = np.fromiter(entries.values(), np.uint64, len(entries))
+    table.slots[slots[settled], :2] = keys[settled]
+    table.slots[slots[settled], 2] = ids[settled] << u64(4) | compiled.ONE
+    table.counts[0] -= np.count_nonzero(settled)
     return table
 
 
@@ -325,16 +340,18 @@ def _copy(known: Known) -> Known:
 def _settle(hashes: UInt64, size: int) -> Int64:
     """The slot of each key in a hash table with linear probing: all try their slot at once, the first gets it, the others go on.
 
-    A vocabulary begins with the words that are frequent, so most searches end where they begin.
+    A vocabulary begins with the words that are frequent, so most searches end where they begin. A key whose first PROBES slots are all
+    taken gets -1, since no search goes that far: words that are made to collide are left to the trie.
     """
     slots = (hashes >> u64(65 - size.bit_length())).astype(np.int64)
     owner = np.full(size, -1)
     waiting = np.arange(len(slots))
-    while waiting.size:
+    for _ in range(compiled.PROBES):
         trying = waiting[owner[slots[waiting]] < 0][::-1]
         owner[slots[trying]] = trying  # the last one written stays
         waiting = waiting[owner[slots[waiting]] != waiting]
         slots[waiting] = (slots[waiting] + 1) & (size - 1)
+    slots[waiting] = -1
     return slots
 
 

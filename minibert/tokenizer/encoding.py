@@ -140,6 +140,8 @@ def truncate(lengths: Sequence[int], max_length: int | None, truncation: Truncat
     if truncation not in STRATEGIES:
         raise ValueError(f"truncation: expected {' or '.join(map(repr, STRATEGIES))}, found {truncation!r}")
     frame = len(lengths) + 1
+    if max_length is not None and (isinstance(max_length, bool) or not isinstance(max_length, int | np.integer)):
+        raise TypeError(f"max_length: expected a whole number, found {max_length!r:.80}")
     if max_length is not None and max_length < frame:
         raise ValueError(f"expected max_length of at least {frame}, the size of the frame of special tokens, found {max_length}")
     if max_length is None or sum(lengths) + frame <= max_length:
@@ -179,6 +181,8 @@ def windows(length: int, size: int, stride: int) -> list[Window]:
 
     A text of which nothing fits is one window of nothing and then the whole of it. Raises ValueError for a stride of `size` or more.
     """
+    if isinstance(stride, bool) or not isinstance(stride, int | np.integer):
+        raise TypeError(f"stride: expected a whole number, found {stride!r:.80}")
     if stride < 0:
         raise ValueError(f"stride: expected 0 or more, found {stride}")
     if size >= length:

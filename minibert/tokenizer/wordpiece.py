@@ -26,7 +26,7 @@ from ..jit import can_compile
 from .added import AddedTokens
 from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, overflow, truncate, windows
 from .settings import TokenizerSettings, load_settings
-from .unicode import CAPITAL_SIGMA, CharacterMap, canonical_order, final_sigmas
+from .unicode import CAPITAL_SIGMA, canonical_order, final_sigmas
 
 if TYPE_CHECKING:
     from .batch import CompiledTokenizer
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 MAX_KNOWN_WORDS = 16_384  # words remembered: 36 MB if all are 24 punctuation marks, the worst case, and less than half of it in prose
 MAX_KNOWN_WORD_CHARS = 24  # longer ones (addresses, lines of Chinese) rarely come back
 COMPILED_LIMIT = 10_000  # characters of a word that the compiled twin has room for
+MAX_TEXT_CHARS = (1 << 31) - 1  # offsets are 32-bit numbers
 COMPILED_PAYS = 3_000_000  # characters in one call from which on "auto" loads the compiled twin: plain Python takes a second for them
 
 
 class WordPieceTokenizer:
     """Text -> ids as Hugging Face `tokenizers`, or Google's original, gives them (`settings.compat`).
 
-    Safe to share between threads: a call changes nothing but the memory of words.
+    Safe to share between threads: a call changes nothing but the memory of words. Attributes cannot be set: the compiled tables are
+    made of them once.
 
     >>> from minibert.tokenizer import TokenizerSettings
     >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "chess", "!"]
@@ -56,6 +58,11 @@ class WordPieceTokenizer:
     array([0, 4, 8])
     """
 
+    __slots__ = (
+        "_added", "_added_after", "_compiled", "_find_words", "_first", "_following", "_known", "_longest_first", "_longest_following",
+        "_token_of", "backend", "compiled_pays", "frame", "normalize", "referent", "settings", "unk_id", "vocab",
+    )  # fmt: skip
+
     def __init__(self, settings: TokenizerSettings, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> None:
         if backend not in ("auto", "numba", "numpy"):
             raise ValueError(f"backend: expected 'auto', 'numba' or 'numpy', found {backend!r}")
@@ -67,18 +74,17 @@ class WordPieceTokenizer:
         self.frame = Frame(settings.cls_token, ids[settings.cls_token], settings.sep_token, ids[settings.sep_token])
         self.unk_id = ids[settings.unk_token]
         limit, prefix = settings.max_input_chars_per_word, settings.continuing_subword_prefix
-        self.first = {token: id for token, id in settings.vocab.items() if len(token) <= limit}
-        self.following = {token[len(prefix) :]: id for token, id in settings.vocab.items() if token.startswith(prefix)}
-        self._longest_first = max(map(len, self.first), default=0)
-        self._longest_following = max(map(len, self.following), default=0)
+        # the pieces with which a word begins and goes on, without those that are longer than a word
+        self._first = {token: id for token, id in settings.vocab.items() if len(token) <= limit}
+        self._following = {
+            token[len(prefix) :]: id
+            for token, id in settings.vocab.items()
+            if token.startswith(prefix) and len(token) - len(prefix) < limit
+        }
+        self._longest_first = max(map(len, self._first), default=0)
+        self._longest_following = max(map(len, self._following), default=0)
         self._token_of = {id: token for token, id in ids.items()}
-        self.normalize = CharacterMap(
-            settings.compat,
-            clean_text=settings.clean_text,
-            handle_chinese_chars=settings.handle_chinese_chars,
-            strip_accents=settings.strip_accents,
-            lowercase=settings.lowercase,
-        )
+        self.normalize = settings.character_map()
         self.referent = self.normalize.referent
         # What ends a word for certain. Without cleaning, U+000B, U+000C, U+0085 do; with it, they vanish and join their neighbours.
         whitespace = self.referent.characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
@@ -92,6 +98,11 @@ class WordPieceTokenizer:
     def from_folder(cls, folder: str | Path) -> "WordPieceTokenizer":
         """The tokenizer of a model folder; see `load_settings` for the files and the errors."""
         return cls(load_settings(Path(folder)))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "_compiled" and hasattr(self, name):
+            raise AttributeError(f"{name}: a tokenizer cannot be changed; make another one: WordPieceTokenizer(replace(settings, ...))")
+        super().__setattr__(name, value)
 
     def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple[TokenizerSettings, str, int]]:
         return WordPieceTokenizer, (self.settings, self.backend, self.compiled_pays)
@@ -160,7 +171,7 @@ class WordPieceTokenizer:
         if isinstance(texts, str):
             raise TypeError(f"expected several texts, found one str: {texts!r:.80}; put it into a list")
         texts = texts if isinstance(texts, list) else list(texts)
-        if not set(map(type, texts)) <= {str}:
+        if not set(map(type, texts)) <= {str} or max(map(len, texts), default=0) > MAX_TEXT_CHARS:
             for text in texts:
                 _check_text(text)
         truncate([0], max_length)
@@ -269,7 +280,7 @@ class WordPieceTokenizer:
         if self._added_after or self._added.are_in(text):
             return self._pieces(text, split_special_tokens).ids
         ids: list[int] = []
-        first, known = self.first, self._known
+        first, known = self._first, self._known
         for stretch in (text,) if _is_plain(text) else self._find_words.findall(text):
             if not _is_plain(stretch):
                 ids += (known.get(stretch) or self._learn(stretch)).ids
@@ -354,12 +365,12 @@ class WordPieceTokenizer:
     def wordpiece(self, token: str) -> list[tuple[int, int, int]]:
         """(id, start, end) of the longest known pieces of a token from left to right; one [UNK] if any part has none.
 
-        The longest entry of the vocabulary bounds every search, so time is linear in the token.
+        The longest piece bounds every search, and `settings.MAX_PIECE_CHARS` bounds the piece: time is linear in the token.
         """
         if len(token) > self.settings.max_input_chars_per_word:
             return [(self.unk_id, 0, len(token))]
         spans: list[tuple[int, int, int]] = []
-        start, pieces, longest = 0, self.first, self._longest_first
+        start, pieces, longest = 0, self._first, self._longest_first
         while start < len(token):
             for end in range(min(len(token), start + longest), start, -1):
                 if (id := pieces.get(token[start:end])) is not None:
@@ -367,7 +378,7 @@ class WordPieceTokenizer:
             else:
                 return [(self.unk_id, 0, len(token))]
             spans.append((id, start, end))
-            start, pieces, longest = end, self.following, self._longest_following
+            start, pieces, longest = end, self._following, self._longest_following
         return spans
 
 
@@ -387,6 +398,8 @@ def _each_character(replacements: Iterable[tuple[int, str]]) -> Iterator[tuple[i
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
         raise TypeError(f"expected a text (str), found {type(text).__name__}: {text!r:.80}")
+    if len(text) > MAX_TEXT_CHARS:
+        raise ValueError(f"expected a text of at most {MAX_TEXT_CHARS:,} characters, found {len(text):,}; split it")
 
 
 # The decoder of `tokenizers`, in its order: it spaces every token and then closes some gaps, piece by piece.

@@ -1,10 +1,16 @@
 """The tokenizer without its referent: golden files, edges, files it reads and files it refuses."""
 
 import ast
+import copy
 import json
-import time
+import pickle
+import random
+import re
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -25,9 +31,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minibert.tokenizer
-from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, differences, wordpiece
+from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, added, differences, wordpiece
+from minibert.tokenizer import settings as tokenizer_settings
+from minibert.tokenizer.added import AddedTokens
 from minibert.tokenizer.unicode import referent
 
+VOCABULARY = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
 DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
 
@@ -201,24 +210,170 @@ def test_offsets_point_into_the_text(text: str) -> None:
     assert all(0 <= start < end <= len(text) for start, end in encoding.offsets[1:-1])
 
 
-@pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\u302e\u0323", "\x00", "x\u200d"])
-def test_a_long_word_takes_linear_time(uncased: WordPieceTokenizer, word: str) -> None:
-    """Sixteen times the length in less than forty times the time: quadratic would be 256 times."""
+def num_lines(call: Callable[[], object]) -> int:
+    """How many lines of Python a call runs."""
+    count = 0
 
-    def seconds(length: int) -> float:
-        text = word * (length // len(word))
-        start = time.perf_counter()
-        uncased.encode_batch([text])
-        return time.perf_counter() - start
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
 
-    short = min(seconds(20_000) for _ in range(3))
-    assert seconds(320_000) < 40 * short + 0.1
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\u302e\u0323", "\x00", "x\u200d", "[", "[MASK]", " [MASK] "])
+def test_a_long_text_takes_linear_time(uncased: WordPieceTokenizer, word: str) -> None:
+    """Eight times the length is eight times the work; quadratic would be 64 times."""
+    tokenizer = WordPieceTokenizer(uncased.settings, backend="numpy")
+    tokenizer.encode_batch([word * 8])  # characters and words are learnt once
+    short, long = (num_lines(lambda number=number: tokenizer.encode_batch([word * number])) for number in (1000, 8000))
+    assert long < 10 * short + 1000
 
 
 def test_a_word_of_ten_megabytes(uncased: WordPieceTokenizer) -> None:
     encoding = uncased("a" * 10_000_000)
     assert encoding.tokens == ["[CLS]", "[UNK]", "[SEP]"]
     assert encoding.offsets[1] == (0, 10_000_000)
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("few_letters", [0, 256])
+def test_added_tokens_are_found_as_a_regular_expression_finds_them(few_letters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few by a regular expression, many by an automaton: here all by each, from sets of texts that begin and end each other."""
+    monkeypatch.setattr(added, "FEW_LETTERS", few_letters)
+    source = random.Random(few_letters)
+    for _ in range(1000):
+        alphabet = source.choice(["ab", "abc", "aé\U00010400\ud800", "]^-\\", "a \u3000b"])
+        contents = {"".join(source.choices(alphabet, k=source.randrange(1, 6))) for _ in range(source.randrange(1, 8))}
+        text = "".join(source.choices(alphabet + "x", k=source.randrange(40)))
+        pattern = re.compile("|".join(map(re.escape, sorted(contents, key=len, reverse=True))))
+        finder = AddedTokens(AddedToken(content, id) for id, content in enumerate(contents))
+        assert [text[start:end] for start, end, token in finder.split(text) if token] == pattern.findall(text)
+        assert finder.are_in(text) == (pattern.search(text) is not None)
+
+
+def many_tokens(number: int) -> tuple[AddedToken, ...]:
+    return tuple(AddedToken("z" * size + "q", 30522 + size) for size in range(5, number))
+
+
+@pytest.mark.parametrize("flags", [{}, {"single_word": True}, {"normalized": True}, {"lstrip": True, "rstrip": True}])
+def test_many_added_tokens_take_linear_time(uncased: WordPieceTokenizer, flags: dict[str, bool]) -> None:
+    """Each text begins nearly all of the tokens at each place; a regular expression would compare their 32,000 letters there."""
+    tokens = tuple(replace(token, **flags) for token in many_tokens(250))
+    tokenizer = WordPieceTokenizer(replace(uncased.settings, added_tokens=tokens), backend="numpy")
+    for text in ("z" * 2000, "z" * 1999 + "q", "zq" * 1000):
+        assert num_lines(lambda text=text: tokenizer(text)) < 60 * len(text) + 20_000
+    assert tokenizer("." + "z" * 249 + "q").tokens[1:-1] == [".", "z" * 249 + "q"]
+
+
+def test_whitespace_is_swallowed_in_linear_time(uncased: WordPieceTokenizer) -> None:
+    tokens = (AddedToken(" ", 30522, lstrip=True, rstrip=True), AddedToken("x", 30523, rstrip=True))
+    finder = AddedTokens(tokens)
+    assert list(finder.split("x    ")) == [(0, 5, tokens[1])]
+    short, long = (num_lines(lambda number=number: list(finder.split("x" + " " * number))) for number in (1000, 8000))
+    assert long < 10 * short
+
+
+TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
+    "a long piece": ({"vocab": VOCABULARY | {"x" * 100_000: 9}, "max_input_chars_per_word": 10**9}, "200 characters in a piece"),
+    "a long end": ({"vocab": VOCABULARY | {"##" + "x" * 201: 9}, "max_input_chars_per_word": 201}, "200 characters in a piece"),
+    "long added tokens": ({"added_tokens": tuple(AddedToken("x" * 2000 + str(id), id) for id in range(2000))}, "characters in added"),
+    "many ends": ({"added_tokens": tuple(AddedToken(f"{id}" + "x" * 400 + f"{id}", id) for id in range(2000))}, "different ends"),
+    "a limit of -1": ({"max_input_chars_per_word": -1}, "max_input_chars_per_word: expected a whole number from 1"),
+    "a limit of 0": ({"max_input_chars_per_word": 0}, "max_input_chars_per_word: expected a whole number from 1"),
+    "a limit of 2^63": ({"max_input_chars_per_word": 1 << 63}, "max_input_chars_per_word: expected a whole number from 1"),
+    "a limit of 10^5000": ({"max_input_chars_per_word": 10**5000}, "max_input_chars_per_word: expected a whole number from 1"),
+    "a limit of true": ({"max_input_chars_per_word": True}, "found True"),
+    "a length of -1": ({"model_max_length": -1}, "model_max_length: expected a whole number from 1"),
+    "an id of a float": ({"vocab": VOCABULARY | {"x": 1.0}}, "'x': 1.0"),
+    "an id of true": ({"vocab": VOCABULARY | {"x": True}}, "'x': True"),
+    "a token of a number": ({"vocab": VOCABULARY | {5: 5}}, "5: 5"),
+    "case of a text": ({"lowercase": "yes"}, "lowercase: expected bool, found 'yes'"),
+    "prefix of nothing": ({"continuing_subword_prefix": None}, "continuing_subword_prefix: expected str, found None"),
+    "other rules": ({"compat": "bert"}, "compat: expected 'hf' or 'google', found 'bert'"),
+    "added tokens of texts": ({"added_tokens": ("x",)}, "added_tokens: expected an AddedToken, found 'x'"),
+    "nothing after cleaning": ({"added_tokens": (AddedToken("\0", 7, normalized=True),)}, "nothing is left of the added token"),
+}
+
+
+def test_the_vocabulary_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, what in (("MAX_ENTRIES", "entries of the vocabulary"), ("MAX_VOCABULARY_CHARS", "characters in the vocabulary")):
+        with monkeypatch.context() as patch:
+            patch.setattr(tokenizer_settings, name, 2)
+            with pytest.raises(ValueError, match=f"at most 2 {what}, found (3|15)"):
+                TokenizerSettings(VOCABULARY)
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_settings_that_are_refused(name: str) -> None:
+    options, message = TOO_MUCH[name]
+    with pytest.raises(ValueError, match=message) as error:
+        TokenizerSettings(**({"vocab": VOCABULARY} | options))
+    assert len(str(error.value)) < 1500
+
+
+@pytest.mark.parametrize("id", [-1, 1 << 31, 1.0, True, "1", None])
+def test_an_added_token_has_an_id(id: Any) -> None:
+    with pytest.raises(ValueError, match="id: expected a whole number from 0"):
+        AddedToken("x", id)
+
+
+def test_a_limit_of_a_billion_costs_no_memory(uncased: WordPieceTokenizer) -> None:
+    settings = replace(uncased.settings, max_input_chars_per_word=10**9)
+    text = "unaffable" * 300
+    assert WordPieceTokenizer(settings)(text).tokens[1:5] == ["una", "##ffa", "##ble", "##una"]
+    assert WordPieceTokenizer(settings).encode_batch([text]).input_ids.tolist() == WordPieceTokenizer(settings)(text).input_ids
+
+
+def test_a_tokenizer_cannot_be_changed(uncased: WordPieceTokenizer) -> None:
+    for name in ("settings", "vocab", "frame", "unk_id", "normalize", "backend", "compiled_pays"):
+        with pytest.raises(AttributeError, match=f"{name}: a tokenizer cannot be changed"):
+            setattr(uncased, name, None)
+    with pytest.raises(AttributeError, match="unknown"):
+        uncased.unknown = 1  # type: ignore[attr-defined]
+    for vocab in (uncased.vocab, uncased.settings.vocab):
+        with pytest.raises(TypeError, match="item assignment"):
+            vocab["new"] = 5  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        uncased.settings.unk_token = "x"  # type: ignore[misc]
+    vocab = dict(VOCABULARY)
+    settings = TokenizerSettings(vocab)
+    vocab["new"] = -1
+    assert "new" not in settings.vocab
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_give_the_same_ids(tokenizers: dict[str, WordPieceTokenizer], again: Callable[[Any], Any]) -> None:
+    for tokenizer in (tokenizers["uncased"], tokenizers["nothing"]):
+        other = again(tokenizer)
+        assert (other.settings, again(tokenizer.settings)) == (tokenizer.settings, tokenizer.settings)
+        assert [other(text) for text in TEXTS] == [tokenizer(text) for text in TEXTS]
+
+
+def test_a_text_is_no_longer_than_offsets_reach(uncased: WordPieceTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wordpiece, "MAX_TEXT_CHARS", 10)
+    for call in (uncased, uncased.tokenize, lambda text: uncased.encode_batch(["a", text])):
+        assert call("a" * 10)
+        with pytest.raises(ValueError, match="at most 10 characters, found 11"):
+            call("a" * 11)
+
+
+@pytest.mark.parametrize("number", [3.5, True, "7", [7]])
+def test_lengths_are_whole_numbers(uncased: WordPieceTokenizer, number: Any) -> None:
+    for call in (lambda: uncased("a", max_length=number), lambda: uncased.encode_batch(["a"], number)):
+        with pytest.raises(TypeError, match="max_length: expected a whole number"):
+            call()
+    with pytest.raises(TypeError, match="stride: expected a whole number"):
+        uncased("a b c d", max_length=4, stride=number, return_overflowing_tokens=True)
 
 
 # Files
@@ -275,6 +430,13 @@ def test_what_is_not_implemented_is_refused_by_name(tmp_path: Path, name: str) -
         ({"tokenizer_class": "MPNetTokenizer"}, "tokenizer_class"),
         ({"cls_token": 5}, "cls_token"),
         ({"added_tokens_decoder": {"-5": {"content": "x"}}}, "added_tokens_decoder"),
+        ({"added_tokens_decoder": {"9" * 5000: {"content": "x"}}}, r"tokenizer_config\.json: added_tokens_decoder: expected ids as names"),
+        ({"added_tokens_decoder": {"\u0663": {"content": "x"}}}, "added_tokens_decoder: expected ids as names"),
+        ({"added_tokens_decoder": {"9999999999": {"content": "x"}}}, "added_tokens_decoder: 9999999999: id: expected"),
+        ({"model_max_length": -float("inf")}, r"tokenizer_config\.json: model_max_length: expected a number, found -inf"),
+        ({"model_max_length": 0}, "model_max_length: expected a positive whole number"),
+        ({"max_len": 12.5}, "max_len: expected a positive whole number"),
+        ({"mask_token": ""}, "mask_token: expected a token"),
     ],
 )
 def test_tokenizer_config_refusals(tmp_path: Path, config: dict[str, object], message: str) -> None:
@@ -339,6 +501,9 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "empty added token": ({"added_tokens": [{"id": 1, "content": ""}]}, "content: expected a text"),
     "limit of nothing": ({"model": tokenizer_json()["model"] | {"max_input_chars_per_word": None}}, "max_input_chars_per_word"),
     "another decoder": ({"decoder": {"type": "ByteLevel"}}, "decoder: expected WordPiece"),
+    "limit of -1": ({"model": tokenizer_json()["model"] | {"max_input_chars_per_word": -1}}, r"tokenizer\.json: max_input_chars_per_word"),
+    "id of an added token": ({"added_tokens": [{"id": 1 << 31, "content": "x"}]}, r"tokenizer\.json: added_tokens\[0\]: id: expected"),
+    "frame of nothing": ({"post_processor": {"type": "BertProcessing", "cls": ["[CLS]", None], "sep": ["[SEP]", 102]}}, "post_processor"),
     "half a template": ({"post_processor": {"type": "TemplateProcessing", "single": []}}, "post_processor: expected"),
 }
 
@@ -372,6 +537,9 @@ def test_broken_files(tmp_path: Path) -> None:
         WordPieceTokenizer.from_folder(tmp_path)
     (tmp_path / "vocab.txt").write_text("just\nsome\nwords\n")
     with pytest.raises(ValueError, match=r"no \[CLS\], \[SEP\], \[UNK\]"):
+        WordPieceTokenizer.from_folder(tmp_path)
+    (tmp_path / "vocab.txt").write_text("a\n" * (1 << 20) + "b")
+    with pytest.raises(ValueError, match=r"vocab\.txt: expected at most 1,048,576 tokens"):
         WordPieceTokenizer.from_folder(tmp_path)
     (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="UTF-8"):

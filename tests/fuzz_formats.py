@@ -23,10 +23,10 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from unittest import mock
 
 import numpy as np
@@ -193,29 +193,41 @@ def limits() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def run(name: str, count: int, first: int = 0) -> dict[str, int]:
+class Inputs(Protocol):
+    """Inputs of one reader, each with a number, and what the reader makes of them."""
+
+    def write(self, number: int) -> None:
+        """Write an input into the folder."""
+
+    def outcome(self) -> str:
+        """What the reader makes of it; raises if it breaks."""
+
+
+def run(make: Callable[[str, Path], Inputs], name: str, count: int, first: int = 0) -> dict[str, int]:
     """How many inputs were read and refused, and how many broke the reader."""
     import resource
 
     outcomes: Counter[str] = Counter()
     broken = 0
-    with tempfile.TemporaryDirectory(prefix="fuzz_", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch, limits():
-        fuzzer = Fuzzer(name, Path(scratch))
-        for number in range(first, first + count):
-            fuzzer.write(number)
-            try:
-                signal.setitimer(signal.ITIMER_PROF, LIMIT)
-                outcome = fuzzer.outcome()
-                signal.setitimer(signal.ITIMER_PROF, 0)
-            except (Exception, Hang) as error:
-                signal.setitimer(signal.ITIMER_PROF, 0)
-                outcome = f"BROKEN: {type(error).__name__}: {summary(str(error), Path(scratch))}"
-                if outcome not in outcomes:  # the first of its kind
-                    kept = Path(tempfile.gettempdir()) / f"fuzz_{name}_{number}"
-                    shutil.copytree(scratch, kept, dirs_exist_ok=True)
-                    print(f"input {number}, kept as {kept}:\n{traceback.format_exc()}")
-                broken += 1
-            outcomes[outcome] += 1
+    with tempfile.TemporaryDirectory(prefix="fuzz_", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch:
+        fuzzer = make(name, Path(scratch))
+        with limits():
+            for number in range(first, first + count):
+                fuzzer.write(number)
+                try:
+                    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+                    outcome = fuzzer.outcome()
+                    signal.setitimer(signal.ITIMER_PROF, 0)
+                except (Exception, Hang) as error:
+                    signal.setitimer(signal.ITIMER_PROF, 0)
+                    outcome = f"BROKEN: {type(error).__name__}: {summary(str(error), Path(scratch))}"
+                    if outcome not in outcomes:  # the first of its kind
+                        kept = Path(tempfile.gettempdir()) / f"fuzz_{name}_{number}"
+                        with suppress(shutil.Error):  # it may hold what cannot be copied
+                            shutil.copytree(scratch, kept, symlinks=True, dirs_exist_ok=True)
+                        print(f"input {number}, kept as {kept}:\n{traceback.format_exc()}")
+                    broken += 1
+                outcomes[outcome] += 1
     for outcome, times in outcomes.most_common():
         print(f"{times:8} {outcome}")
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -230,18 +242,19 @@ def save(name: str, found: dict[str, int]) -> None:
     RESULTS.write_text(json.dumps(content | {name: found}, indent=1, sort_keys=True) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reader", choices=READERS)
+def main(description: str | None, readers: Iterable[str], make: Callable[[str, Path], Inputs]) -> None:
+    """The command line of this program, and of fuzz_folders.py."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reader", choices=[*readers])
     parser.add_argument("count", type=int)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--save", action="store_true", help=f"write the numbers to {RESULTS.name} among the benchmarks' results")
     arguments = parser.parse_args()
-    found = run(arguments.reader, arguments.count, arguments.first)
+    found = run(make, arguments.reader, arguments.count, arguments.first)
     if arguments.save:
         save(arguments.reader, found)
     sys.exit(1 if found["broken"] else 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, READERS, Fuzzer)

@@ -2,15 +2,20 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import needs_numba
+from fuzz_folders import Fuzzer
 from make_models import make_config, make_weights, write_model
 from safetensors.numpy import save_file
 
 import minibert
+from minibert.config import ARCHITECTURE, load_config
 from minibert.pooling import POOLINGS
 
 CONFIG = make_config(2, 24, 3, max_position_embeddings=64)
@@ -186,7 +191,7 @@ def test_configurations_that_are_refused(folder: Path, name: str) -> None:
 def test_an_eps_of_zero_is_not_the_default(folder: Path) -> None:
     content = json.loads((folder / "config.json").read_text())
     write_json(folder / "config.json", content | {"layer_norm_eps": 0})
-    with pytest.raises(ValueError, match=r"between 0 and 1, found 0\.0"):
+    with pytest.raises(ValueError, match=r"between 0 and 1 that float32 can hold, found 0\.0"):
         minibert.load(folder)
 
 
@@ -205,6 +210,22 @@ def test_an_old_configuration(folder: Path, tiny: minibert.MiniBert) -> None:
     model = minibert.load(folder)
     assert model.config.layer_norm_eps == 1e-12
     np.testing.assert_array_equal(model.encode(TEXTS), tiny.encode(TEXTS))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURE)
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "1e400", "NaN", "-Infinity", "2147483648", "-1", "true", '"\\ud800"'])
+def test_numbers_of_an_architecture(tmp_path: Path, name: str, number: str) -> None:
+    content = json.dumps({"model_type": "bert", **vars(CONFIG), name: "HERE"}).replace('"HERE"', number)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"config\.json: {name}: expected a .{{1,300}}$"):
+        load_config(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("eps", ["9" * 400, "1e400", "NaN", "-1", "1", "1e-40", "1e-400", "true", "[]"])
+def test_an_eps_that_float32_can_hold(tmp_path: Path, eps: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(vars(CONFIG) | {"layer_norm_eps": "HERE"}).replace('"HERE"', eps))
+    with pytest.raises(ValueError, match=r"config\.json: layer_norm_eps: expected a number"):
+        load_config(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "\udc80"])
@@ -328,6 +349,9 @@ MODULE_FILES: dict[str, tuple[str, Any, str]] = {
     "weighted mean": ("1_Pooling/config.json", {"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
     "two modes": ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, "pooling_mode: expected one of"),
     "a pooling of ours": ("1_Pooling/config.json", {"pooling_mode": "mean_words"}, "pooling_mode: expected one of"),
+    "pooling of false": ("1_Pooling/config.json", {"pooling_mode": False}, "pooling_mode: expected one of"),
+    "infinite length": ("sentence_bert_config.json", {"max_seq_length": float("inf")}, "max_seq_length: expected a whole number"),
+    "dimensions of true": ("config_sentence_transformers.json", {"truncate_dim": True}, "truncate_dim: expected a whole number"),
     "pooling of a number": ("1_Pooling/config.json", {"pooling_mode": 3}, "pooling_mode: expected one of"),
     "prompt left out": ("1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False}, "include_prompt"),
     "another output": ("sentence_bert_config.json", {"module_output_name": "logits"}, "module_output_name"),
@@ -361,6 +385,42 @@ def test_limits_of_length(folder: Path) -> None:
     assert minibert.load(folder).max_length == 64
     write_json(folder / "tokenizer_config.json", {"model_max_length": 9})
     assert minibert.load(folder).max_length == 9
+
+
+@pytest.mark.parametrize("name", ["json", pytest.param("compiled", marks=needs_numba)])
+def test_damaged_folders(tmp_path: Path, name: str) -> None:
+    """The first inputs of tests/fuzz_folders.py: some are read still, most are refused by name, and nothing else is raised."""
+    fuzzer = Fuzzer(name, tmp_path)
+    outcomes = []
+    for number in range(300 if name == "json" else 16):
+        fuzzer.write(number)
+        outcomes.append(fuzzer.outcome())
+    assert 0 < outcomes.count("read") < len(outcomes) // 2
+
+
+SPOILT = ["config.json", "modules.json", "1_Pooling/config.json", "2_Normalize/config.json", "sentence_bert_config.json"]
+SPOILT += ["config_sentence_transformers.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "tokenizer.json"]
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_link_that_leads_nowhere_is_no_missing_file(folder: Path, name: str) -> None:
+    """A file of the Hugging Face cache whose blob is gone: to leave it out would silently give other vectors."""
+    write_json(folder / "modules.json", OLD)
+    write_json(folder / "1_Pooling" / "config.json", OLD_POOLING)
+    (folder / name).parent.mkdir(exist_ok=True)
+    for target, error in (("nothing", FileNotFoundError), (Path(name).name, ValueError)):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+        with pytest.raises(error, match=name):
+            minibert.load(folder, backend="numpy")
+
+
+def test_the_command_line_shows_one_line(folder: Path) -> None:
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": ' + "9" * 5000 + "}")
+    result = subprocess.run([sys.executable, "-m", "minibert", "info", "--model", folder], capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode != 0
+    assert "tokenizer_config.json: model_max_length: expected a number, found inf" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_write_model_is_deterministic(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 MAX_JSON_BYTES = 1 << 26  # of tokenizer.json and its like; that of a BERT in 100 languages has 3 MB
 MAX_VOCABULARY_BYTES = 1 << 26
+BLOCK_BYTES = 1 << 20
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -67,7 +68,27 @@ def inside(folder: Path, path: Path) -> bool:
     A snapshot of the Hugging Face cache (`models--OWNER--NAME/snapshots/REVISION`) is a folder of links to `blobs` beside it, which count
     as its own.
     """
-    whole, target = folder.resolve(), path.resolve()
+    whole, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))  # unlike Path.resolve, they take a loop of links
     snapshots = whole.parent
     is_cached = snapshots.name == "snapshots" and snapshots.parent.name.startswith("models--")
     return target.is_relative_to(whole) or (is_cached and target.is_relative_to(snapshots.parent / "blobs"))
+
+
+def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> bool:
+    """Copy `folder/name` to `target_folder/name`; False if it is not there.
+
+    Raises ValueError if it is no regular file, has more than `limit` bytes, or is a link to a file outside the folder.
+    """
+    path, target = folder / name, target_folder / name
+    if not os.path.lexists(path):
+        return False
+    if not inside(folder, path):
+        raise ValueError(f"{path}: is a link to a file outside the folder; copy the file there")
+    with open_regular(path) as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as copy:
+            while chunk := file.read(BLOCK_BYTES):
+                if copy.tell() + len(chunk) > limit:
+                    raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
+                copy.write(chunk)
+    return True

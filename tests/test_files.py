@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minibert.files import inside, open_regular, read_bytes, read_text
+from minibert.files import copy_inside, inside, open_regular, read_bytes, read_text
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
@@ -66,3 +66,31 @@ def test_a_snapshot_of_the_hub_cache_owns_its_blobs(tmp_path: Path) -> None:
     (snapshot / "other").symlink_to("../../refs")
     assert inside(snapshot, snapshot / "config.json")
     assert not inside(snapshot, snapshot / "other")
+
+
+def test_a_copy_stays_in_its_folder_and_within_its_limit(tmp_path: Path) -> None:
+    folder, target = tmp_path / "folder", tmp_path / "target"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "1_Pooling" / "config.json").write_bytes(b"12345")
+    assert copy_inside(folder, "1_Pooling/config.json", target, 5)
+    assert (target / "1_Pooling" / "config.json").read_bytes() == b"12345"
+    assert not copy_inside(folder, "README.md", target, 5)
+    (tmp_path / "secret").write_bytes(b"123")
+    (folder / "link").symlink_to("../secret")
+    (folder / "outer").symlink_to("..")
+    (folder / "dangling").symlink_to("../nothing")
+    (folder / "inner").symlink_to("1_Pooling/config.json")
+    for name in ("link", "outer/secret", "dangling"):
+        with pytest.raises(ValueError, match="is a link to a file outside the folder; copy the file there"):
+            copy_inside(folder, name, target, 5)
+    for name, problem in (("inner", "expected at most 4 bytes"), ("1_Pooling", "expected a regular file, found a folder")):
+        with pytest.raises(ValueError, match=problem):
+            copy_inside(folder, name, target, 4)
+    assert not (target / "link").exists() and not (target / "outer").exists()
+
+
+def test_a_loop_of_links_lies_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert inside(tmp_path, tmp_path / "loop")
+    with pytest.raises(OSError, match="loop"):
+        copy_inside(tmp_path, "loop", tmp_path / "target", 5)

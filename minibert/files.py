@@ -7,8 +7,9 @@ stays in the folder of that file.
 
 import os
 import stat
+from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 MAX_JSON_BYTES = 1 << 26  # of tokenizer.json and its like; that of a BERT in 100 languages has 3 MB
 MAX_VOCABULARY_BYTES = 1 << 26
@@ -24,7 +25,7 @@ KINDS = {
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """A regular file, opened to be read; links are followed.
 
     Raises OSError if it is not there, ValueError if it is a folder, a FIFO, a device or a socket.
@@ -74,6 +75,12 @@ def inside(folder: Path, path: Path) -> bool:
     return target.is_relative_to(whole) or (is_cached and target.is_relative_to(snapshots.parent / "blobs"))
 
 
+def check_inside(folder: Path, path: Path) -> None:
+    """Raises ValueError if a path, all links followed, does not lie in a folder."""
+    if not inside(folder, path):
+        raise ValueError(f"{path}: is a link to a file outside the folder; copy the file there")
+
+
 def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> bool:
     """Copy `folder/name` to `target_folder/name`; False if it is not there.
 
@@ -82,8 +89,7 @@ def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> boo
     path, target = folder / name, target_folder / name
     if not os.path.lexists(path):
         return False
-    if not inside(folder, path):
-        raise ValueError(f"{path}: is a link to a file outside the folder; copy the file there")
+    check_inside(folder, path)
     with open_regular(path) as file:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as copy:
@@ -92,3 +98,32 @@ def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> boo
                     raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
                 copy.write(chunk)
     return True
+
+
+Stamps = dict[Path, tuple[int, ...] | None]  # None: the file is not there
+
+
+def stamps(paths: Iterable[Path]) -> Stamps:
+    """What tells whether files have changed: which they are, their sizes and their times."""
+    return {path: _stamp(path) for path in paths}
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def check_unchanged(before: Stamps) -> None:
+    """Raises ValueError if a file is another than it was when its stamp was taken."""
+    for path, stamp in before.items():
+        if _stamp(path) != stamp:
+            raise ValueError(f"{path}: changed while it was read; try again when it is complete")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names that a file has made up, for a message: in order, and only the first of them, as it may have many and long ones."""
+    text = ", ".join(name if len(name) <= 100 else f"{name[:100]}..." for name in sorted(names)) or "nothing"
+    return text if len(text) <= 500 else f"{text[:500]}..."

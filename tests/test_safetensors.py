@@ -1,6 +1,7 @@
 """The mapped reader: what the library writes, and what nobody should."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save, save_file
 
 from minibert.formats import BFLOAT16, widen
-from minibert.formats.safetensors import load_safetensors
+from minibert.formats.safetensors import MAX_HEADER_BYTES, load_safetensors
 
 
 def write(path: Path, header: Any, data: bytes = b"", length: int | None = None) -> Path:
@@ -52,7 +53,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (lambda path: write(path, b"", length=0), "not valid JSON"),
     "no header at all": (lambda path: path.write_bytes(b"abc") and path, "cut off or something else"),
     "header longer than the file": (lambda path: write(path, {}, length=1000), "cut off or something else"),
-    "header over the limit": (lambda path: write(path, {}, length=100_000_001), "cut off or something else"),
+    "header over the limit": (lambda path: write(path, {}, length=(1 << 22) + 1), "cut off or something else"),
     "length of 2**63": (lambda path: write(path, {}, length=2**63), "cut off or something else"),
     "not JSON": (lambda path: write(path, b"{nonsense"), "not valid JSON"),
     "not UTF-8": (lambda path: write(path, b'{"\xff": 1}'), "not valid JSON"),
@@ -94,6 +95,19 @@ def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         load_safetensors(path)
     assert "x.safetensors" in str(error.value)
+
+
+def test_a_header_takes_little_memory(tmp_path: Path) -> None:
+    """Fifty times its size at the most, and no more than a line of names in the error."""
+    for header in (b"[" + b"{}," * 1_300_000 + b"0]", b'{"' + b"x" * 4_000_000 + b'": 0}', b"{" + b'"x":0,' * 600_000 + b'"y":0}'):
+        write(tmp_path / "x.safetensors", header)
+        tracemalloc.start()
+        with pytest.raises(ValueError, match=r"expected|duplicate") as error:
+            load_safetensors(tmp_path / "x.safetensors")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 50 * MAX_HEADER_BYTES
+        assert len(str(error.value)) < 1500
 
 
 def accepts(read: Callable[[Path], object], path: Path) -> bool:

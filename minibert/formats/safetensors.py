@@ -24,10 +24,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..files import open_regular
+from ..files import listed, open_regular
 from . import BFLOAT16
 
-MAX_HEADER_BYTES = 100_000_000  # the library's own limit
+MAX_HEADER_BYTES = 1 << 22  # that of BERT-large has 50 KB; as Python objects, a header takes up to fifty times as much
 DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -110,7 +110,7 @@ def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = [name for name, number in Counter(name for name, _ in pairs).items() if number > 1]
         if repeated:
-            raise ValueError(f"duplicate names: {', '.join(repeated[:5])}")
+            raise ValueError(f"duplicate names: {listed(repeated)}")
         return dict(pairs)
 
     def natural(digits: str) -> int:
@@ -128,7 +128,7 @@ def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError(f"{path}: __metadata__: expected a map from str to str")
-    return {name: _parse_entry(f"{path}: {name}", entry) for name, entry in content.items()}
+    return {name: _parse_entry(f"{path}: {name:.200}", entry) for name, entry in content.items()}
 
 
 def _parse_entry(where: str, entry: Any) -> Entry:
@@ -156,7 +156,7 @@ def _check_layout(path: Path, entries: dict[str, Entry], data_size: int) -> None
     for (_, end, name), (begin, _, other) in pairwise([(0, 0, "the start"), *spans]):
         if begin != end:
             kind = "overlap" if begin < end else "leave a hole"
-            raise ValueError(f"{path}: {name} (ends at {end}) and {other} (begins at {begin}) {kind}")
+            raise ValueError(f"{path}: {name:.200} (ends at {end}) and {other:.200} (begins at {begin}) {kind}")
     end = spans[-1][1] if spans else 0
     if end != data_size:
         raise ValueError(f"{path}: expected {end} bytes of data after the header, found {data_size}; the file is cut off or has a tail")

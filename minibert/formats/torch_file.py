@@ -8,17 +8,22 @@ of the file, and torch can be told not to write them.
 
 In the old format, and in a zip that some other tool has packed, elements lie where they happen to lie: `array.flags.aligned` is False.
 
+Bounds: a pickle has at most MAX_PICKLE_BYTES and MAX_OPCODES (torch_pickle), the directory of a zip MAX_MEMBERS members (stored_zip).
+Tensors may share a storage, but all together have at most MAX_SHARING times the bytes of the file, and FREE_BYTES more. Nothing is
+written.
+
 Source: PyTorch's torch/serialization.py (_save, _load, _legacy_save, _legacy_load).
 """
 
+import math
 import mmap
-import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..files import open_regular
 from .stored_zip import Span, stored_members
 from .torch_objects import Storage, Tensor, kind
 from .torch_pickle import MAX_PICKLE_BYTES, unpickle
@@ -26,6 +31,8 @@ from .torch_pickle import MAX_PICKLE_BYTES, unpickle
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 LEGACY_START = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little")  # a pickle of MAGIC
+MAX_SHARING = 2  # a decoder is tied to the embeddings
+FREE_BYTES = 1 << 20
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights, beside the epoch and the optimizer
 
 
@@ -46,21 +53,18 @@ def load_torch(path: Path) -> dict[str, npt.NDArray[Any]]:
         )
     else:
         raise ValueError(f"{path}: expected a torch checkpoint, a zip or a pickle of {MAGIC:#x}, found a file that begins {data[:16]!r}")
-    return {name: _array(data, tensor, begins[tensor.storage.key]) for name, tensor in _tensors(path, value).items()}
+    tensors = _tensors(path, value)
+    total = sum(math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors.values())
+    if total > MAX_SHARING * len(data) + FREE_BYTES:
+        raise ValueError(f"{path}: expected tensors of about {len(data)} bytes in all, as the file has, found {total}; they share storages")
+    return {name: _array(data, tensor, begins[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
 def _map(path: Path) -> mmap.mmap:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or not status.st_size:
-            found = "an empty file" if stat.S_ISREG(status.st_mode) else "a folder or device"
-            raise ValueError(f"{path}: expected a torch checkpoint, found {found}")
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"{path}: expected a file to read: {error}") from None
+    with open_regular(path) as file:
+        if not file.seek(0, 2):
+            raise ValueError(f"{path}: expected a torch checkpoint, found an empty file")
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _tensors(path: Path, value: object) -> dict[str, Tensor]:

@@ -210,7 +210,7 @@ def _build(machine: Machine) -> None:
 def _persistent(machine: Machine) -> None:
     storage = make_storage(machine.pop())
     if machine.storages.setdefault(storage.key, storage) != storage:
-        raise ValueError(f"storage {storage.key!r:.200} is described twice, as {machine.storages[storage.key]} and {storage}")
+        raise ValueError(f"storage {storage.key!r:.200} is described twice, as {machine.storages[storage.key]!s:.200} and {storage!s:.200}")
     machine.push(storage)
 
 

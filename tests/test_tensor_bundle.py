@@ -1,5 +1,6 @@
 """The reader of TensorFlow's checkpoints: what TensorFlow writes, and what nobody should."""
 
+import os
 import random
 import shutil
 import struct
@@ -17,7 +18,7 @@ from make_tensorflow_files import tf2_name
 from minibert.formats import BFLOAT16, protobuf, widen
 from minibert.formats.protobuf import Message, read_varint
 from minibert.formats.sstable import MAGIC, masked_crc32c, read_table
-from minibert.formats.tensor_bundle import OBJECT_GRAPH, load_tensor_bundle
+from minibert.formats.tensor_bundle import OBJECT_GRAPH, bundle_files, load_tensor_bundle, shard_sizes
 
 GOLDEN = Path(__file__).parent / "golden" / "tensorflow"
 PREFIXES = ["bert_model.ckpt", "checkpoint/ckpt-1", "saved_model/variables/variables", "kinds", "shards"]
@@ -86,10 +87,35 @@ def test_several_shards(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded["1"], [1, 2, 3])
     shutil.copy(GOLDEN / "shards.index", tmp_path)
     shutil.copy(GOLDEN / "shards.data-00000-of-00002", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"shards\.data-00001-of-00002: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"No such file.*shards\.data-00001-of-00002"):
         load_tensor_bundle(tmp_path / "shards")
-    with pytest.raises(FileNotFoundError, match=r"other\.index: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"No such file.*other\.index"):
         load_tensor_bundle(tmp_path / "other")
+
+
+def test_two_shards_in_one_file_are_refused(tmp_path: Path) -> None:
+    """Or a thousand links to a file of a gigabyte would make a terabyte."""
+    shutil.copy(GOLDEN / "shards.index", tmp_path)
+    shutil.copy(GOLDEN / "shards.data-00000-of-00002", tmp_path)
+    (tmp_path / "shards.data-00001-of-00002").hardlink_to(tmp_path / "shards.data-00000-of-00002")
+    with pytest.raises(ValueError, match=r"shards\.data-00001-of-00002: expected a file for each shard, found a link to that of another"):
+        load_tensor_bundle(tmp_path / "shards")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@pytest.mark.parametrize("name", ["shards.index", "shards.data-00000-of-00002"])
+def test_only_regular_files_are_opened(tmp_path: Path, name: str) -> None:
+    for path in GOLDEN.glob("shards.*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name}: expected a regular file, found a FIFO"):
+        load_tensor_bundle(tmp_path / "shards")
+
+
+def test_what_an_index_speaks_of() -> None:
+    assert shard_sizes(GOLDEN / "shards") == {path: path.stat().st_size for path in sorted(GOLDEN.glob("shards.data-*"))}
+    assert bundle_files(GOLDEN / "shards") == [GOLDEN / "shards.index", *sorted(GOLDEN.glob("shards.data-*"))]
 
 
 def test_a_partitioned_variable_is_refused() -> None:
@@ -197,8 +223,8 @@ def handles(*values: bytes) -> Callable[[Path], None]:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "empty": (bundle(b""), "expected a table of 48"),
-    "too large": (bundle(bytes((1 << 22) + 1)), "expected a table of 48 to 4194304"),
+    "empty": (bundle(b""), "expected a table of at least 48"),
+    "too large": (bundle(bytes((1 << 21) + 1)), "expected at most 2,097,152 bytes"),
     "no magic": (bundle(bytes(100)), "expected a sorted string table"),
     "footer of endless varints": (bundle(table([], footer=b"\xff" * 40)), "more than 64 bits"),
     "footer that runs over": (bundle(table([], footer=bytes(4) + bytes(35) + b"\x01")), "expected zeros in the footer"),
@@ -226,7 +252,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "keys not in order": (bundle(rows(y=entry(), x=entry())), "expected keys in order and once"),
     "keys without end": (
         bundle([(0, b"", HEADER), (0, b"k" * 100_000, b""), *((99_999 + place, b"a", b"") for place in range(1, 300))]),
-        "at most 16777216 bytes of keys",
+        "at most 4194304 bytes of keys",
     ),
     "an empty block": (bundle(table([block([])])), "the keys of the block at 0"),
     "a key above what the index tells": (bundle(table([block(rows(x=entry()))], [b"a"])), "the keys of the block at 0"),
@@ -382,7 +408,7 @@ def test_no_bytes_are_more_than_a_value_error_to_protobuf(data: bytes) -> None:
 
 def test_what_proto3_leaves_out_is_zero() -> None:
     empty = Message.parse(b"")
-    assert (empty.natural(1), empty.fixed32(2), empty.text(3), empty.messages(4), empty.message(5)) == (0, 0, "", [], empty)
+    assert (empty.natural(1), empty.fixed32(2), empty.text(3), list(empty.messages(4)), empty.message(5)) == (0, 0, "", [], empty)
 
 
 # Mutants: whatever is done to the bytes, an answer or a ValueError

@@ -3,6 +3,7 @@
 Source: "Encoding", the page on the wire format in the documentation of Protocol Buffers.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 were groups, which nobody writes any more
@@ -89,11 +90,9 @@ class Message:
         assert isinstance(value, bytes)
         return Message.parse(value)
 
-    def messages(self, number: int) -> "list[Message]":
-        """Those of a repeated field."""
-        parsed = []
+    def messages(self, number: int) -> "Iterator[Message]":
+        """Those of a repeated field, one at a time: as objects they are much larger than as bytes."""
         for kind, value in self.fields.get(number, []):
             if kind != BYTES or not isinstance(value, bytes):
                 raise ValueError(f"protobuf field {number}: expected wire type {BYTES}, found {kind}")
-            parsed.append(Message.parse(value))
-        return parsed
+            yield Message.parse(value)

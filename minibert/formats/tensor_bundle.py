@@ -6,10 +6,15 @@ of TensorFlow 2, keys are paths through Python objects; the string tensor `_CHEC
 
 Sources: tensorflow/core/util/tensor_bundle/tensor_bundle.{h,cc}; tensorflow/core/protobuf/{tensor_bundle,trackable_object_graph}.proto;
 tensorflow/core/framework/{types,tensor_shape}.proto.
+
+Bounds: the index, which is read whole, has at most MAX_TABLE_BYTES and makes some fifty times as many bytes of Python objects; the graph
+of objects has at most MAX_GRAPH_BYTES. Tensors share no byte and no file stands for two shards, so all together are no more than the
+files. Time grows with the size of the index alone; with `verify`, with that of the shards.
 """
 
 import math
 import mmap
+import os
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,12 +24,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..files import open_regular
 from . import BFLOAT16
 from .protobuf import Message, read_varint
 from .sstable import masked_crc32c, read_table
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-MAX_GRAPH_BYTES = 1 << 22  # that of BERT-large has 200 KB
+MAX_GRAPH_BYTES = 1 << 21  # that of BERT-large has 200 KB
 VERSION = 1  # of the bundles that TensorFlow has written since there are any
 STRING = 7
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -67,17 +73,12 @@ def load_tensor_bundle(prefix: Path, verify: bool = False) -> dict[str, npt.NDAr
     checksums; the tensors are with `verify`, which reads them all, at some ten megabytes a second.
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
-    index = prefix.with_name(f"{prefix.name}.index")
-    pairs = read_table(index)
-    num_shards = _parse_header(index, *(pairs[0] if pairs else (b"", b"")))
-    entries = {}
-    for key, value in pairs[1:]:
-        name, entry = _parse_entry(index, key, value, num_shards)
-        entries[name] = entry
+    index, num_shards, entries = _read_index(prefix)
     shards: Shards = {}
+    files: set[tuple[int, int]] = set()
     for shard in sorted({entry.shard for entry in entries.values()}):
-        path = prefix.with_name(f"{prefix.name}.data-{shard:05}-of-{num_shards:05}")
-        shards[shard] = _map(path)
+        path = _shard_path(prefix, shard, num_shards)
+        shards[shard] = _map(path, files)
         _check_layout(path, {name: entry for name, entry in entries.items() if entry.shard == shard}, len(shards[shard]))
     names = _variable_names(index, entries, shards)
     if verify:
@@ -89,20 +90,54 @@ def load_tensor_bundle(prefix: Path, verify: bool = False) -> dict[str, npt.NDAr
     }
 
 
+def shard_sizes(prefix: Path) -> dict[Path, int]:
+    """The shards that an index speaks of, and how many bytes each has by it; none of them is opened. Raises like `load_tensor_bundle`."""
+    _, num_shards, entries = _read_index(prefix)
+    sizes: dict[int, int] = {}
+    for entry in entries.values():
+        sizes[entry.shard] = max(sizes.get(entry.shard, 0), entry.end)
+    return {_shard_path(prefix, shard, num_shards): size for shard, size in sorted(sizes.items())}
+
+
+def bundle_files(prefix: Path) -> list[Path]:
+    """The files that `load_tensor_bundle` reads."""
+    return [_index_path(prefix), *shard_sizes(prefix)]
+
+
+def _index_path(prefix: Path) -> Path:
+    return prefix.with_name(f"{prefix.name}.index")
+
+
+def _shard_path(prefix: Path, shard: int, num_shards: int) -> Path:
+    return prefix.with_name(f"{prefix.name}.data-{shard:05}-of-{num_shards:05}")
+
+
+def _read_index(prefix: Path) -> tuple[Path, int, dict[str, Entry]]:
+    """The path of the index, the number of shards, and where each tensor is."""
+    index = _index_path(prefix)
+    pairs = read_table(index)
+    num_shards = _parse_header(index, *(pairs[0] if pairs else (b"", b"")))
+    return index, num_shards, dict(_parse_entry(index, key, value, num_shards) for key, value in pairs[1:])
+
+
 def _verify(index: Path, entries: dict[str, Entry], shards: Shards) -> None:
     for name, entry in entries.items():
         if entry.dtype is not None:
             try:
                 _check(masked_crc32c(shards[entry.shard][entry.begin : entry.end].data), entry.checksum)
             except ValueError as error:
-                raise ValueError(f"{index}: {name} {error}") from None
+                raise ValueError(f"{index}: {name:.200} {error}") from None
 
 
-def _map(path: Path) -> npt.NDArray[np.uint8]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    with path.open("rb") as file:
-        if file.seek(0, 2) == 0:
+def _map(path: Path, files: set[tuple[int, int]]) -> npt.NDArray[np.uint8]:
+    """The bytes of a shard, which must not be one of `files`, and becomes one of them."""
+    with open_regular(path) as file:
+        status = os.fstat(file.fileno())
+        identity = status.st_dev, status.st_ino
+        if identity in files:
+            raise ValueError(f"{path}: expected a file for each shard, found a link to that of another shard")
+        files.add(identity)
+        if not status.st_size:
             return np.frombuffer(b"", np.uint8)  # which cannot be mapped
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
@@ -165,7 +200,7 @@ def _check_layout(path: Path, entries: dict[str, Entry], size: int) -> None:
     for (_, end, name), (begin, _, other) in pairwise([(0, 0, "the start"), *spans, (size, size, "the end of the file")]):
         if begin < end:
             raise ValueError(
-                f"{path}: {name} (ends at {end}) and {other} ({begin}) overlap; the file is cut off, or not that of this index"
+                f"{path}: {name:.200} (ends at {end}) and {other:.200} ({begin}) overlap; the file is cut off, or not that of this index"
             )
 
 

@@ -3,9 +3,11 @@
 import errno
 import io
 import json
+import os
 import random
 import stat
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from test_tensor_bundle import check, check_refusal, mutate, scratch
 
 from minibert.formats import spark_zip
 from minibert.formats.java_objects import parse_sequence_file
-from minibert.formats.spark_zip import load_spark_zip
+from minibert.formats.spark_zip import MAX_DIRECTORY_BYTES, load_spark_zip, spark_files
 
 PATH = Path(__file__).parent / "golden" / "spark" / "sent_small_bert_L1_8.zip"
 METADATA, PART, GRAPH = "metadata/part-00000", "fields/vocabulary/part-00000", "bert_sentence_tensorflow"
@@ -107,7 +109,7 @@ def test_a_folder(unzipped: Path, work: Path) -> None:
     ("name", "content", "message"),
     [
         (METADATA, None, "expected a model of Spark, with one metadata/part-00000, found 0"),
-        (METADATA, bytes(1 << 21), "metadata/part-00000: expected at most 1048576 bytes, found more"),
+        (METADATA, bytes(1 << 21), "metadata/part-00000: expected at most 1,048,576 bytes, found more"),
         (PART, None, "expected tokens with the ids from 0"),
         (PART, b"PAR1", "fields/vocabulary/part-00000: .* expected a Hadoop SequenceFile"),
         (GRAPH, None, "expected one file <annotator>_tensorflow, found nothing"),
@@ -322,7 +324,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "another compression": (member(method=zipfile.ZIP_BZIP2), r"x: expected it stored \(0\) or deflated \(8\), found method 12"),
     "a bomb": (
         member(content=bytes(5_000_000), method=zipfile.ZIP_DEFLATED),
-        "expected members that unpack to 100 times their size at most",
+        r"expected members that unpack to at most \d+ bytes, 20 times the archive, found 50",
     ),
     "too many members": (
         lambda path: path.write_bytes(zipped({f"{number}": b"" for number in range(10_001)})) and None,
@@ -332,7 +334,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "strongly encrypted": (patched(8, b"\x41\0"), "metadata/part-00000: encrypted"),
     "a larger size": (patched(24, struct.pack("<I", 1000)), "expected 1000 bytes, as the directory says, found 366|damaged"),
     "a smaller size": (patched(24, struct.pack("<I", 10)), "damaged"),
-    "a size of 4 GB": (patched(24, struct.pack("<I", 2**32 - 2)), "unpack to 100 times their size at most"),
+    "a size of 4 GB": (patched(24, struct.pack("<I", 2**32 - 2)), r"unpack to at most \d+ bytes, 20 times the archive"),
     "more packed than there is": (patched(20, struct.pack("<I", 10**6)), "they overlap, or it is cut off"),
     "a wrong checksum": (patched(16, b"abcd"), "damaged one, or something else: Bad CRC-32"),
     "members that begin elsewhere": (patched(42, struct.pack("<I", 7)), "damaged"),
@@ -360,15 +362,87 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "a graph that is not a zip": (outer(graph=b"abc"), "bert_sentence_tensorflow: expected a zip archive"),
     "a bomb within": (
         outer(graph=zipped({"variables.index": bytes(9_000_000)}, zipfile.ZIP_DEFLATED)),
-        "tensorflow: expected members that unpack",
+        r"tensorflow: expected members that unpack to at most \d+ bytes",
     ),
     "no variables": (inner(variables_index=None), "bert_sentence_tensorflow: expected one variables.index, found 0 in saved_model.pb"),
     "two indices": (inner(**{"x/variables_index": b"abc"}), "expected one variables.index, found 2"),
-    "an index too large": (inner(variables_index=bytes(5_000_000)), "variables.index: expected at most 4194304 bytes, found 5000000"),
-    "an index that is none": (inner(variables_index=bytes(100)), "unpacked: .*variables.index: expected a sorted string table"),
-    "no data": (inner(**{"variables_data_00000_of_00001": None}), "unpacked: .*variables.data-00000-of-00001: no such file"),
-    "data that is cut off": (inner(**{"variables_data_00000_of_00001": bytes(9)}), "unpacked: .*the file is cut off"),
+    "an index too large": (inner(variables_index=bytes(5_000_000)), "variables.index: expected at most 2097152 bytes, found 5000000"),
+    "an index that is none": (inner(variables_index=bytes(100)), "variables.index: expected a sorted string table"),
+    "no data": (
+        inner(**{"variables_data_00000_of_00001": None}),
+        "expected variables.data-00000-of-00001, of which the index speaks, found",
+    ),
+    "data that is cut off": (
+        inner(**{"variables_data_00000_of_00001": bytes(9)}),
+        "variables.data-00000-of-00001: expected [0-9]+ bytes, as the index says, found 9",
+    ),
 }
+
+
+def test_two_archives_have_one_bound(tmp_path: Path, work: Path) -> None:
+    """Zeros shrink twice: the inner archive would unpack to 60 MB, the outer one has some kilobytes."""
+    graph = zipped(INNER | {"saved_model.pb": bytes(60_000_000)}, zipfile.ZIP_DEFLATED)
+    (tmp_path / "x.zip").write_bytes(zipped(OUTER | {GRAPH: graph}, zipfile.ZIP_DEFLATED))
+    with pytest.raises(
+        ValueError, match=r"tensorflow: expected members that unpack to at most \d{7} bytes, 20 times the archive, found 60\d{6}"
+    ):
+        load_spark_zip(tmp_path / "x.zip", work)
+    assert [path.name for path in work.iterdir()] == ["inner.zip"]
+
+
+def test_the_index_is_read_before_the_data_are_unpacked(tmp_path: Path, work: Path) -> None:
+    data = b"".join(random.Random(number).randbytes(16) * 16 for number in range(20_000))  # 5 MB that shrink to a 12th
+    for index, message in ((bytes(100), "expected a sorted string table"), (INNER["variables.index"], "as the index says, found 5120000")):
+        graph = zipped({"variables.index": index, "variables.data-00000-of-00001": data}, zipfile.ZIP_DEFLATED)
+        (tmp_path / "x.zip").write_bytes(zipped(OUTER | {GRAPH: graph}, zipfile.ZIP_DEFLATED))
+        with pytest.raises(ValueError, match=message):
+            load_spark_zip(tmp_path / "x.zip", work)
+        assert sorted(path.name for path in work.iterdir()) == ["inner.zip", "variables.index"]
+        for path in work.iterdir():
+            path.unlink()
+
+
+def test_shards_that_the_index_does_not_name_stay_packed(tmp_path: Path, work: Path) -> None:
+    more = {"variables.data-00001-of-00002": bytes(1000), "variables.data-00000-of-00001x": bytes(1000)}
+    (tmp_path / "x.zip").write_bytes(zipped(OUTER | {GRAPH: zipped(INNER | more)}))
+    load_spark_zip(tmp_path / "x.zip", work)
+    assert sorted(path.name for path in work.iterdir()) == ["variables.data-00000-of-00001", "variables.index"]
+
+
+def test_a_directory_of_a_million_entries_is_refused_before_it_is_parsed(tmp_path: Path, work: Path) -> None:
+    data = zipped(OUTER)
+    begin, end = data.index(b"PK\1\2"), data.rindex(b"PK\5\6")
+    directory = data[begin:end] * (MAX_DIRECTORY_BYTES // (end - begin) + 1)
+    count = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(directory), begin, 0)
+    (tmp_path / "x.zip").write_bytes(data[:begin] + directory + count)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="expected a directory of at most 2097152 bytes"):
+        load_spark_zip(tmp_path / "x.zip", work)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * MAX_DIRECTORY_BYTES
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@pytest.mark.parametrize("name", [METADATA, PART, GRAPH])
+def test_only_regular_files_of_a_folder_are_opened(unzipped: Path, work: Path, name: str) -> None:
+    (unzipped / name).unlink()
+    os.mkfifo(unzipped / name)
+    with pytest.raises(ValueError, match="expected"):
+        load_spark_zip(unzipped, work)
+    assert unzipped / name not in spark_files(unzipped)
+
+
+def test_links_in_a_folder_do_not_lead_out_or_around(unzipped: Path, tmp_path: Path) -> None:
+    before = spark_files(unzipped)
+    assert [path.relative_to(unzipped).as_posix() for path in before] == sorted([GRAPH, PART, PART[:-1] + "1", METADATA])
+    (unzipped / "loop").symlink_to(".")
+    (unzipped / "fields" / "root").symlink_to("/")
+    assert spark_files(unzipped) == before
+    (unzipped / METADATA).rename(tmp_path / "outside")
+    (unzipped / METADATA).symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match="metadata/part-00000: is a link to a file outside the folder"):
+        spark_files(unzipped)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

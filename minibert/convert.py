@@ -12,8 +12,9 @@ Source: transformers, modeling_bert.py, for its names and what it ties.
 
 import hashlib
 import re
-import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -24,11 +25,23 @@ import numpy.typing as npt
 
 from .config import BertConfig, load_config
 from .fields import load_fields
-from .folder import load_folder
+from .files import (
+    MAX_JSON_BYTES,
+    MAX_VOCABULARY_BYTES,
+    Stamps,
+    check_inside,
+    check_unchanged,
+    copy_inside,
+    listed,
+    open_regular,
+    read_text,
+    stamps,
+)
+from .folder import known_files, load_folder
 from .formats import BFLOAT16, widen
 from .formats.safetensors import load_safetensors, release_pages
-from .formats.spark_zip import load_spark_zip
-from .formats.tensor_bundle import load_tensor_bundle
+from .formats.spark_zip import load_spark_zip, spark_files
+from .formats.tensor_bundle import bundle_files, load_tensor_bundle
 from .formats.torch_file import load_torch
 from .save import new_folder, save_arrays, write_json
 from .tensorflow_names import ENCODER, translate, turned
@@ -37,10 +50,6 @@ from .weights import BUFFERS, HEADS, from_arrays
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# Files of a model folder that say how to cut and pool
-BESIDE = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "modules.json",
-          "config_sentence_transformers.json", "sentence_bert_config.json", "1_Pooling/config.json", "2_Normalize/config.json",
-          "README.md", "LICENSE")  # fmt: skip
 # A tensor that transformers ties to another
 TIED = {"cls.predictions.decoder.weight": "embeddings.word_embeddings.weight", "cls.predictions.decoder.bias": "cls.predictions.bias"}
 HEAD_DIM = 64  # of all 24 miniatures, and of BERT-Base and -Large; for sources that do not say
@@ -52,7 +61,7 @@ class Checkpoint:
 
     kind: str
     arrays: Arrays
-    files: list[Path]  # that were read
+    files: Stamps  # that are read, as they were before
     num_heads: int | None = None  # where the shapes tell
     do_lower_case: bool | None = None  # where the source tells
     config: dict[str, Any] | None = None  # as config.json has it; None where the source has none
@@ -72,23 +81,38 @@ def convert(source: Path, target: Path, hidden_act: str | None = None, fetched: 
 
     Raises:
         FileExistsError, FileNotFoundError: as `save.new_folder`, and for a source that is not there.
-        ValueError: the source is none of the known kinds, is damaged, or is not a BERT.
+        ValueError: the source is none of the known kinds, is damaged, is not a BERT, or changes while it is read.
+
+    Weights are mapped. A program that makes their file shorter meanwhile ends this process (SIGBUS); no Python can catch that.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work, new_folder(target) as part:  # Windows keeps what is mapped
+    with (
+        new_folder(target, source) as part,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
+    ):  # Windows keeps what is mapped
         checkpoint = read(source, Path(work))
         config = inferred_config(checkpoint, source) if checkpoint.config is None else checkpoint.config
         config |= {"hidden_act": hidden_act} if hidden_act else {}
         write_json(part / "config.json", config)
-        try:
+        with _errors_of(source, part):
             numbers = load_config(part / "config.json")
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(part), str(source))) from None
         check(checkpoint, numbers, source)
         write_weights(checkpoint.arrays, part / "model.safetensors")
         write_tokenizer(checkpoint, part, numbers, source)
         record = provenance(checkpoint, source, config) | ({"fetched": fetched} if fetched else {})
         write_json(part / "provenance.json", record)
+        check_unchanged(checkpoint.files)
     return record
+
+
+@contextmanager
+def _errors_of(source: Path, part: Path) -> Iterator[None]:
+    """Errors about what has been written speak of where it came from."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(str(error).replace(str(part), str(source))) from None
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(part), str(source))) from None
 
 
 # --- Reading -------------------------------------------------------------------------------------------------------------------------
@@ -99,14 +123,16 @@ def read(source: Path, work: Path) -> Checkpoint:
     if not source.exists() and not Path(f"{source}.index").exists():
         raise FileNotFoundError(f"{source}: not found; expected a checkpoint, or a folder with one in it")
     if (file := _one(source, "model.safetensors", "*.safetensors")) is not None:
-        return transformers_checkpoint("safetensors", load_safetensors(file), file)
+        return transformers_checkpoint("safetensors", load_safetensors, file)
     if (source / "variables" / "variables.index").exists():
+        for folder in ("variables", "assets"):
+            check_inside(source, source / folder)
         return tensorflow_checkpoint("TensorFlow SavedModel", source / "variables" / "variables", source / "assets")
     if (file := _one(source, "pytorch_model.bin", "*.bin", "*.pt", "*.pth")) is not None:
-        return transformers_checkpoint("torch", load_torch(file), file)
+        return transformers_checkpoint("torch", load_torch, file)
     if (source / "fields").is_dir() or source.suffix == ".zip":
+        files = stamps(spark_files(source))
         arrays, vocabulary, settings = load_spark_zip(source, work)
-        files = [source] if source.is_file() else sorted(path for path in source.rglob("[!.]*") if path.is_file())
         content = _translated(arrays, source) | {"do_lower_case": is_uncased(settings)}
         return Checkpoint("Spark NLP", files=files, vocabulary=vocabulary, **content)
     if (file := _one(source, "*.index") or Path(f"{source}.index")).exists():
@@ -133,17 +159,21 @@ def _one(source: Path, *patterns: str) -> Path | None:
     for pattern in patterns:
         found = sorted(source.glob(pattern)) if source.is_dir() else []
         if len(found) > 1:
-            raise ValueError(f"{source}: expected one {pattern}, found {', '.join(each.name for each in found)}; name the file")
+            raise ValueError(f"{source}: expected one {pattern}, found {listed(each.name for each in found)}; name the file")
         if found:
+            check_inside(source, found[0])
             return found[0]
     return None
 
 
-def transformers_checkpoint(kind: str, arrays: Arrays, file: Path) -> Checkpoint:
+def transformers_checkpoint(kind: str, load: Callable[[Path], Arrays], file: Path) -> Checkpoint:
     """Names are right already; the config stands beside."""
     path = file.parent / "config.json"
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; a checkpoint of transformers has it beside {file.name}")
+    check_inside(file.parent, path)
+    files = stamps([file])
+    arrays = load(file)
     kept: Arrays = {}
     left_out = []
     for stored, array in arrays.items():
@@ -152,10 +182,10 @@ def transformers_checkpoint(kind: str, arrays: Arrays, file: Path) -> Checkpoint
         if name in BUFFERS or _is_tied(name, array, arrays):
             left_out.append(stored)
         elif name in kept:
-            raise ValueError(f"{file}: two tensors for {name} under different names; keep one of them")
+            raise ValueError(f"{file}: two tensors for {name:.200} under different names; keep one of them")
         else:
             kept[name] = array
-    return Checkpoint(kind, kept, [file], config=load_fields(path).content, beside=file.parent, left_out=left_out)
+    return Checkpoint(kind, kept, files, config=load_fields(path).content, beside=file.parent, left_out=left_out)
 
 
 def _is_tied(name: str, array: npt.NDArray[Any], arrays: Arrays) -> bool:
@@ -168,8 +198,10 @@ def _is_tied(name: str, array: npt.NDArray[Any], arrays: Arrays) -> bool:
 def tensorflow_checkpoint(kind: str, prefix: Path, beside: Path) -> Checkpoint:
     """A tensor bundle; the config, if there is one, is Google's."""
     config = next((beside / name for name in ("bert_config.json", "config.json") if (beside / name).exists()), None)
+    files = stamps(bundle_files(prefix))
+    for path in [*files, *([] if config is None else [config])]:
+        check_inside(path.parent, path)
     content = None if config is None else tensorflow_config(load_fields(config).content)
-    files = sorted(prefix.parent.glob(f"{prefix.name}.*"))
     return Checkpoint(kind, files=files, config=content, beside=beside, **_translated(load_tensor_bundle(prefix), prefix))
 
 
@@ -189,7 +221,7 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
     for stored, array in arrays.items():
         if (name := translate(stored)) is not None:
             if name in kept:
-                raise ValueError(f"{source}: two tensors for {name}; one of them is {stored}")
+                raise ValueError(f"{source}: two tensors for {name:.200}; one of them is {stored:.200}")
             kept[name] = turned(name, array)
             if array.ndim == 3 and ".query." in name:
                 num_heads = array.shape[1]
@@ -200,7 +232,7 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
         else:
             left_out.append(stored)
     if unknown:
-        raise ValueError(f"{source}: expected the tensors of a BERT, found also {', '.join(sorted(unknown)[:20])}")
+        raise ValueError(f"{source}: expected the tensors of a BERT, found also {listed(unknown)}")
     kept = {name.replace(".kernel", ".weight"): array for name, array in kept.items()}
     return {"arrays": kept, "left_out": left_out, "num_heads": num_heads, "do_lower_case": do_lower_case}
 
@@ -224,7 +256,7 @@ def inferred_config(checkpoint: Checkpoint, source: Path) -> dict[str, Any]:
         or inner is None
         or any(each.ndim != 2 for each in (words, positions, types, inner))
     ):
-        raise ValueError(f"{source}: expected embeddings and layers of a BERT, found {', '.join(sorted(arrays)[:10]) or 'no tensors'}")
+        raise ValueError(f"{source}: expected embeddings and layers of a BERT, found {listed(arrays)}")
     hidden_size = words.shape[1]
     if checkpoint.num_heads is None and hidden_size % HEAD_DIM:
         raise ValueError(
@@ -299,20 +331,17 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path, config: BertConfig, so
         if any("\n" in token or "\r" in token for token in checkpoint.vocabulary):
             raise ValueError(f"{source}: expected a vocabulary without line ends in its tokens")
         (folder / "vocab.txt").write_text("\n".join(checkpoint.vocabulary) + "\n", encoding="utf-8", newline="\n")
-    for name in BESIDE if checkpoint.beside else ():
-        path = checkpoint.beside / name  # type: ignore[operator]
-        if path.exists():
-            (folder / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, folder / name)
+    if checkpoint.beside is not None:
+        for name in known_files(checkpoint.beside):
+            copy_inside(checkpoint.beside, name, folder, MAX_JSON_BYTES)
     if not (folder / "vocab.txt").exists() and not (folder / "tokenizer.json").exists():
-        raise FileNotFoundError(f"{checkpoint.files[0]}: no vocab.txt beside it; put the model's own there")
+        raise FileNotFoundError(f"{next(iter(checkpoint.files))}: no vocab.txt beside it; put the model's own there")
     if not (folder / "tokenizer_config.json").exists() and not (folder / "tokenizer.json").exists():
         write_json(folder / "tokenizer_config.json", {"do_lower_case": is_lower_case(checkpoint, folder / "vocab.txt")})
-    try:
-        load_folder(folder)
+    with _errors_of(source, folder):
+        if load_folder(folder).weights != folder:
+            raise ValueError(f"{folder}: modules.json: expected Transformer in this folder, where its weights are")
         greatest = max(load_settings(folder).ids.values())
-    except ValueError as error:
-        raise ValueError(str(error).replace(str(folder), str(source))) from None
     if greatest >= config.vocab_size:
         raise ValueError(f"{source}: expected a vocabulary of at most {config.vocab_size} tokens, found ids up to {greatest}")
 
@@ -321,7 +350,7 @@ def is_lower_case(checkpoint: Checkpoint, vocabulary: Path) -> bool:
     """What the source says; else whether the vocabulary has no capital letter but those of [CLS] and its like."""
     if checkpoint.do_lower_case is not None:
         return checkpoint.do_lower_case
-    tokens = vocabulary.read_text(encoding="utf-8").split("\n")
+    tokens = read_text(vocabulary, MAX_VOCABULARY_BYTES).split("\n")
     return not any("A" <= character <= "Z" for token in tokens if not token.startswith("[") for character in token)
 
 
@@ -330,9 +359,9 @@ def provenance(checkpoint: Checkpoint, source: Path, config: dict[str, Any]) -> 
     return {
         "converted_by": f"minibert {metadata.version('minibert-numpy')}",
         "format": checkpoint.kind,
-        "source": source.name,
+        "source": _text(source.name),
         "files": {
-            str(file.relative_to(source if source.is_dir() else file.parent)): {"bytes": file.stat().st_size, "sha256": digest(file)}
+            _text(str(file.relative_to(source if source.is_dir() else file.parent))): {"bytes": file.stat().st_size, "sha256": digest(file)}
             for file in checkpoint.files
         },
         "tensors_left_out": checkpoint.left_out,
@@ -340,6 +369,11 @@ def provenance(checkpoint: Checkpoint, source: Path, config: dict[str, Any]) -> 
     }
 
 
+def _text(name: str) -> str:
+    """The name of a file, whose bytes need not be UTF-8, as JSON can have it."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

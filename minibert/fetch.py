@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from .config import load_config
-from .convert import BESIDE, convert, digest
-from .folder import load_folder
+from .convert import convert, digest
+from .folder import known_files, load_folder
 from .zoo import HUB, REPOSITORY, VOCABULARY, Model, find, folder_name, home
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
@@ -150,8 +150,10 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
     if not bring("config.json"):
         raise FileNotFoundError(f"{source}: no config.json of {repository}; is that the name of a BERT that everybody may read?")
     check_shape(folder, repository, model)
-    for file in BESIDE:
-        bring(file)
+    bring("modules.json")
+    for file in known_files(folder):
+        if file != "modules.json":
+            bring(file)
     load_folder(folder)
     if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
         raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")

@@ -8,9 +8,10 @@ Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and th
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown
+from .files import inside
 from .pooling import Pooling
 
 BOX = "minibert-L8-H128"  # the model that comes along
@@ -19,6 +20,11 @@ MODULES = ("Transformer", "Pooling", "Normalize")
 TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
+# Beside config.json and the weights, a model folder has files of these names, and those that modules.json speaks of.
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+GENERAL_FILES = ("modules.json", "config_sentence_transformers.json", "provenance.json",
+                 "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")  # fmt: skip
+MAX_PATH_LENGTH = 255  # of a module's path
 # What those settings may say: any value, or only the given one. Anything else would change the result in ways that are not implemented.
 TRANSFORMER_FIELDS = {
     "max_seq_length": None,
@@ -74,9 +80,9 @@ def load_folder(folder: Path) -> FolderSettings:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected one with config.json, model.safetensors and a tokenizer")
-    if not is_there(folder / "modules.json"):
+    modules = module_paths(folder)
+    if not modules:
         return FolderSettings(folder)
-    modules = _modules(folder / "modules.json")
     if "Normalize" in modules:
         _check_normalize(optional_fields(folder / modules["Normalize"] / "config.json"))
     weights = folder / modules["Transformer"]
@@ -95,6 +101,14 @@ def load_folder(folder: Path) -> FolderSettings:
     )
 
 
+def known_files(folder: Path) -> list[str]:
+    """Names, within the folder, of all that a model folder may have beside config.json and the weights. Raises as `load_folder`."""
+    modules = module_paths(folder)
+    inner = PurePosixPath(modules.get("Transformer", ""))
+    configs = [f"{PurePosixPath(path) / 'config.json'}" for name, path in modules.items() if name != "Transformer"]
+    return [*GENERAL_FILES, *(str(inner / name) for name in (*TOKENIZER_FILES, *TRANSFORMER_FILES)), *configs]
+
+
 def _positive(fields: Fields, name: str) -> int | None:
     number = fields.get(name, int)
     if number is not None and number < 1:
@@ -102,17 +116,32 @@ def _positive(fields: Fields, name: str) -> int | None:
     return number
 
 
-def _modules(path: Path) -> dict[str, str]:
-    """Class of each module -> its folder. The class path has changed with every major version; its last name has not."""
+def module_paths(folder: Path) -> dict[str, str]:
+    """Class of each module -> its folder within `folder`; empty where there is no modules.json.
+
+    The path of a class has changed with every major version; its last name has not.
+    """
+    path = folder / "modules.json"
+    if not is_there(path):
+        return {}
     modules: dict[str, str] = {}
     for module in load_list(path):
         package, _, name = module.need("type", str).rpartition(".")
         if not package.startswith("sentence_transformers.") or name not in MODULES or name in modules:
             raise module.refuse("type", f"each of {', '.join(MODULES)} at most once")
-        modules[name] = module.need("path", str)
+        modules[name] = _module_path(module, folder)
     if list(modules) not in (["Transformer", "Pooling"], list(MODULES)):
         raise ValueError(f"{path}: expected Transformer, then Pooling, then Normalize or nothing, found {', '.join(modules) or 'nothing'}")
     return modules
+
+
+def _module_path(module: Fields, folder: Path) -> str:
+    """The path of a module, as long as it leads nowhere else than into the folder, on any system."""
+    path = module.need("path", str)
+    is_plain = len(path) <= MAX_PATH_LENGTH and path.isprintable() and not {"\\", ":"} & set(path)
+    if not is_plain or path.startswith("/") or ".." in path.split("/") or not inside(folder, folder / path):
+        raise module.refuse("path", "a relative path that stays in the folder")
+    return str(PurePosixPath(path))
 
 
 def _pooling(config: Fields) -> Pooling:

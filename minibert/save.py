@@ -1,15 +1,16 @@
 """Writing a model folder: the int8 form of another one.
 
-Beside the weights, everything comes along as it is: tokenizer, pooling, prompts, licence. Written beside its name and renamed, so what is
-there is whole.
+Beside the weights, the files of a model folder come along as they are: tokenizer, pooling, prompts, licence. Any other file stays behind,
+and nothing is read outside of the source, or written outside of the target.
 """
 
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import QUANTIZED, load_config
-from .folder import load_folder
+from .files import MAX_JSON_BYTES, check_inside, copy_inside, listed
+from .folder import known_files, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors, open_safetensors
 from .quantize import quantize
 from .weights import BertWeights, from_arrays, to_arrays
-
-# Weights in the forms of other libraries
-LEFT_OUT = ("*.safetensors", "*.bin", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.gguf", "*.index.json", "onnx", "openvino", ".git", ".cache")
 
 
 @contextmanager
@@ -49,57 +48,84 @@ def save_int8(source: Path, target: Path) -> None:
     """Write the int8 form of a model folder, a quarter of the size of a float32 one.
 
     Raises:
-        FileExistsError: there is something at `target`. ValueError: `source` is int8 already, or its weights are not finite numbers.
-        FileNotFoundError: `source`, or what belongs into it, is missing.
+        FileExistsError: there is something at `target`. FileNotFoundError: `source`, or what belongs into it, is missing.
+        ValueError: `source` is int8 already, or its weights are not finite numbers; or it changes while it is read; or `target` lies in it.
     """
-    inner = load_folder(source).weights.relative_to(source)
-    with new_folder(target) as part, open_weights(source / inner) as weights:
-        if weights.is_int8:
-            raise ValueError(f"{source}: expected float weights, found int8: it is quantised already")
-        guilty = sorted(name for name, array in to_arrays(weights) if not np.isfinite(widen(array)).all())
-        if guilty:
-            raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
-        shutil.copytree(source, part, ignore=shutil.ignore_patterns(*LEFT_OUT), dirs_exist_ok=True)
-        arrays = {
-            name: np.ascontiguousarray(array if array.dtype == np.int8 else widen(array)) for name, array in to_arrays(quantize(weights))
-        }
-        save_arrays(arrays, part / inner / "model.safetensors")
-        config = json.loads((part / inner / "config.json").read_text(encoding="utf-8"))
-        write_json(part / inner / "config.json", config | {"quantization_config": QUANTIZED})
+    with new_folder(target, source) as part:
+        folder = load_folder(source).weights
+        inner = part / folder.relative_to(source)
+        check_inside(source, folder / "model.safetensors")
+        for name in (str(folder.relative_to(source) / "config.json"), *known_files(source)):
+            copy_inside(source, name, part, MAX_JSON_BYTES)
+        with open_weights(folder) as weights:
+            if weights.is_int8:
+                raise ValueError(f"{source}: expected float weights, found int8: it is quantised already")
+            guilty = [name for name, array in to_arrays(weights) if not np.isfinite(widen(array)).all()]
+            if guilty:
+                raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {listed(guilty)}; the file is damaged")
+            arrays = {
+                name: np.ascontiguousarray(array if array.dtype == np.int8 else widen(array))
+                for name, array in to_arrays(quantize(weights))
+            }
+        save_arrays(arrays, inner / "model.safetensors")
+        config = json.loads((inner / "config.json").read_text(encoding="utf-8"))
+        write_json(inner / "config.json", config | {"quantization_config": QUANTIZED})
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill. It takes its name when it is full, so what bears the name is whole.
+def new_folder(target: Path, source: Path) -> Iterator[Path]:
+    """A folder to fill, made from `source`. It takes its name when it is full, so what bears the name is whole.
 
-    Raises FileExistsError if there is something at `target`, FileNotFoundError if it has nowhere to be.
+    Until then it lies beside its name, in a folder that only its user may enter. After any error, nothing is left.
+    Raises FileExistsError if there is something at `target`, FileNotFoundError if it has nowhere to be, ValueError if it is in `source`.
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise FileExistsError(f"{target}: exists; give the name of a new folder")
-    if not target.resolve().parent.is_dir():
+    place = Path(os.path.realpath(target))
+    if not place.parent.is_dir():
         raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.resolve().parent))
+    if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
+        raise ValueError(f"{target}: expected a folder outside of {source}, which it is made from")
+    private = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
     try:
-        part.chmod(0o777 & ~_umask())
+        part = private / "new"
+        part.mkdir()
         yield part
-        part.rename(target)
+        _take_name(part, place)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # of a full disk, Python says no name
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        raise
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _take_name(part: Path, place: Path) -> None:
+    """Rename a folder, unless something has the name by now. On POSIX a rename replaces an empty folder, so that must be our own."""
+    if os.name == "posix":
+        try:
+            place.mkdir()
+        except FileExistsError:
+            raise FileExistsError(f"{place}: exists by now; give the name of a new folder") from None
+    try:
+        part.rename(place)
+    except BaseException:
+        if os.name == "posix":
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 def save_arrays(arrays: dict[str, npt.NDArray[Any]], path: Path) -> None:
-    """C-contiguous arrays as safetensors."""
+    """C-contiguous arrays as safetensors. Raises OSError if they cannot be written."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file  # writes files only; what it imports is not needed to read one
 
-    save_file(arrays, path, metadata={"format": "pt"})
-    path.chmod(0o666 & ~_umask())  # the library lets only its user read
-
-
-def _umask() -> int:
-    """What the user wants of new files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    try:
+        save_file(arrays, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # of a full disk, say
+        raise OSError(f"{path.name}: cannot be written: {error}") from None
+    path.chmod(stat.S_IMODE(path.parent.stat().st_mode) & 0o666)  # the library lets only its user read
 
 
 def write_json(path: Path, content: Any) -> None:

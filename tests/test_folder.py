@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 import minibert
 from minibert.config import ARCHITECTURE, load_config
+from minibert.folder import load_folder
 from minibert.pooling import POOLINGS
 
 CONFIG = make_config(2, 24, 3, max_position_embeddings=64)
@@ -379,6 +380,55 @@ def test_modules_and_options_that_are_refused(folder: Path, name: str) -> None:
         minibert.load(folder)
 
 
+PATHS = [
+    "../victim",
+    "a/../../victim",
+    "/etc",
+    "..",
+    "..\\victim",
+    "C:victim",
+    "a\0b",
+    "link",
+    "link/deeper",
+    "\ud800",
+    "x" * 256,
+    "up/victim",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", ["Transformer", "Pooling", "Normalize"])
+def test_modules_elsewhere_are_refused(folder: Path, tmp_path: Path, path: str, name: str) -> None:
+    (tmp_path / "victim" / "deeper").mkdir(parents=True)
+    (folder / "link").symlink_to(tmp_path / "victim")
+    (folder / "up").symlink_to("..")
+    write_json(folder / "modules.json", [each | ({"path": path} if each["type"].endswith(name) else {}) for each in OLD])
+    write_json(folder / "1_Pooling" / "config.json", OLD_POOLING)
+    with pytest.raises(ValueError, match="path: expected a relative path that stays in the folder"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("path", ["", ".", "./", "0_BERT/", "./0_BERT", "0_BERT", "link"])
+def test_modules_in_the_folder_are_found(folder: Path, path: str) -> None:
+    (folder / "0_BERT").mkdir()
+    (folder / "link").symlink_to("0_BERT")
+    write_json(folder / "modules.json", [OLD[0] | {"path": path}, *OLD[1:]])
+    write_json(folder / "1_Pooling" / "config.json", OLD_POOLING)
+    expected = {"0_BERT": folder / "0_BERT", "link": folder / "link"}.get(path.strip("./"), folder)
+    assert load_folder(folder).weights == expected
+
+
+@pytest.mark.parametrize("name", ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"])
+def test_a_link_to_nothing_is_not_nothing(folder: Path, name: str) -> None:
+    """In a cache that is not complete, say. Without these files, the vectors would be others."""
+    write_json(folder / "modules.json", OLD)
+    write_json(folder / "1_Pooling" / "config.json", OLD_POOLING)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("nothing")
+    with pytest.raises(FileNotFoundError, match=name):
+        load_folder(folder)
+
+
 def test_limits_of_length(folder: Path) -> None:
     assert minibert.load(folder).max_length == 64
     write_json(folder / "tokenizer_config.json", {"model_max_length": 512})
@@ -417,7 +467,8 @@ def test_a_link_that_leads_nowhere_is_no_missing_file(folder: Path, name: str) -
 
 def test_the_command_line_shows_one_line(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text('{"model_max_length": ' + "9" * 5000 + "}")
-    result = subprocess.run([sys.executable, "-m", "minibert", "info", "--model", folder], capture_output=True, text=True, check=False, timeout=300)
+    command = [sys.executable, "-m", "minibert", "info", "--model", folder]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode != 0
     assert "tokenizer_config.json: model_max_length: expected a number, found inf" in result.stderr
     assert len(result.stderr.splitlines()) == 1

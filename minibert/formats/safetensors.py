@@ -27,7 +27,7 @@ import numpy.typing as npt
 from ..files import listed, open_regular
 from . import BFLOAT16
 
-MAX_HEADER_BYTES = 1 << 22  # that of BERT-large has 50 KB; as Python objects, a header takes up to fifty times as much
+MAX_HEADER_BYTES = 1 << 22  # that of BERT-large has 50 KB; as Python objects, a header takes up to thirty times as much
 DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -108,10 +108,11 @@ def _entries(path: Path, file: BinaryIO) -> dict[str, Entry]:
 
 def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        repeated = [name for name, number in Counter(name for name, _ in pairs).items() if number > 1]
-        if repeated:
+        unique = dict(pairs)
+        if len(unique) != len(pairs):
+            repeated = [name for name, number in Counter(name for name, _ in pairs).items() if number > 1]
             raise ValueError(f"duplicate names: {listed(repeated)}")
-        return dict(pairs)
+        return unique
 
     def natural(digits: str) -> int:
         if digits.startswith("-"):
@@ -120,7 +121,8 @@ def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
 
     try:
         content = json.loads(header.decode("utf-8"), object_pairs_hook=unique, parse_int=natural)
-        "".join(content).encode("utf-8")  # names with lone surrogates, which JSON can spell
+        if isinstance(content, dict):
+            "".join(content).encode("utf-8")  # names with lone surrogates, which JSON can spell
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: the header is not valid JSON: {error}") from None
     if not isinstance(content, dict):

@@ -79,6 +79,8 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
     Until then it lies beside its name, in a folder that only its user may enter. After any error, nothing is left.
     Raises FileExistsError if there is something at `target`, FileNotFoundError if it has nowhere to be, ValueError if it is in `source`.
     """
+    if "\0" in str(target):
+        raise ValueError(f"{str(target)!r:.200}: expected the name of a folder, found a zero in it")
     if os.path.lexists(target):
         raise FileExistsError(f"{target}: exists; give the name of a new folder")
     place = Path(os.path.realpath(target))

@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a command it runs from anywhere
 
-from fuzz_formats import main, summary
+from fuzz_formats import command_line, summary
 from make_models import make_config, make_weights
 from safetensors.numpy import save_file
 
@@ -260,4 +260,4 @@ class Fuzzer:
 
 
 if __name__ == "__main__":
-    main(__doc__, READERS, Fuzzer)
+    sys.exit(command_line(Fuzzer, READERS, str(__doc__)))

@@ -23,10 +23,10 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -43,6 +43,7 @@ from minibert.formats.torch_file import load_torch
 GOLDEN = Path(__file__).parent / "golden"
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "fuzz.json"
 LIMIT = 5.0  # seconds of processor time an input; they take milliseconds
+PATIENCE = 120.0  # seconds of any time, for what waits
 MEMORY = 64 << 20
 
 
@@ -155,6 +156,9 @@ class Fuzzer:
                 raise AssertionError(f"a refusal that does not name the file: {error}") from error
             return f"{type(error).__name__}: {summary(str(error), self.folder)}"
         size = sum(path.stat().st_size for path in self.folder.iterdir())
+        total = sum(array.nbytes for array in arrays.values())
+        if total > 2 * size + (1 << 20):
+            raise AssertionError(f"arrays of {total} bytes in all out of {size}")
         for name, array in arrays.items():
             if not isinstance(name, str) or array.flags.writeable or array.nbytes > size:
                 raise AssertionError(f"{name!r}: an array of {array.nbytes} bytes out of {size}, writeable: {array.flags.writeable}")
@@ -170,61 +174,61 @@ def summary(message: str, folder: Path) -> str:
     return re.split(r", found|; expected|(?<=asks for) |(?<=described twice),", message)[0][:110]
 
 
+def _fifos(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder, name).is_fifo()]
+
+
 class Hang(BaseException):
     """Not an Exception, so that no reader can catch it."""
 
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """LIMIT seconds for each input (`signal.setitimer` starts them), MEMORY bytes for all."""
+    """LIMIT seconds for each input (`start_clocks` starts them), MEMORY bytes for all."""
     import resource  # not on Windows
 
     def hang(*_: Any) -> None:
-        raise Hang(f"took longer than {LIMIT} seconds")
+        raise Hang(f"took longer than {LIMIT} seconds of processor time, or {PATIENCE} in all")
 
-    before, old = resource.getrlimit(resource.RLIMIT_AS), signal.signal(signal.SIGPROF, hang)
+    before, old = resource.getrlimit(resource.RLIMIT_AS), [signal.signal(number, hang) for number in (signal.SIGPROF, signal.SIGALRM)]
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])  # of address space
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, before[1]))
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, old)
+        start_clocks(0, 0)
+        signal.signal(signal.SIGPROF, old[0])
+        signal.signal(signal.SIGALRM, old[1])
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-class Inputs(Protocol):
-    """Inputs of one reader, each with a number, and what the reader makes of them."""
-
-    def write(self, number: int) -> None:
-        """Write an input into the folder."""
-
-    def outcome(self) -> str:
-        """What the reader makes of it; raises if it breaks."""
+def start_clocks(processor: float = LIMIT, wall: float = PATIENCE) -> None:
+    signal.setitimer(signal.ITIMER_PROF, processor)
+    signal.setitimer(signal.ITIMER_REAL, wall)
 
 
-def run(make: Callable[[str, Path], Inputs], name: str, count: int, first: int = 0) -> dict[str, int]:
-    """How many inputs were read and refused, and how many broke the reader."""
+def run(make: Callable[[str, Path], Any], name: str, count: int, first: int = 0) -> dict[str, int]:
+    """How many inputs were read and refused, and how many broke the reader, of a fuzzer that `make` makes."""
     import resource
 
     outcomes: Counter[str] = Counter()
     broken = 0
     with tempfile.TemporaryDirectory(prefix="fuzz_", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch:
-        fuzzer = make(name, Path(scratch))
+        fuzzer = make(name, Path(scratch))  # which may take more than an input
         with limits():
             for number in range(first, first + count):
                 fuzzer.write(number)
                 try:
-                    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+                    start_clocks()
                     outcome = fuzzer.outcome()
-                    signal.setitimer(signal.ITIMER_PROF, 0)
+                    start_clocks(0, 0)
                 except (Exception, Hang) as error:
-                    signal.setitimer(signal.ITIMER_PROF, 0)
+                    start_clocks(0, 0)
                     outcome = f"BROKEN: {type(error).__name__}: {summary(str(error), Path(scratch))}"
                     if outcome not in outcomes:  # the first of its kind
                         kept = Path(tempfile.gettempdir()) / f"fuzz_{name}_{number}"
                         with suppress(shutil.Error):  # it may hold what cannot be copied
-                            shutil.copytree(scratch, kept, symlinks=True, dirs_exist_ok=True)
+                            shutil.copytree(scratch, kept, symlinks=True, ignore=_fifos, dirs_exist_ok=True)
                         print(f"input {number}, kept as {kept}:\n{traceback.format_exc()}")
                     broken += 1
                 outcomes[outcome] += 1
@@ -242,19 +246,18 @@ def save(name: str, found: dict[str, int]) -> None:
     RESULTS.write_text(json.dumps(content | {name: found}, indent=1, sort_keys=True) + "\n")
 
 
-def main(description: str | None, readers: Iterable[str], make: Callable[[str, Path], Inputs]) -> None:
-    """The command line of this program, and of fuzz_folders.py."""
+def command_line(make: Callable[[str, Path], Any], names: Collection[str], description: str) -> int:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reader", choices=[*readers])
+    parser.add_argument("name", choices=names)
     parser.add_argument("count", type=int)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--save", action="store_true", help=f"write the numbers to {RESULTS.name} among the benchmarks' results")
     arguments = parser.parse_args()
-    found = run(make, arguments.reader, arguments.count, arguments.first)
+    found = run(make, arguments.name, arguments.count, arguments.first)
     if arguments.save:
-        save(arguments.reader, found)
-    sys.exit(1 if found["broken"] else 0)
+        save(arguments.name, found)
+    return 1 if found["broken"] else 0
 
 
 if __name__ == "__main__":
-    main(__doc__, READERS, Fuzzer)
+    sys.exit(command_line(Fuzzer, READERS, str(__doc__)))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import BACKENDS
+from fuzz_targets import Targets
 from make_models import make_config, write_model
 from safetensors.numpy import load_file, save_file
 
@@ -304,6 +305,17 @@ def test_parts_of_a_killed_run_are_in_nobodys_way(source: Path, tmp_path: Path) 
 def test_a_long_name_is_as_good_as_any(source: Path, tmp_path: Path) -> None:
     save_int8(source, tmp_path / ("n" * 255))
     assert {path.name for path in tmp_path.iterdir()} == {"source", "n" * 255}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@pytest.mark.parametrize("name", ["quantize", "convert"])
+def test_odd_folders_and_targets(tmp_path: Path, name: str) -> None:
+    """The first inputs of tests/fuzz_targets.py: some become a new folder, and nothing else ever changes."""
+    fuzzer, num_read = Targets(name, tmp_path), 0
+    for number in range(200):
+        fuzzer.write(number)
+        num_read += fuzzer.outcome() == "read"
+    assert 20 < num_read < 180
 
 
 @COMMANDS

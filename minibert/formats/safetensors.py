@@ -108,11 +108,11 @@ def _entries(path: Path, file: BinaryIO) -> dict[str, Entry]:
 
 def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        unique = dict(pairs)
-        if len(unique) != len(pairs):
+        named = dict(pairs)
+        if len(named) != len(pairs):
             repeated = [name for name, number in Counter(name for name, _ in pairs).items() if number > 1]
             raise ValueError(f"duplicate names: {listed(repeated)}")
-        return unique
+        return named
 
     def natural(digits: str) -> int:
         if digits.startswith("-"):

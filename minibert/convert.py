@@ -7,6 +7,10 @@ which knows no BERT; TensorFlow's names are translated in `tensorflow_names`, to
 GELU: google-research/bert wrote "gelu" and computed its tanh form, and so do TF Hub and Spark NLP; what they wrote becomes "gelu_new". What
 transformers wrote says what it means.
 
+Bounds: those of the readers in `formats`. All files beside the weights have at most MAX_JSON_BYTES each. What is written is at most four
+times what was read, and some megabytes: torch's tensors may share their storages, and bfloat16 becomes float32. What a zip unpacks to
+lies in a temporary folder meanwhile.
+
 Source: transformers, modeling_bert.py, for its names and what it ties.
 """
 
@@ -37,7 +41,7 @@ from .files import (
     read_text,
     stamps,
 )
-from .folder import known_files, load_folder
+from .folder import known_files, load_folder, module_paths
 from .formats import BFLOAT16, widen
 from .formats.safetensors import load_safetensors, release_pages
 from .formats.spark_zip import load_spark_zip, spark_files
@@ -332,6 +336,8 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path, config: BertConfig, so
             raise ValueError(f"{source}: expected a vocabulary without line ends in its tokens")
         (folder / "vocab.txt").write_text("\n".join(checkpoint.vocabulary) + "\n", encoding="utf-8", newline="\n")
     if checkpoint.beside is not None:
+        if module_paths(checkpoint.beside).get("Transformer", ".") != ".":
+            raise ValueError(f"{checkpoint.beside / 'modules.json'}: expected the Transformer in this folder, where the weights are")
         for name in known_files(checkpoint.beside):
             copy_inside(checkpoint.beside, name, folder, MAX_JSON_BYTES)
     if not (folder / "vocab.txt").exists() and not (folder / "tokenizer.json").exists():
@@ -339,8 +345,7 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path, config: BertConfig, so
     if not (folder / "tokenizer_config.json").exists() and not (folder / "tokenizer.json").exists():
         write_json(folder / "tokenizer_config.json", {"do_lower_case": is_lower_case(checkpoint, folder / "vocab.txt")})
     with _errors_of(source, folder):
-        if load_folder(folder).weights != folder:
-            raise ValueError(f"{folder}: modules.json: expected Transformer in this folder, where its weights are")
+        load_folder(folder)
         greatest = max(load_settings(folder).ids.values())
     if greatest >= config.vocab_size:
         raise ValueError(f"{source}: expected a vocabulary of at most {config.vocab_size} tokens, found ids up to {greatest}")

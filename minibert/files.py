@@ -70,9 +70,8 @@ def inside(folder: Path, path: Path) -> bool:
     as its own.
     """
     whole, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))  # unlike Path.resolve, they take a loop of links
-    snapshots = whole.parent
-    is_cached = snapshots.name == "snapshots" and snapshots.parent.name.startswith("models--")
-    return target.is_relative_to(whole) or (is_cached and target.is_relative_to(snapshots.parent / "blobs"))
+    caches = [parent.parent for parent in whole.parents if parent.name == "snapshots" and parent.parent.name.startswith("models--")]
+    return any(target.is_relative_to(each) for each in (whole, *(cache / "blobs" for cache in caches)))
 
 
 def check_inside(folder: Path, path: Path) -> None:

@@ -7,8 +7,11 @@ and nothing is read outside of the source, or written outside of the target.
 import json
 import os
 import shutil
+import signal
 import stat
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import QUANTIZED, load_config
-from .files import MAX_JSON_BYTES, check_inside, copy_inside, listed
+from .files import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, listed, stamps
 from .folder import known_files, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors, open_safetensors
@@ -55,7 +58,9 @@ def save_int8(source: Path, target: Path) -> None:
         folder = load_folder(source).weights
         inner = part / folder.relative_to(source)
         check_inside(source, folder / "model.safetensors")
-        for name in (str(folder.relative_to(source) / "config.json"), *known_files(source)):
+        names = [str(folder.relative_to(source) / "config.json"), *known_files(source)]
+        before = stamps([folder / "model.safetensors", *(source / name for name in names)])
+        for name in names:
             copy_inside(source, name, part, MAX_JSON_BYTES)
         with open_weights(folder) as weights:
             if weights.is_int8:
@@ -70,13 +75,15 @@ def save_int8(source: Path, target: Path) -> None:
         save_arrays(arrays, inner / "model.safetensors")
         config = json.loads((inner / "config.json").read_text(encoding="utf-8"))
         write_json(inner / "config.json", config | {"quantization_config": QUANTIZED})
+        check_unchanged(before)
 
 
 @contextmanager
 def new_folder(target: Path, source: Path) -> Iterator[Path]:
     """A folder to fill, made from `source`. It takes its name when it is full, so what bears the name is whole.
 
-    Until then it lies beside its name, in a folder that only its user may enter. After any error, nothing is left.
+    Until then it lies beside its name, in a folder that only its user may enter. After any error, or a signal that ends the program,
+    nothing is left; SIGKILL alone leaves `.NAME.*.part`, which is in nobody's way.
     Raises FileExistsError if there is something at `target`, FileNotFoundError if it has nowhere to be, ValueError if it is in `source`.
     """
     if "\0" in str(target):
@@ -88,18 +95,34 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
         raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
     if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
         raise ValueError(f"{target}: expected a folder outside of {source}, which it is made from")
-    private = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
+    with _exit_on_signals():
+        private = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
+        try:
+            part = private / "new"
+            part.mkdir()
+            yield part
+            _take_name(part, place)
+        except OSError as error:
+            if error.filename is None and error.errno is not None:  # of a full disk, Python says no name
+                raise OSError(error.errno, error.strerror, str(target)) from None
+            raise
+        finally:
+            shutil.rmtree(private, ignore_errors=True)
+
+
+@contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Signals that end a program at once, unless it handles them, raise SystemExit here, so that it can tidy up."""
+    is_main = threading.current_thread() is threading.main_thread()  # no other thread may say what a signal does
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if is_main and hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     try:
-        part = private / "new"
-        part.mkdir()
-        yield part
-        _take_name(part, place)
-    except OSError as error:
-        if error.filename is None and error.errno is not None:  # of a full disk, Python says no name
-            raise OSError(error.errno, error.strerror, str(target)) from None
-        raise
+        for number in ours:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+        yield
     finally:
-        shutil.rmtree(private, ignore_errors=True)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _take_name(part: Path, place: Path) -> None:

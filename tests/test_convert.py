@@ -1,6 +1,7 @@
 """Checkpoints of every kind become the same model folder; what is none, or is damaged, leaves nothing behind."""
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -103,6 +104,59 @@ def test_tensorflow(kind: str, tmp_path: Path, expected: dict[str, np.ndarray], 
     assert record["tensors_left_out"] == {
         "checkpoint_1": ["bert/pooler/dense/kernel/adam_m", "bert/pooler/dense/kernel/adam_v", "global_step"]
     }.get(kind, record["tensors_left_out"])
+
+
+@pytest.mark.parametrize("kind", ["checkpoint_1", "saved_model"])
+def test_tensorflow_in_the_cache_of_the_hub(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEAD_DIM", 4)
+    blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "1"
+    blobs.mkdir(parents=True)
+    (tmp_path / "source").mkdir()
+    SOURCES[kind](tmp_path / "source")
+    for number, path in enumerate(sorted(path for path in (tmp_path / "source").rglob("*") if path.is_file())):
+        link = snapshot / path.relative_to(tmp_path / "source")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(blobs / str(number))
+        link.symlink_to(blobs / str(number))
+    convert(snapshot, tmp_path / "model")
+    assert np.isfinite(minibert.load(tmp_path / "model", backend="numpy").encode("the of and")).all()
+
+
+@pytest.mark.parametrize("name", ["bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001", "bert_config.json", "vocab.txt"])
+def test_a_checkpoint_with_a_link_out_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    source = checkpoint_1(tmp_path / "source")
+    (source / name).rename(tmp_path / "outside")
+    (source / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match=f"{name}: is a link to a file outside the folder"):
+        convert(source, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_files_whose_names_are_no_text(tmp_path: Path) -> None:
+    """On most systems they may be any bytes; JSON has them with backslashes."""
+    source = write_model(tmp_path / "source", make_config(1, 8, 2, max_position_embeddings=8))
+    strange = tmp_path / os.fsdecode(b"\xff")
+    try:
+        source.rename(strange)
+    except OSError:
+        pytest.skip("names are text here")
+    assert convert(strange, tmp_path / "model")["source"] == "\\udcff"
+    assert (tmp_path / "model" / "config.json").exists()
+
+
+def test_a_transformer_elsewhere_is_refused(tmp_path: Path) -> None:
+    """Its weights would be written where nobody looks for them."""
+    source = write_model(tmp_path / "source", make_config(1, 8, 2, max_position_embeddings=8))
+    (source / "0_BERT").mkdir()
+    paths = {"Transformer": "0_BERT", "Pooling": "1_Pooling"}
+    content = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in paths.items()]
+    (source / "modules.json").write_text(json.dumps(content))
+    (source / "1_Pooling").mkdir()
+    (source / "1_Pooling" / "config.json").write_text("{}")
+    shutil.copy(source / "vocab.txt", source / "0_BERT")
+    with pytest.raises(ValueError, match=r"modules\.json: expected the Transformer in this folder"):
+        convert(source, tmp_path / "model")
 
 
 def test_what_is_unknown_is_refused_inside_the_encoder_and_recorded_outside() -> None:

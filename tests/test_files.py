@@ -64,7 +64,10 @@ def test_a_snapshot_of_the_hub_cache_owns_its_blobs(tmp_path: Path) -> None:
     (snapshot / "config.json").symlink_to("../../blobs/123")
     (repository / "refs").touch()
     (snapshot / "other").symlink_to("../../refs")
+    (snapshot / "assets").mkdir()
+    (snapshot / "assets" / "vocab.txt").symlink_to("../../../blobs/123")
     assert inside(snapshot, snapshot / "config.json")
+    assert inside(snapshot / "assets", snapshot / "assets" / "vocab.txt")
     assert not inside(snapshot, snapshot / "other")
 
 

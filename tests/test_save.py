@@ -4,6 +4,7 @@ import errno
 import importlib
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -294,6 +295,37 @@ def test_nothing_is_left_of_any_error(error: BaseException, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
     if isinstance(error, OSError):
         assert str(raised.value) == f"[Errno {errno.ENOSPC}] No space left on device: '{tmp_path / 'new'}'"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_nothing_is_left_after_a_signal(name: str, tmp_path: Path) -> None:
+    code = f"""if True:
+        import os, signal, sys
+        from pathlib import Path
+        from minibert.save import new_folder
+        with new_folder(Path({str(tmp_path)!r}, "new"), Path("source")) as part:
+            (part / "file").touch()
+            print(*(path.name for path in Path({str(tmp_path)!r}).iterdir()), flush=True)
+            os.kill(os.getpid(), signal.{name})
+            signal.pause()
+    """
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert result.stdout.startswith(".new.")
+    assert result.returncode in (128 + getattr(signal, name), -signal.SIGINT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_handler_of_the_user_stays(tmp_path: Path) -> None:
+    handlers = [signal.SIG_IGN, signal.default_int_handler, signal.SIG_DFL]
+    for handler in handlers:
+        old = signal.signal(signal.SIGTERM, handler)
+        try:
+            with new_folder(tmp_path / str(handlers.index(handler)), tmp_path / "source"):
+                assert (signal.getsignal(signal.SIGTERM) is handler) == (handler is not signal.SIG_DFL)
+            assert signal.getsignal(signal.SIGTERM) is handler
+        finally:
+            signal.signal(signal.SIGTERM, old)
 
 
 def test_parts_of_a_killed_run_are_in_nobodys_way(source: Path, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ The file is a Hadoop SequenceFile: magic, classes, a sync marker; then records o
 a Java serialization stream of an array of up to ten `scala.Tuple2` of a `java.lang.String` and a `java.lang.Integer`. This reads those
 classes and refuses all others; nothing is ever looked up by name or called.
 
+Bounds: those of the bytes that it is given. Objects take at most ten times as much memory, and time is linear: an object that others
+refer to is made once, and nothing is nested.
+
 Sources: "Object Serialization Stream Protocol" in the Java Object Serialization Specification; SequenceFile in Hadoop's API
 documentation; RDD.saveAsObjectFile in Spark.
 """

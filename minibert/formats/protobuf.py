@@ -1,5 +1,8 @@
 """Protocol buffer bytes -> fields by number. What a message means is up to those who ask.
 
+Bounds: those of the bytes that it is given. Their fields take up to forty times as much memory; fields within fields are parsed one at a
+time, when they are read.
+
 Source: "Encoding", the page on the wire format in the documentation of Protocol Buffers.
 """
 

@@ -6,6 +6,8 @@ in place, the arrays change, and where it is cut, the process dies of SIGBUS.
 
 The library `safetensors` reads all tensors at once, so the reader is our own. It refuses what the library refuses, and a little more.
 
+Bounds: a header has at most MAX_HEADER_BYTES; tensors share no byte, so they are no more than the file. Time grows with the header alone.
+
 Source: the format section of the safetensors README.
 """
 

@@ -3,6 +3,9 @@
 Stricter than a zip tool: the directory must lie between the members and the end of the file, without a comment or anything in between;
 what it says of a member must not contradict what stands before the member; and no two members may share a byte or a name.
 
+Bounds: a directory has at most MAX_MEMBERS members with fields of MAX_FIELD_BYTES, 15 MB; members are not read, and as no two share a
+byte, they are no more than the file. Time grows with the directory alone.
+
 Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.
 """
 

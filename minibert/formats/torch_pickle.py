@@ -5,6 +5,9 @@ the opcodes that describe weights, and only the names in `torch_objects`: a name
 that a program may call stand for functions there. All else is refused by name. Nothing here recurses into, hashes or prints what a file
 has built, and dicts take text and small numbers for keys, so that no file can choose keys that collide.
 
+Bounds: a program has at most MAX_PICKLE_BYTES and MAX_OPCODES. An opcode makes at most one object, so they take some ten megabytes; time
+is linear, as nothing is copied twice.
+
 Sources: opcodes in Python's pickletools; what torch writes, and which of it is harmless, in PyTorch's torch/serialization.py and
 torch/_weights_only_unpickler.py.
 """

@@ -145,7 +145,7 @@ class Targets:
         if kind < 4:
             _put_link(path, source.choice(LINKS))
         elif kind == 4:
-            _put(self.source / source.choice(UNKNOWN), SECRET)
+            _put(self.source / source.choice(UNKNOWN), b"of no use")  # which a link of the folder itself may make a known file
         elif kind == 5 and name in files:
             _put(path, mutate(source, files[name], self.others))
         elif kind == 6:

@@ -83,7 +83,7 @@ class Workspace:
         """For so many tokens, and a longest text of so many."""
         hidden, widest = self.config.hidden_size, max(4 * self.config.hidden_size, self.config.intermediate_size)
         if num_tokens > self.num_tokens:
-            self.wide = _aligned((2 * num_tokens + LANES + num_tokens * (hidden + widest),), np.dtype(np.float32))
+            self.wide = _aligned((-(-2 * num_tokens // LANES) * LANES + num_tokens * (hidden + widest),), np.dtype(np.float32))
             stride = -(-max(hidden, self.config.intermediate_size) // KIND.group) * KIND.group if self.is_int8 else 0
             self.quantized = _aligned((num_tokens * stride,), np.dtype(KIND.activation))
             self.num_tokens = num_tokens

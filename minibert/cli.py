@@ -1,29 +1,24 @@
 """The command line: `minibert embed | similarity | tokenize`, and commands about models.
 
-At a terminal the output is for people; anywhere else it is one JSON object a line. Files are written beside their name and renamed, so
-what is there is whole.
+At a terminal the output is for people; anywhere else it is one JSON object a line.
 """
 
 import argparse
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from importlib import metadata
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-import numpy as np
-import numpy.typing as npt
-
-from . import commands
-from .answers import Rows, write
-from .commands import load_model
+from . import __version__, commands, text_commands
+from .answers import find_output
 from .folder import BOX
-from .model import PRECISIONS, load_tokenizer
+from .model import PRECISIONS
 from .pooling import POOLINGS
-from .terminal import CYAN, GREEN, YELLOW, color_of, paint, painted, visible
-from .tokenizer import COMPATS, Encoding, differences
+from .streams import Messages, Terminated, drop, fill_closed, say, standard_output
+from .terminal import one_line
+from .tokenizer import COMPATS
 
 DESCRIPTION = "Embed text with BERT: no torch, and no network but for `fetch`."
 EXAMPLES = {
@@ -74,26 +69,56 @@ EXAMPLES = {
 }
 
 
+# What the caller, the files or the machine is to blame for. Anything else is an error of this program, and is shown as one.
+ERRORS = (ImportError, OSError, ValueError, OverflowError, MemoryError, RecursionError, Warning)
+
+
+class Parser(argparse.ArgumentParser):
+    """Its errors repeat arguments, which may be anything; and --help may be written to a full disk."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        with standard_output():
+            pass
+        super().exit(status, message)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code is 0, or 2 after an error that is the caller's to mend."""
-    options = _parser().parse_args(arguments)
-    try:
-        is_ragged = options.run in (commands.info, commands.models) or getattr(options, "tokens", False)
-        _check_output(getattr(options, "output", None), (".jsonl",) if is_ragged else (".npy", ".jsonl"))
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"minibert: {message}", file=sys.stderr)
-            options.run(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ImportError, OSError, ValueError, MemoryError, Warning) as error:
-        print(f"minibert: error: {error}", file=sys.stderr)
-        return 2
+    """Run a command and return its exit status. Exits at once after --help, --version (0) and wrong usage (2).
+
+    0: done, also when the reader of standard output left early, or when messages could not be written.
+    2: an error that is the caller's to mend, told in one line on standard error.
+    130, 143, 129: SIGINT, SIGTERM, SIGHUP; what was half written is removed. The last two are caught only while something is written.
+    """
+    fill_closed()
+    with redirect_stderr(Messages(sys.stderr)):
+        try:
+            options = _parser().parse_args(arguments)
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_: say(str(message))
+                _check_output(options)
+                options.run(options)
+        except KeyboardInterrupt as signal:
+            if sys.stdout is not None:
+                drop(sys.stdout)  # its reader may never take the rest
+            say("interrupted")
+            return int(signal.args[0]) if isinstance(signal, Terminated) else 130
+        except ERRORS as error:
+            say(f"error: {str(error) or 'out of memory'}")
+            return 2
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+            say(f"error: {error}; this machine allows no more of them: --threads 1 needs none")
+            return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="minibert",
         description=DESCRIPTION,
         epilog="examples:"
@@ -101,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         + f"\nMODEL: a name that `minibert models` lists, or a folder as transformers or sentence-transformers write it; else {BOX}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"minibert {metadata.version('minibert-numpy')}")
+    parser.add_argument("--version", action="version", version=f"minibert {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True)
 
     def plain(name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
@@ -114,15 +139,15 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
         added = plain(name, run, help)
         added.add_argument("-m", "--model", metavar="MODEL", help=f"model folder (default: {BOX}, which comes along)")
-        added.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to FILE, .npy or .jsonl, instead of standard output")
+        _add_output(added, ".npy or .jsonl")
         return added
 
-    embed = command("embed", _embed, "Turn texts into vectors.")
+    embed = command("embed", text_commands.embed, "Turn texts into vectors.")
     embed.add_argument("--tokens", action="store_true", help="a vector for each word instead of one for each text (not for .npy)")
-    similarity = command("similarity", _similarity, "Compare texts by the cosine of their vectors.")
+    similarity = command("similarity", text_commands.similarity, "Compare texts by the cosine of their vectors.")
     similarity.add_argument("--query", help="rank the texts by their likeness to this one")
     similarity.add_argument("--top", type=int, metavar="N", help="with --query: the N most similar texts only")
-    tokenize = command("tokenize", _tokenize, "Show how texts are cut into pieces of the vocabulary.")
+    tokenize = command("tokenize", text_commands.tokenize, "Show how texts are cut into pieces of the vocabulary.")
     tokenize.add_argument(
         "--compat", choices=(*COMPATS, "both"), default="hf", help="whose tokenizer; both shows where they differ (default: hf)"
     )
@@ -132,6 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_shared_options(embed, similarity, tokenize, info)
     embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="vectors of length 1 (default: what the folder says)")
     return parser
+
+
+def _add_output(added: argparse.ArgumentParser, kinds: str) -> None:
+    added.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"write to FILE, {kinds}, instead of standard output")
+    added.add_argument("--force", action="store_true", help="with --output: replace FILE if it exists")
 
 
 def _add_shared_options(
@@ -162,7 +192,7 @@ def _add_shared_options(
 
 def _add_model_commands(plain: Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]) -> None:
     listed = plain("models", commands.models, "List the models that have names.")
-    listed.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to FILE, .jsonl, instead of standard output")
+    _add_output(listed, ".jsonl")
     fetched = plain("fetch", commands.fetch, "Download a model, convert it, and compare it with the numbers published of it.")
     fetched.add_argument("name", metavar="NAME", help="a name that `minibert models` lists, or OWNER/REPO of the Hugging Face hub")
     fetched.add_argument("--from", dest="source", metavar="URL|DIR", help="a mirror of the hub, or a folder with the same files")
@@ -178,133 +208,18 @@ def _add_model_commands(plain: Callable[[str, Callable[[argparse.Namespace], Non
     plain("warmup", commands.warmup, "Compile everything once, for this processor.")
 
 
-def _check_output(output: Path | None, suffixes: tuple[str, ...]) -> None:
-    """Before anything is computed."""
-    if output is not None and output.suffix not in suffixes:
-        raise ValueError(f"--output: expected a name that ends in {' or '.join(suffixes)}, found {output}")
-    if output is not None and not output.resolve().parent.is_dir():
-        raise ValueError(f"--output: expected a folder that exists, found {output}")
-
-
-def _texts(options: argparse.Namespace) -> list[str]:
-    if options.texts and options.file:
-        raise ValueError("expected texts as arguments or --file, found both")
-    if options.texts:
-        return list(options.texts)
-    file = None if options.file in (None, Path("-")) else options.file
-    if not file and (sys.stdin is None or (sys.stdin.isatty() and not options.file)):
-        raise ValueError("no texts: give them as arguments, with --file, or on standard input, one a line")
-    data = file.read_bytes() if file else sys.stdin.buffer.read()
-    try:
-        lines = data.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{file or 'standard input'}: expected UTF-8, found byte {data[error.start]:#04x} in line {line}") from None
-    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
-
-
-def _encoding(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:
-    """The options of `MiniBert.encode` that both commands share."""
-    names = ("pooling", "max_length", "truncation", "prompt_name")
-    return {name: getattr(options, name) for name in names} | {"show_progress_bar": sys.stderr.isatty() and len(texts) > 1000}
-
-
-def _embed(options: argparse.Namespace) -> None:
-    model, texts = load_model(options), _texts(options)
-    if not options.tokens:
-        vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options, texts))
-        rows: Rows = ({"text": text, "embedding": vector.tolist()} for text, vector in zip(texts, vectors, strict=True))
-        write(options.output, lambda: vectors, rows, lambda: map(_line, texts, vectors))
+def _check_output(options: argparse.Namespace) -> None:
+    """Look at where the answer goes before anything is computed, and put an `answers.Output` in the place of the name."""
+    if not hasattr(options, "output"):
         return
-    if options.pooling or options.prompt_name or options.normalize is not None:
-        raise ValueError("--tokens: --pooling, --prompt-name and --normalize belong to vectors of whole texts")
-    results = model.encode_tokens(texts, level="word", max_length=options.max_length, truncation=options.truncation)
-    rows = (
-        {"text": text, "tokens": each.tokens, "offsets": each.offsets, "vectors": each.vectors.tolist()}
-        for text, each in zip(texts, results, strict=True)
-    )
-    write(options.output, None, rows, lambda: (_line(*pair) for each in results for pair in zip(each.tokens, each.vectors, strict=True)))
-
-
-def _similarity(options: argparse.Namespace) -> None:
-    if options.top is not None and (options.query is None or options.top < 1):
-        raise ValueError("--top: expected a positive number, together with --query")
-    model, texts = load_model(options), _texts(options)
-    encoding = _encoding(options, texts) | {"normalize_embeddings": True}
-    if options.query is None:
-        vectors = model.encode(texts, **encoding)
-        cosines = vectors @ vectors.T
-        rows: Rows = ({"text": text, "similarity": row.tolist()} for text, row in zip(texts, cosines, strict=True))
-        write(options.output, lambda: cosines, rows, lambda: _matrix(texts, cosines))
+    if options.output is None:
+        if sys.stdout is None:
+            raise ValueError("standard output is closed; name a file with --output")
         return
-    scores = model.encode_document(texts, **encoding) @ model.encode_query(options.query, **encoding)
-    order = np.argsort(-scores, kind="stable")[: options.top]
-    rows = ({"text": texts[index], "similarity": float(scores[index])} for index in order)
-    write(options.output, lambda: scores[order], rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
-
-
-def _tokenize(options: argparse.Namespace) -> None:
-    texts, shown = _texts(options), {"max_length": options.max_length, "split_special_tokens": options.split_special_tokens}
-    if options.compat == "both":
-        _compare(options, texts, shown)
-        return
-    tokenizer = load_tokenizer(options.model, options.compat)
-    encodings = [tokenizer(text, **shown) for text in texts]
-
-    def padded() -> npt.NDArray[Any]:
-        ids = np.zeros((len(texts), max(map(len, encodings), default=0)), np.int32)
-        for row, encoding in zip(ids, encodings, strict=True):
-            row[: len(encoding)] = encoding.input_ids
-        return ids
-
-    def people() -> Iterator[str]:
-        for text, encoding in zip(texts, encodings, strict=True):
-            yield f"{painted(text, encoding.offsets)}    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"
-            for token, id, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True):
-                piece = paint(f"{visible(token):<16}", color_of(token, start, end, tokenizer.settings))
-                yield f"  {piece} {paint(f'{id:>6}', CYAN)}  {start:>4}-{end:<4} {text[start:end]!r}"
-
-    write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
-
-
-def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any]) -> None:
-    """Both tokenizers side by side."""
-    if options.output and options.output.suffix == ".npy":
-        raise ValueError("--output: --compat both is written as .jsonl")
-    hf, google = (load_tokenizer(options.model, compat) for compat in COMPATS)
-    pairs = [(hf(text, **shown), google(text, **shown)) for text in texts]
-
-    def people() -> Iterator[str]:
-        for text, pair in zip(texts, pairs, strict=True):
-            found = differences(*pair)
-            yield f"{visible(text)}    ({'no difference' if not found else f'{len(found)} different'})"
-            for each in found:
-                yield f"  {each.start:>4}-{each.end:<4} {text[each.start : each.end]!r}"
-                yield f"       hf      {paint(visible(' '.join(each.tokens)) or '(nothing)', GREEN)}"
-                yield f"       google  {paint(visible(' '.join(each.other_tokens)) or '(nothing)', YELLOW)}"
-
-    rows = (
-        {"text": text, "hf": _row(one), "google": _row(other), "differences": [each._asdict() for each in differences(one, other)]}
-        for text, (one, other) in zip(texts, pairs, strict=True)
-    )
-    write(options.output, None, rows, people)
-
-
-def _row(encoding: Encoding) -> dict[str, Any]:
-    return {name: value for name, value in vars(encoding).items() if name != "overflowing"}
-
-
-def _line(text: str, vector: npt.NDArray[np.float32]) -> str:
-    """Text, first numbers, dimension and length of a vector."""
-    shown = text if len(text) <= 40 else text[:39] + "…"
-    numbers = " ".join(f"{number:8.4f}" for number in vector[:5])
-    return f"{shown:<40} [{numbers} … ] dim {len(vector)}, length {np.linalg.norm(vector):.4f}"
-
-
-def _matrix(texts: list[str], cosines: npt.NDArray[np.float32]) -> Iterator[str]:
-    yield " ".join(["    ", *(f"{column:>6}" for column in range(1, len(texts) + 1))])
-    for number, (text, row) in enumerate(zip(texts, cosines, strict=True), 1):
-        yield " ".join([f"{number:>4}", *(f"{cosine:6.3f}" for cosine in row), f" {text}"])
+    is_ragged = options.run in (commands.info, commands.models) or getattr(options, "tokens", False)
+    is_ragged = is_ragged or getattr(options, "compat", None) == "both"
+    suffixes = (".jsonl",) if is_ragged else (".npy", ".jsonl")
+    options.output = find_output(options.output, suffixes, text_commands.source(options), options.force)
 
 
 if __name__ == "__main__":

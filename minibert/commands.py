@@ -1,7 +1,6 @@
 """Commands about models: what there is, how to get it, and whether it is what it should be."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from .folder import BOX
 from .jit import cache_folder
 from .model import MiniBert, load
 from .save import save_int8
+from .streams import show, terminable
 from .warmup import warm_up
 from .zoo import HUB, MODELS, Model, find, resolve
 
@@ -72,29 +72,31 @@ def models(options: argparse.Namespace) -> None:
 def is_here(model: Model) -> bool:
     try:
         return model.path.exists()
-    except FileNotFoundError:  # no box
+    except OSError:  # no box, no home, or one that may not be read
         return False
 
 
 def fetch(options: argparse.Namespace) -> None:
     from .fetch import fetch as bring  # nothing else needs the network
 
-    folder = bring(options.name, options.source)
-    print(folder)
+    with terminable():
+        folder = bring(options.name, options.source)
+    show([folder])
     model = find(options.name)
     if model and model.checks:
         _judge(options.name, folder)
     else:
-        print("no numbers of its vectors were published to compare with")
+        show(["no numbers of its vectors were published to compare with"])
 
 
 def convert(options: argparse.Namespace) -> None:
     from .convert import convert as translate
 
-    record = translate(options.source, options.target, options.hidden_act)
-    print(f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}")
+    with terminable():
+        record = translate(options.source, options.target, options.hidden_act)
+    show([f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}"])
     if record["tensors_left_out"]:
-        print(f"left out, since an encoder has no use for them: {', '.join(record['tensors_left_out'])}")
+        show([f"left out, since an encoder has no use for them: {', '.join(record['tensors_left_out'])}"])
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -107,17 +109,15 @@ def _judge(name: str, folder: Path) -> None:
     from .verify import verify as judge
 
     verdicts = judge(folder, checks_of(name, folder))
-    for line in lines(verdicts):
-        print(line)
     matches = sum(verdict.is_match for verdict in verdicts)
-    print(f"{matches} of {len(verdicts)} sources explained")
-    sys.stdout.flush()
+    show([*lines(verdicts), f"{matches} of {len(verdicts)} sources explained"])
     if not matches:
         raise ValueError(f"{folder}: no way to make vectors explains what was published; these are other weights")
 
 
 def quantize(options: argparse.Namespace) -> None:
-    save_int8(resolve(options.source), options.target)
+    with terminable():
+        save_int8(resolve(options.source), options.target)
 
 
 def warmup(options: argparse.Namespace) -> None:
@@ -127,4 +127,4 @@ def warmup(options: argparse.Namespace) -> None:
     except ImportError:
         raise ValueError("nothing to compile: Numba does not import here, and backend 'numpy' needs no compiler") from None
     kept = f"kept in {cache_folder()}" if cache_folder() else "not kept: there is no folder that only you may write to; set NUMBA_CACHE_DIR"
-    print(f"compiled in {time.perf_counter() - start:.1f} s, {kept}")
+    show([f"compiled in {time.perf_counter() - start:.1f} s, {kept}"])

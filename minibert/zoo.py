@@ -9,6 +9,7 @@ Sources: the model cards of Spark NLP 2.6.0; the metadata and notebooks of JohnS
 pages of google/bert_uncased_L-*.
 """
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ HUB = "https://huggingface.co"
 SPARK_MODELS = "https://s3.amazonaws.com/auxdata.johnsnowlabs.com/public/models"
 LAYERS, SIZES = (2, 4, 6, 8, 10, 12), (128, 256, 512, 768)
 VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of the vocab.txt of all miniatures
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)  # the hub allows 96 characters
 # The number in the name of each of Spark NLP's files, the token model's and the sentence model's; by hidden size, for 2 to 12 layers
 SPARK_NUMBERS = {
     128: (1598344320681, 1598350305687, 1598344330158, 1598350314094, 1598344340449, 1598350323564,
@@ -167,10 +168,13 @@ def find(name: str) -> Model | None:
 
 
 def home() -> Path:
-    """Where fetched models are kept: `MINIBERT_HOME`, else `minibert` among the user's data."""
+    """Where fetched models are kept: `MINIBERT_HOME`, else `minibert` among the user's data. Raises FileNotFoundError without a home."""
     if chosen := os.environ.get("MINIBERT_HOME"):
-        return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")) / "minibert"
+        return Path(os.path.expanduser(chosen)).absolute()
+    data = Path(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"))
+    if not data.is_absolute():
+        raise FileNotFoundError(f"{data}: expected a home folder, found none; set MINIBERT_HOME to a folder that you may write to")
+    return data / "minibert"
 
 
 def folder_name(name: str) -> str:
@@ -186,12 +190,22 @@ def resolve(path: str | Path | None) -> Path:
     if path is None:
         return box_folder()
     folder, name = Path(path), str(path)
-    if folder.exists():
+    if _exists(folder):
         return folder
     model = find(name)
     if model is None and not REPOSITORY.fullmatch(name):
-        raise FileNotFoundError(f"{path}: no such folder, and no model of that name; `minibert models` lists those that have one")
+        raise FileNotFoundError(f"{name:.200}: no such folder, and no model of that name; `minibert models` lists those that have one")
     fetched = model.path if model else home() / "models" / folder_name(name)
     if not fetched.exists():
         raise FileNotFoundError(f"{path}: no such folder, and no such model has been fetched; `minibert fetch {name}` gets one")
     return fetched
+
+
+def _exists(folder: Path) -> bool:
+    """Whether it is there; a name that no file system takes stands for nothing. Raises OSError if that cannot be seen."""
+    try:
+        return folder.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise

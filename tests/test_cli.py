@@ -136,7 +136,7 @@ def test_quantize_and_precision(tiny_folder: Path, tmp_path: Path, capsys: pytes
     assert main(["quantize", str(tiny_folder), str(tmp_path / "int8")]) == 0
     expected = minibert.load(tiny_folder, precision="int8").encode(TEXTS)
     for folder, more in ((tmp_path / "int8", []), (tiny_folder, ["--precision", "int8"])):
-        assert main(["embed", "-m", str(folder), "-o", str(tmp_path / "x.npy"), *more, *TEXTS]) == 0
+        assert main(["embed", "-m", str(folder), "--force", "-o", str(tmp_path / "x.npy"), *more, *TEXTS]) == 0
         np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), expected)
     capsys.readouterr()
     assert main(["info", "-m", str(tmp_path / "int8"), "--backend", "numpy"]) == 0

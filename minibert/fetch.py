@@ -2,8 +2,8 @@
 
 What is published for a BERT is a handful of files in a repository of the Hugging Face hub, `OWNER/REPO/resolve/main/FILE`. Each is
 downloaded beside its name, goes on where a broken connection left it, and is held to the length and, for the large ones, the SHA-256 that
-the hub announces. The small ones come first, so that what is no BERT is refused before its weights are asked for. Then `convert` makes a
-model folder of them, which takes its name when it is whole.
+the hub announces. The small ones come first, so that what is no BERT is refused before its weights are asked for, and config.json tells how
+large those can be. Then `convert` makes a model folder of them, which takes its name when it is whole.
 
 Proxies are those of the environment (`https_proxy`). A mirror with the hub's layout, or a folder with the same files, is given as `--from`.
 """
@@ -11,30 +11,42 @@ Proxies are those of the environment (`https_proxy`). A mirror with the hub's la
 import errno
 import hashlib
 import http.client
-import json
+import math
 import re
 import shutil
+import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from .config import load_config
+from .config import BertConfig, load_config
 from .convert import convert, digest
+from .files import copy_inside
 from .folder import known_files, load_folder
+from .partial_files import locked, open_part, read_note, size_of, write_note
+from .terminal import visible
+from .weights import expected_shapes
 from .zoo import HUB, REPOSITORY, VOCABULARY, Model, find, folder_name, home
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 BLOCK = 1 << 20
-ATTEMPTS, PATIENCE = 6, 60.0  # tries of a file; seconds without a byte
+# A server that brings nothing is left after 6 tries, of two minutes each at most, and 5 pauses of a minute at most.
+ATTEMPTS, PATIENCE = 6, 60.0  # tries of a file; seconds without a byte, of a pause, and of a rate that is too low
+SLOWEST = 1000  # bytes a second
 SMALL = 64 << 20  # bytes of a file that is not weights, at most
 SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
+STRONG_TAG = re.compile(r'"[!#-~]{1,1000}"')  # W/"..." stands for files that need not have the same bytes
+NUMBER = re.compile(r"[0-9]{1,18}")
+RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+REVISION = re.compile(r"[0-9A-Za-z]{1,64}")
 
 
 class Missing(Exception):
@@ -83,7 +95,9 @@ def fetch(name: str, source: str | None = None) -> Path:
 
 def _bring(repository: str, source: str, model: Model | None, downloads: Path, target: Path) -> None:
     """What comes from one source is kept apart from what comes from another; and is gone when it is converted, or turns out to be wrong."""
-    folder = downloads / hashlib.sha256(source.encode()).hexdigest()[:16]
+    folder = downloads / hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    if folder.is_symlink():
+        raise ValueError(f"{folder}: expected a folder, found a link; remove it")
     _make(folder)
     try:
         received = download(repository, source, folder, model)
@@ -102,30 +116,6 @@ def _make(folder: Path) -> None:
         raise OSError(f"{folder}: cannot be made ({error.strerror}); set MINIBERT_HOME to a folder that you may write to") from None
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; the next waits. The system lets go when a process ends."""
-    try:
-        file = path.open("ab")
-    except OSError as error:
-        raise OSError(f"{path}: cannot be written ({error.strerror}); set MINIBERT_HOME to a folder that you may write to") from None
-    with file:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
-        else:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if sys.stderr is not None:
-                    sys.stderr.write(f"minibert: waiting for another process, which fetches the same ({path})\n")
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def download(repository: str, source: str, folder: Path, model: Model | None) -> dict[str, Received]:
     """All files of a repository that a model folder is made of, of one revision.
 
@@ -136,13 +126,13 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
         place = _place(Path(source), repository)
     received: dict[str, Received] = {}
 
-    def bring(file: str) -> bool:
+    def bring(file: str, limit: int = SMALL) -> bool:
         revision = received["config.json"].revision if received else None
         try:
             if is_address:
-                received[file] = get(f"{source.rstrip('/')}/{repository}/resolve/{revision or 'main'}/{file}", file, folder)
+                received[file] = get(f"{source.rstrip('/')}/{repository}/resolve/{revision or 'main'}/{file}", file, folder, limit)
             else:
-                received[file] = copy(place / file, folder / file)
+                received[file] = copy(place, file, folder, limit)
         except Missing:
             return False
         return True
@@ -157,7 +147,8 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
     load_folder(folder)
     if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
         raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")
-    if not any(bring(file) for file in WEIGHTS):
+    limit = most_bytes(load_config(folder / "config.json"))
+    if not any(bring(file, limit) for file in WEIGHTS):
         raise FileNotFoundError(f"{source}: {repository}: expected {' or '.join(WEIGHTS)}, found neither")
     return received
 
@@ -178,32 +169,36 @@ def _place(folder: Path, repository: str) -> Path:
     return next((each for each in (folder / repository, folder / folder_name(repository)) if each.is_dir()), folder)
 
 
-def copy(path: Path, target: Path) -> Received:
-    if not path.is_file():
+def most_bytes(config: BertConfig) -> int:
+    """Of a file of weights: four for each number of the encoder and of the heads of its training, and room for smaller heads and names."""
+    one, two = (
+        sum(math.prod(shape) for _, shape in expected_shapes(replace(config, num_hidden_layers=number))) for number in (1, 2)
+    )  # for a number of layers that nobody could count
+    heads = config.vocab_size * (config.hidden_size + 2) + 2 * config.hidden_size * (config.hidden_size + 4)
+    return 4 * (one + (config.num_hidden_layers - 1) * (two - one) + heads) + SMALL
+
+
+def copy(folder: Path, file: str, target_folder: Path, limit: int) -> Received:
+    if not copy_inside(folder, file, target_folder, limit):
         raise Missing
-    target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(path, target)
-    return Received(str(path), path.stat().st_size, digest(path), False, None)
+    target = target_folder / file
+    return Received(str(folder / file), target.stat().st_size, digest(target), False, None)
 
 
 # --- HTTP ----------------------------------------------------------------------------------------------------------------------------
 
 
-def get(url: str, file: str, folder: Path) -> Received:
+def get(url: str, file: str, folder: Path, limit: int) -> Received:
     """One file, whole; one that has come from there already is not asked for again. Raises Missing."""
     target = folder / file
     target.parent.mkdir(exist_ok=True)
     note = target.with_name(f".{target.name}.json")
-    try:
-        received = Received(**json.loads(note.read_text(encoding="utf-8")))
-        if received.url == url and target.stat().st_size == received.size:
+    with suppress(TypeError):  # not by us
+        received = Received(**read_note(note))
+        if received.url == url and size_of(target) == received.size:
             return received
-    except (OSError, ValueError, TypeError):
-        pass  # not here, or not by us
-    received = _persistently(url, target, limit=None if file in WEIGHTS else SMALL)
-    part = note.with_suffix(".note")
-    part.write_text(json.dumps(vars(received)), encoding="utf-8")
-    part.replace(note)
+    received = _persistently(url, target, limit)
+    write_note(note, vars(received))
     return received
 
 
@@ -214,13 +209,81 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         self.announced: dict[str, str] = {}
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if fp is not None:
+            fp.close()  # a page without an end would be read to it
         if urllib.parse.urlsplit(newurl).scheme not in ({"https"} if req.full_url.startswith("https:") else {"http", "https"}):
             raise urllib.error.URLError(f"{req.full_url}: refused to be sent to {newurl}")
         self.announced |= {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-")}
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _persistently(url: str, target: Path, limit: int | None) -> Received:
+@dataclass
+class Watch:
+    """What has come on the connections of one try."""
+
+    received: int = 0
+    sockets: list[socket.socket] = field(default_factory=list)
+    is_slow: bool = False
+
+    def keep(self, finished: threading.Event) -> None:
+        """Cut the connections when too little has come. A timeout would not do: one byte a minute is not silence."""
+        before = 0
+        while not finished.wait(PATIENCE):
+            if self.sockets and self.received - before < SLOWEST * PATIENCE:
+                self.is_slow = True
+                for each in self.sockets:
+                    with suppress(OSError):
+                        socket.socket.shutdown(each, socket.SHUT_RDWR)
+            before = self.received
+
+    def opener(self, redirects: Redirects) -> urllib.request.OpenerDirector:
+        """One that tells of its connections."""
+        watch = self
+
+        class Plain(http.client.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                watch.sockets.append(self.sock)
+
+        class Secure(http.client.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                watch.sockets.append(self.sock)
+
+        class PlainHandler(urllib.request.HTTPHandler):
+            def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+                return self.do_open(Plain, req)
+
+        class SecureHandler(urllib.request.HTTPSHandler):
+            def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+                return self.do_open(Secure, req)
+
+        return urllib.request.build_opener(redirects, PlainHandler, SecureHandler)
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Raises OSError for a connection that was cut, whatever it came to look like."""
+    watch, finished = Watch(), threading.Event()
+    thread = threading.Thread(target=watch.keep, args=(finished,), daemon=True)
+    thread.start()
+    try:
+        yield watch
+    except (OSError, http.client.HTTPException):
+        if watch.is_slow:
+            raise OSError(f"slower than {SLOWEST:,} bytes a second for {PATIENCE:.0f} seconds") from None
+        raise
+    finally:
+        finished.set()
+        thread.join()
+
+
+def _plain(problem: object) -> str:
+    """What a server said, in an error."""
+    return visible(str(problem))[:300]
+
+
+def _persistently(url: str, target: Path, limit: int) -> Received:
     """Try, and go on from what has come."""
     part = target.with_name(f".{target.name}.part")
     problem: Exception | None = None
@@ -233,74 +296,101 @@ def _persistently(url: str, target: Path, limit: int | None) -> Received:
             if (error.code in (401, 404) and target.name == "config.json") or error.code == 404:
                 raise Missing from None
             if error.code in (401, 403):
-                raise OSError(f"{url}: refused ({error.code} {error.reason})") from None
+                raise OSError(f"{url}: refused ({error.code} {_plain(error.reason)})") from None
             problem = problem if problem and error.code == 416 else error
             asked = error.headers.get("Retry-After", "")
             pause = max(pause, min(float(asked), PATIENCE)) if asked.isdecimal() else pause  # "too many requests"
+        except (ValueError, OverflowError, http.client.InvalidURL) as error:  # an address, a port or a length that is none; too many bytes
+            raise ValueError(f"{url}: {_plain(error)}") from None
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR):
+                raise OSError(f"{part}: {error.strerror}") from None
             problem = error
         if attempt + 1 < ATTEMPTS:
             time.sleep(pause)
-    raise OSError(f"{url}: {problem}; {part.stat().st_size if part.exists() else 0:,} bytes have come; say it again to go on")
+    raise OSError(f"{url}: {_plain(problem)}; {size_of(part):,} bytes have come; say it again to go on")
 
 
-def _attempt(url: str, part: Path, target: Path, limit: int | None) -> Received:
-    """One connection, from the first byte that is missing."""
+def _attempt(url: str, part: Path, target: Path, limit: int) -> Received:
+    """One try, from the first byte that is missing."""
+    with watched() as watch:
+        said = _transfer(url, part, limit, watch)
+    return _received(url, part, target, said)
+
+
+def _transfer(url: str, part: Path, limit: int, watch: Watch) -> dict[str, str]:
+    """Bring the rest of a file. Returns what was said of it."""
     note = part.with_suffix(".etag")
-    tag = note.read_text(encoding="utf-8") if note.exists() else ""
-    have = part.stat().st_size if tag and part.exists() else 0
+    before = read_note(note)
+    tag = str(before.get("etag"))
+    have = size_of(part) if STRONG_TAG.fullmatch(tag) else 0
     headers = {"User-Agent": "minibert", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag}
     redirects = Redirects()
     try:
-        response = urllib.request.build_opener(redirects).open(urllib.request.Request(url, headers=headers), timeout=PATIENCE)
+        response = watch.opener(redirects).open(urllib.request.Request(url, headers=headers), timeout=PATIENCE)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and error.headers.get("Content-Range", "") == f"bytes */{have}":
-            return _received(url, part, target, redirects.announced | {"etag": tag})  # all of it had come
         if error.code == 416:
+            if error.headers.get("Content-Range", "") == f"bytes */{have}" and error.headers.get("ETag", tag) == tag:
+                return redirects.announced | {"etag": tag}  # all of it had come
             part.unlink(missing_ok=True)
         raise
     with response:
         said = redirects.announced | {name.lower(): value for name, value in response.headers.items()}
-        if response.status == 206 and not said.get("content-range", "").startswith(f"bytes {have}-"):
+        if response.status != 206:
+            have = 0
+        elif problem := _is_other(said, have, before):
             part.unlink(missing_ok=True)
-            raise OSError(f"asked for what follows byte {have:,}, was sent {said.get('content-range', 'something else')}")
-        have = have if response.status == 206 else 0
+            raise OSError(problem)
         total = _total(said, have, limit)
-        with part.open("r+b" if have else "wb") as file:
-            note.write_text(said.get("etag", ""), encoding="utf-8")
-            file.seek(have)
-            size = _copy(response, file, have, total, limit, target.name)
+        with open_part(part, have) as file:
+            write_note(note, {"etag": said.get("etag"), "last-modified": said.get("last-modified"), "size": total})
+            size = _copy(response, file, have, total, limit, watch)
     if total is not None and size != total:
         raise OSError(f"expected {total:,} bytes, received {size:,}")
-    return _received(url, part, target, said)
+    return said
 
 
-def _total(said: dict[str, str], have: int, limit: int | None) -> int | None:
+def _is_other(said: dict[str, str], have: int, before: dict[str, Any]) -> str:
+    """Why an answer is not the rest of the file that had begun to come; "" if it is."""
+    place = RANGE.fullmatch(said.get("content-range", ""))
+    if place is None or int(place[1]) != have:
+        return f"asked for what follows byte {have:,}, was sent {said.get('content-range', 'something else')}"
+    found = {"etag": said.get("etag"), "last-modified": said.get("last-modified"), "size": None if place[3] == "*" else int(place[3])}
+    # Only an ETag must be said again
+    is_other = have and any(
+        found[name] != before.get(name) for name in found if name == "etag" or None not in (found[name], before.get(name))
+    )
+    return "the file has changed meanwhile" if is_other else ""
+
+
+def _total(said: dict[str, str], have: int, limit: int) -> int | None:
     """The size of the whole file; None where its end is told otherwise."""
-    length = said.get("content-length", "")
-    linked = said.get("x-linked-size", "")
-    total = have + int(length) if length.isdecimal() else int(linked) if linked.isdecimal() else None
+    place = RANGE.fullmatch(said.get("content-range", "")) if have else None
+    length, linked = said.get("content-length", ""), said.get("x-linked-size", "")
+    total = have + int(length) if NUMBER.fullmatch(length) else int(linked) if NUMBER.fullmatch(linked) else None
+    total = int(place[3]) if place and place[3] != "*" else total
     if total is None and said.get("transfer-encoding", "").lower() != "chunked":
         raise OSError("expected a length, was sent none, so that nobody could tell whether all has come")
-    if total is not None and limit is not None and total > limit:
+    if total is not None and total > limit:
         raise ValueError(f"expected at most {limit:,} bytes, the sender announces {total:,}")
     return total
 
 
-def _copy(response: IO[bytes], file: IO[bytes], have: int, total: int | None, limit: int | None, name: str) -> int:
+def _copy(response: http.client.HTTPResponse, file: IO[bytes], have: int, total: int | None, limit: int, watch: Watch) -> int:
     """Block by block, with progress at a terminal. Returns how many bytes there are now."""
     show = sys.stderr is not None and sys.stderr.isatty() and (total or 0) > BLOCK
-    while block := response.read(BLOCK):
+    told = 0
+    while block := response.read1(BLOCK):
         file.write(block)
         have += len(block)
-        if limit is not None and have > limit:
-            raise ValueError(f"{name}: expected at most {limit:,} bytes, found more")
-        if show:
-            sys.stderr.write(f"\r{name}: {have / 1e6:.1f} of {(total or have) / 1e6:.1f} MB" + "\n" * (have == total))
+        watch.received += len(block)
+        if have > limit:
+            raise ValueError(f"expected at most {limit:,} bytes, found more")
+        if show and (have >= told + BLOCK or have == total):
+            sys.stderr.write(f"\r{have / 1e6:.1f} of {(total or have) / 1e6:.1f} MB" + "\n" * (have == total))
+            told = have
     return have
 
 
@@ -311,7 +401,8 @@ def _received(url: str, part: Path, target: Path, said: dict[str, str]) -> Recei
     if announced and announced[1] != actual:
         part.unlink()
         raise OSError(f"damaged on the way: expected SHA-256 {announced[1]}, found {actual}")
-    received = Received(url, part.stat().st_size, actual, bool(announced), said.get("x-repo-commit"))
+    revision = said.get("x-repo-commit", "")
+    received = Received(url, part.stat().st_size, actual, bool(announced), revision if REVISION.fullmatch(revision) else None)
     part.replace(target)
     part.with_suffix(".etag").unlink(missing_ok=True)
     return received

@@ -6,10 +6,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +220,7 @@ def test_a_file_that_changed_meanwhile_starts_again(hub: Hub, published: Path, t
     part = part_of(tmp_path, hub)
     part.parent.mkdir(parents=True)
     part.write_bytes(b"of another version")
-    part.with_suffix(".etag").write_text('"another"')
+    part.with_suffix(".etag").write_text(json.dumps({"etag": '"another"'}))
     fetch(REPOSITORY, hub.url)
     assert hub.of("model.safetensors") == ["bytes=18-"]
     np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
@@ -247,7 +250,7 @@ def test_what_is_not_whole_is_never_a_model(hub: Hub, tmp_path: Path, fault: str
 
 
 def test_a_length_that_lies_is_found_out_by_the_digest(hub: Hub, published: Path) -> None:
-    hub.lengths["model.safetensors"] = 10**9
+    hub.lengths["model.safetensors"] = 5 * 10**7
     fetch(REPOSITORY, hub.url)
     size = (published / REPOSITORY / "model.safetensors").stat().st_size
     assert hub.of("model.safetensors") == [None, f"bytes={size}-"]
@@ -334,7 +337,7 @@ def test_all_had_come_but_the_name(hub: Hub, published: Path, tmp_path: Path) ->
     data, part = (published / REPOSITORY / "model.safetensors").read_bytes(), part_of(tmp_path, hub)
     part.parent.mkdir(parents=True)
     part.write_bytes(data)
-    part.with_suffix(".etag").write_text(f'"{hashlib.sha256(data).hexdigest()}"')
+    part.with_suffix(".etag").write_text(json.dumps({"etag": f'"{hashlib.sha256(data).hexdigest()}"'}))
     fetch(REPOSITORY, hub.url)
     assert hub.of("model.safetensors") == [f"bytes={len(data)}-"]
 
@@ -383,7 +386,7 @@ def test_answers_that_nobody_asked_for(
     monkeypatch.setattr(Handler, "answer", lambda self, name, *rest: (odd if name == "model.safetensors" else regular)(self, name, *rest))
     monkeypatch.setattr(client, "ATTEMPTS", 1)
     part.write_bytes(b"of another version")
-    part.with_suffix(".etag").write_text('"another"')
+    part.with_suffix(".etag").write_text(json.dumps({"etag": '"another"'}))
     assert main(["fetch", REPOSITORY, "--from", hub.url]) == 2
     assert expected in capsys.readouterr().err
     assert models(tmp_path / "home") == []
@@ -394,5 +397,212 @@ def test_without_a_vocabulary_there_is_no_model(tmp_path: Path, monkeypatch: pyt
     folder = write_model(tmp_path / "source", make_config(1, 8, 2, max_position_embeddings=8))
     (folder / VOCAB.name).unlink()
     with pytest.raises(FileNotFoundError, match=r"no vocab\.txt beside it"):
+        fetch(REPOSITORY, str(folder))
+    assert models(tmp_path / "home") == []
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Another answer to a request of one file: the next one, or every one."""
+
+    def replace(file: str, odd: Callable[[Handler, bytes], None], times: int = 1_000_000) -> None:
+        regular, left = Handler.answer, [times]
+
+        def either(self: Handler, name: str, data: bytes, digest: str) -> None:
+            if name == file and left[0]:
+                left[0] -= 1
+                odd(self, data)
+            else:
+                regular(self, name, data, digest)
+
+        monkeypatch.setattr(Handler, "answer", either)
+
+    return replace
+
+
+def send(self: Handler, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    self.send_response(status)
+    for name, value in headers.items():
+        self.send_header(name, value)
+    self.end_headers()
+    self.wfile.write(body)
+
+
+def without_end(self: Handler) -> None:
+    with suppress(ConnectionError):
+        while True:
+            self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+
+
+OTHERS = {
+    "etag": ({"ETag": '"other"'}, "{size}"),
+    "no etag": ({}, "{size}"),
+    "date": ({"ETag": '"first"', "Last-Modified": "Tue, 02 Jan 2024 00:00:00 GMT"}, "{size}"),
+    "size": ({"ETag": '"first"'}, "1000000000"),
+}
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_the_rest_of_another_version_is_not_appended(
+    hub: Hub, published: Path, tmp_path: Path, answer: Callable[..., None], changed: str
+) -> None:
+    """A server that goes on with another file in spite of If-Range. The whole file is fetched anew, and no digest is announced."""
+    headers, size = OTHERS[changed]
+    data, part = (published / REPOSITORY / "model.safetensors").read_bytes(), part_of(tmp_path, hub)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(data[:100])
+    part.with_suffix(".etag").write_text(
+        json.dumps({"etag": '"first"', "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT", "size": len(data)})
+    )
+    place = f"bytes 100-{len(data) - 1}/{size.format(size=len(data))}"
+    rest = bytes(len(data) - 100)
+    length = {"Content-Length": str(len(rest)), "Content-Range": place}
+    answer("model.safetensors", lambda self, _: send(self, 206, headers | length, rest), times=1)
+    fetch(REPOSITORY, hub.url)
+    assert hub.of("model.safetensors") == ["bytes=100-", None]
+    np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
+
+
+@pytest.mark.parametrize("tag", ['W/"weak"', "", "no quotes", '"a\r\nX: y"', 5])
+def test_only_a_strong_etag_stands_for_a_part(hub: Hub, tmp_path: Path, tag: object) -> None:
+    part = part_of(tmp_path, hub)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"of some version")
+    part.with_suffix(".etag").write_text(json.dumps({"etag": tag}))
+    fetch(REPOSITORY, hub.url)
+    assert hub.of("model.safetensors") == [None]
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_weights_are_no_larger_than_the_configuration_allows(
+    hub: Hub, tmp_path: Path, answer: Callable[..., None], is_announced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "SMALL", 1 << 20)
+
+    def large(self: Handler, _: bytes) -> None:
+        send(self, 200, {"Content-Length": "1000000000000000"} if is_announced else {"Transfer-Encoding": "chunked"})
+        without_end(self)
+
+    answer("model.safetensors", large)
+    with pytest.raises(ValueError, match=r"model\.safetensors: expected at most [\d,]+ bytes"):
+        fetch(REPOSITORY, hub.url)
+    assert [path.name for path in part_of(tmp_path, hub).parent.parent.iterdir()] == ["lock"]
+
+
+def test_the_limit_of_weights() -> None:
+    """Room for all heads of the training, and counted at once whatever a configuration says."""
+    config = make_config(2, 128, 2)
+    largest = 4 * (minibert.load(backend="numpy").num_parameters + 128 * 128 + 128)  # 8 layers and a pooler, no heads
+    assert client.most_bytes(make_config(8, 128, 2)) > largest + 4 * 30522 * 129
+    assert client.most_bytes(config) < 2 * largest + client.SMALL
+    assert client.most_bytes(make_config(10**15, 128, 2)) > 10**18
+
+
+def test_what_a_server_says_is_not_passed_on_to_the_terminal(
+    hub: Hub, answer: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: Handler, _: bytes) -> None:
+        self.wfile.write(b"HTTP/1.0 403 No\x1b]52;c;AAAA\x07\x9b2J" + b"x" * 60_000 + b"\r\n\r\n")
+
+    def noise(self: Handler, _: bytes) -> None:
+        self.wfile.write(b"\x1b[2Jnoise\r\n\r\n")
+
+    for odd in (refuse, noise):
+        answer("config.json", odd)
+        assert main(["fetch", REPOSITORY, "--from", hub.url]) == 2
+        written = capsys.readouterr().err
+        assert not set(written) & {"\x1b", "\x07", "\x9b"}
+        assert written.count("\n") == 1
+        assert len(written) < 1000
+
+
+def test_a_redirect_with_a_page_without_end(hub: Hub, published: Path, answer: Callable[..., None]) -> None:
+    def elsewhere(self: Handler, _: bytes) -> None:
+        send(self, 302, {"Location": self.path, "Transfer-Encoding": "chunked"})
+        without_end(self)
+
+    answer("config.json", elsewhere, times=1)
+    np.testing.assert_array_equal(vectors(fetch(REPOSITORY, hub.url)), vectors(published / REPOSITORY))
+
+
+def test_a_server_that_trickles_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header without an end, in bytes that come often enough for every timeout. The server itself gives up after 20 seconds."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    monkeypatch.setattr(client, "PATIENCE", 2.0)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def trickle() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(400):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    with listener, pytest.raises(OSError, match="slower than 1,000 bytes a second for 2 seconds"):
+        client.get(f"http://127.0.0.1:{listener.getsockname()[1]}/x", "x", tmp_path, 1000)
+    thread.join()
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:port", "http://exa mple", "http://a\udc80"])
+def test_an_address_that_is_none_is_named_and_tried_once(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleep(_: float) -> None:
+        raise AssertionError("tried again")
+
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(client.time, "sleep", sleep)
+    with pytest.raises(ValueError, match=re.escape(f"{address}/someone/tiny-bert")):
+        fetch(REPOSITORY, address)
+
+
+def test_a_length_of_many_digits(hub: Hub, answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    answer("config.json", lambda self, data: send(self, 200, {"Content-Length": "9" * 5000}, data))
+    with pytest.raises(OSError, match=rf"{hub.url}.*expected a length, was sent none"):
+        fetch(REPOSITORY, hub.url)
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "FIFO"])
+def test_what_others_put_beside_a_download_is_neither_followed_nor_waited_for(hub: Hub, published: Path, tmp_path: Path, kind: str) -> None:
+    victim, part = tmp_path / "victim", part_of(tmp_path, hub)
+    victim.write_text(json.dumps({"etag": '"x"'}))
+    part.parent.mkdir(parents=True)
+    etag = part.with_suffix(".etag")
+    names = [part, etag, etag.with_name(f"{etag.name}.part"), part.with_name(".config.json.json"), part.with_name(".config.json.part")]
+    for path in [*names, part.with_name(".config.json.json.part"), part.with_name("config.json")]:
+        {"link": path.symlink_to, "hard link": path.hardlink_to, "FIFO": lambda _, path=path: os.mkfifo(path)}[kind](victim)
+    fetch(REPOSITORY, hub.url)
+    np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
+    assert victim.read_text() == json.dumps({"etag": '"x"'})
+
+
+def test_a_link_in_the_place_of_the_lock(hub: Hub, tmp_path: Path) -> None:
+    downloads = part_of(tmp_path, hub).parent.parent
+    downloads.mkdir(parents=True)
+    (downloads / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="lock: cannot be written"):
+        fetch(REPOSITORY, hub.url)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "README.md", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["FIFO", "link", "device"])
+def test_a_folder_in_the_place_of_the_hub_gives_its_own_files_only(
+    published: Path, tmp_path: Path, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    (tmp_path / "secret").write_text("of somebody else")
+    folder = tmp_path / "stick"
+    shutil.copytree(published / REPOSITORY, folder)
+    (folder / name).unlink(missing_ok=True)
+    if kind == "FIFO":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to(tmp_path / "secret" if kind == "link" else "/dev/zero")
+    with pytest.raises(ValueError, match=r"expected a regular file, found a FIFO|is a link to a file outside the folder"):
         fetch(REPOSITORY, str(folder))
     assert models(tmp_path / "home") == []

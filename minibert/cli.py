@@ -9,9 +9,11 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from . import __version__, commands, text_commands
+import minibert
+
+from . import commands, text_commands
 from .answers import find_output
 from .folder import BOX
 from .model import PRECISIONS
@@ -80,10 +82,9 @@ class Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+    def _print_message(self, message: str, file: Any = None) -> None:
         with standard_output():
-            pass
-        super().exit(status, message)
+            (file or sys.stderr).write(message)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         + f"\nMODEL: a name that `minibert models` lists, or a folder as transformers or sentence-transformers write it; else {BOX}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"minibert {__version__}")
+    parser.add_argument("--version", action="version", version=f"minibert {minibert.__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True)
 
     def plain(name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:

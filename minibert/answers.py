@@ -122,7 +122,7 @@ def _stream(output: Output) -> Iterator[IO[bytes]]:
         try:
             descriptor = os.open(output.name, STREAM_FLAGS)  # the path of a process's own pipe leads nowhere
         except OSError as error:
-            if error.errno != errno.ENXIO:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(output.name).st_mode):
                 raise
             raise OSError(error.errno, "nobody reads from it; start its reader first") from None
         os.set_blocking(descriptor, True)

@@ -190,7 +190,7 @@ def resolve(path: str | Path | None) -> Path:
     if path is None:
         return box_folder()
     folder, name = Path(path), str(path)
-    if _exists(folder):
+    if exists(folder):
         return folder
     model = find(name)
     if model is None and not REPOSITORY.fullmatch(name):
@@ -201,7 +201,7 @@ def resolve(path: str | Path | None) -> Path:
     return fetched
 
 
-def _exists(folder: Path) -> bool:
+def exists(folder: Path) -> bool:
     """Whether it is there; a name that no file system takes stands for nothing. Raises OSError if that cannot be seen."""
     try:
         return folder.exists()

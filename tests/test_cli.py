@@ -216,6 +216,21 @@ def test_errors_are_one_line(
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["texts.txt"]
 
 
+@pytest.mark.parametrize("command", ["embed", "similarity", "tokenize"])
+def test_a_text_that_names_a_file_is_a_text_and_a_line_says_so(
+    command: str, tiny_folder: Path, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    (file.parent / "other.txt").write_text("x")
+    (file.parent / "folder").mkdir()
+    for texts, is_told in (([file.name], True), (["other.txt", file.name], True), ([file.name, "x"], False), (["folder"], False)):
+        assert main([command, "-m", str(tiny_folder), *texts]) == 0
+        output, messages = capsys.readouterr()
+        assert [json.loads(line)["text"] for line in output.splitlines()] == texts
+        expected = f"minibert: {texts[0]} is the name of a file; the name was taken as a text, and --file reads what is in the file\n"
+        assert messages == (expected if is_told else "")
+
+
 def test_text_that_is_not_utf8(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.txt").write_bytes("fine\ncaf\xe9\n".encode("latin-1"))
     assert main(["embed", "-m", str(tiny_folder), "-f", str(tmp_path / "latin.txt")]) == 2

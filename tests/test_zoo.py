@@ -68,11 +68,41 @@ def test_names_are_found_where_they_were_fetched_to(tiny_folder: Path, tmp_path:
         ("nonsense", "no model of that name; `minibert models`"),
         ("owner/repo", "`minibert fetch owner/repo` gets one"),
         ("a/b/c", "no model of that name"),
+        ("../../etc", "no model of that name"),
+        ("owner/..", "no model of that name"),
+        ("a" * 5000, "^a{200}: no such folder, and no model of that name"),
+        ("owner/" + "a" * 5000, "^owner/a{194}: no such folder, and no model of that name"),
+        ("a/" * 5000, "no model of that name"),
+        ("a\0b", "no model of that name"),
+        ("a\udc80\n", "no model of that name"),
     ],
 )
 def test_what_is_not_there_says_how_to_get_it(name: str, expected: str) -> None:
     with pytest.raises(FileNotFoundError, match=expected):
-        minibert.load(name)
+        resolve(name)
+
+
+def test_without_a_home_nothing_is_written_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("MINIBERT_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as it is where the system knows none
+    for data in ("", "relative"):
+        monkeypatch.setenv("XDG_DATA_HOME", data)
+        with pytest.raises(FileNotFoundError, match="expected a home folder, found none; set MINIBERT_HOME"):
+            resolve("owner/repo")
+    assert main(["models"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(MODELS)
+
+
+@pytest.mark.parametrize("chosen", ["~nobody-of-that-name/x", "/" + "a" * 5000, "/dev/null", "a\udc80"])
+def test_a_home_that_cannot_be_is_told_in_one_line(
+    chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIBERT_HOME", chosen)
+    assert main(["models"]) == 0
+    capsys.readouterr()
+    assert main(["embed", "-m", "small_bert_L8_128", "x"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Run commands of minibert with standard streams that are closed, full or left by their reader. Each is a process of its own.
+
+    python tests/closed_streams.py CASES.json          # [[arguments, {stream: "closed" | "left" | path}], ...] -> their exit statuses
+
+The processes are forked after the imports, since those take longest. They end as every interpreter does.
+"""
+
+import json
+import os
+import sys
+
+from minibert.cli import main
+
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+def redirect(name: str, target: str) -> None:
+    number = STREAMS.index(name)
+    if target == "closed":
+        os.close(number)
+        setattr(sys, name, None)  # as the interpreter starts without it
+        return
+    if target == "left":
+        reader, descriptor = os.pipe()
+        os.close(reader)
+    else:
+        descriptor = os.open(target, os.O_RDONLY if name == "stdin" else os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(descriptor, number)
+    os.close(descriptor)
+
+
+def run(arguments: list[str], targets: dict[str, str]) -> int:
+    """Exit status of a command."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for name in STREAMS:
+        redirect(name, targets[name])
+    sys.exit(main(arguments))
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as file:
+        cases = json.load(file)
+    statuses = []
+    for case in cases:
+        sys.stdout.flush()
+        statuses.append(run(*case))
+    sys.stdout.write(json.dumps(statuses))

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .files import KINDS
-from .streams import put, terminable
+from .streams import exit_on_signals, put
 from .terminal import Line, shown
 
 Rows = Iterable[dict[str, Any]]
@@ -136,7 +136,7 @@ def _stream(output: Output) -> Iterator[IO[bytes]]:
 def _whole(output: Output) -> Iterator[IO[bytes]]:
     """A new file beside the name, which takes the name when it is whole, and is removed if it never will be."""
     part = output.path.with_name(f".minibert.{secrets.token_hex(8)}.part")
-    with terminable():
+    with exit_on_signals():
         try:
             # O_EXCL: nothing that is there already is opened. The system takes the umask off the mode.
             with open(os.open(part, NEW_FLAGS, 0o666 if output.replaced is None else 0o600), "wb") as file:

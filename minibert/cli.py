@@ -4,6 +4,7 @@ At a terminal the output is for people; anywhere else it is one JSON object a li
 """
 
 import argparse
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from .answers import find_output
 from .folder import BOX
 from .model import PRECISIONS
 from .pooling import POOLINGS
-from .streams import Messages, Terminated, drop, fill_closed, say, standard_output
+from .streams import Messages, drop, fill_closed, say, standard_output
 from .terminal import one_line
 from .tokenizer import COMPATS
 
@@ -83,16 +84,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors="backslashreplace")  # examples in Greek, where the locale knows ASCII only
         with standard_output():
             (file or sys.stderr).write(message)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit status. Exits at once after --help, --version (0) and wrong usage (2).
+    """Run a command and return its exit status; --help, --version and wrong usage raise SystemExit with it.
 
     0: done, also when the reader of standard output left early, or when messages could not be written.
     2: an error that is the caller's to mend, told in one line on standard error.
-    130, 143, 129: SIGINT, SIGTERM, SIGHUP; what was half written is removed. The last two are caught only while something is written.
+    130: SIGINT. 143 and 129: SIGTERM and SIGHUP while something is written, which is removed; elsewhere they end the process at once.
+    1, with a traceback: an error of this program.
     """
     fill_closed()
     with redirect_stderr(Messages(sys.stderr)):
@@ -102,18 +106,18 @@ def main(arguments: list[str] | None = None) -> int:
                 warnings.showwarning = lambda message, *_: say(str(message))
                 _check_output(options)
                 options.run(options)
-        except KeyboardInterrupt as signal:
+        except KeyboardInterrupt:
             if sys.stdout is not None:
                 drop(sys.stdout)  # its reader may never take the rest
             say("interrupted")
-            return int(signal.args[0]) if isinstance(signal, Terminated) else 130
+            return 130
         except ERRORS as error:
             say(f"error: {str(error) or 'out of memory'}")
             return 2
         except RuntimeError as error:
             if "start new thread" not in str(error):
                 raise
-            say(f"error: {error}; this machine allows no more of them: --threads 1 needs none")
+            say(f"error: {error}: this machine allows no more of them")
             return 2
     return 0
 

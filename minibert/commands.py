@@ -11,7 +11,7 @@ from .folder import BOX
 from .jit import cache_folder
 from .model import MiniBert, load
 from .save import save_int8
-from .streams import show, terminable
+from .streams import show
 from .warmup import warm_up
 from .zoo import HUB, MODELS, Model, find, resolve
 
@@ -79,8 +79,7 @@ def is_here(model: Model) -> bool:
 def fetch(options: argparse.Namespace) -> None:
     from .fetch import fetch as bring  # nothing else needs the network
 
-    with terminable():
-        folder = bring(options.name, options.source)
+    folder = bring(options.name, options.source)
     show([folder])
     model = find(options.name)
     if model and model.checks:
@@ -92,8 +91,7 @@ def fetch(options: argparse.Namespace) -> None:
 def convert(options: argparse.Namespace) -> None:
     from .convert import convert as translate
 
-    with terminable():
-        record = translate(options.source, options.target, options.hidden_act)
+    record = translate(options.source, options.target, options.hidden_act)
     show([f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}"])
     if record["tensors_left_out"]:
         show([f"left out, since an encoder has no use for them: {', '.join(record['tensors_left_out'])}"])
@@ -116,8 +114,7 @@ def _judge(name: str, folder: Path) -> None:
 
 
 def quantize(options: argparse.Namespace) -> None:
-    with terminable():
-        save_int8(resolve(options.source), options.target)
+    save_int8(resolve(options.source), options.target)
 
 
 def warmup(options: argparse.Namespace) -> None:

@@ -9,13 +9,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from .terminal import Line, one_line, shown, visible
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came; the argument is the exit status."""
 
 
 class Messages(io.TextIOBase):
@@ -96,19 +92,15 @@ def fill_closed() -> None:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `Terminated`, so that what is half written is removed. Elsewhere they end the process at once."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    is_main = threading.current_thread() is threading.main_thread()
-    numbers = [number for number in numbers if is_main and signal.getsignal(number) == signal.SIG_DFL]
-
-    def stop(number: int, _: Any) -> None:
-        raise Terminated(128 + number)
-
-    for number in numbers:
-        signal.signal(number, stop)
+def exit_on_signals() -> Iterator[None]:
+    """Signals that end a program at once, unless it handles them, raise SystemExit here, so that it can tidy up."""
+    is_main = threading.current_thread() is threading.main_thread()  # no other thread may say what a signal does
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if is_main and hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     try:
+        for number in ours:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
         yield
     finally:
-        for number in numbers:
+        for number in ours:
             signal.signal(number, signal.SIG_DFL)

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .files import KINDS
-from .streams import exit_on_signals, put
+from .save import exit_on_signals
+from .streams import put
 from .terminal import Line, shown
 
 Rows = Iterable[dict[str, Any]]

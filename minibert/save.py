@@ -95,7 +95,7 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
         raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
     if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
         raise ValueError(f"{target}: expected a folder outside of {source}, which it is made from")
-    with _exit_on_signals():
+    with exit_on_signals():
         private = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
         try:
             part = private / "new"
@@ -111,7 +111,7 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _exit_on_signals() -> Iterator[None]:
+def exit_on_signals() -> Iterator[None]:
     """Signals that end a program at once, unless it handles them, raise SystemExit here, so that it can tidy up."""
     is_main = threading.current_thread() is threading.main_thread()  # no other thread may say what a signal does
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if is_main and hasattr(signal, name)]

@@ -3,9 +3,7 @@
 import io
 import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -89,18 +87,3 @@ def fill_closed() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.sep, os.O_RDONLY)
-
-
-@contextmanager
-def exit_on_signals() -> Iterator[None]:
-    """Signals that end a program at once, unless it handles them, raise SystemExit here, so that it can tidy up."""
-    is_main = threading.current_thread() is threading.main_thread()  # no other thread may say what a signal does
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if is_main and hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    try:
-        for number in ours:
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)

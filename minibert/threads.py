@@ -1,16 +1,21 @@
-"""How many threads: what the machine lends us, and what BLAS takes.
+"""How many threads: what the machine lends us, and what BLAS takes. And what a fork of the process waits for.
 
 `encode` runs whole batches of texts side by side in Python threads. NumPy gives the GIL away inside a matrix product, but its BLAS
 starts threads of its own; this keeps it at the number asked for while we compute, and puts its setting back afterwards.
+
+A fork copies one thread, and every lock as it is. What another thread holds at that moment is held for ever in the child. OpenBLAS
+moreover ends its threads before a fork, and the whole process hangs if they are at work. So a fork waits for `forks_wait`.
 """
 
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +28,18 @@ def available_cpus() -> int:
     return max(1, min(cpus, cgroup_quota(CGROUP) or cpus))
 
 
+def usable_threads(number: int | None) -> int:
+    """The threads of a call when so many are wanted, or None for the available CPUs. More than four a CPU would only take turns."""
+    return available_cpus() if number is None else min(number, 4 * (os.cpu_count() or 1))
+
+
 def cgroup_quota(cgroup: Path) -> int | None:
     """CPUs of the control group's quota, rounded up; None without one. Version 2 (`cpu.max`), then version 1."""
     try:
         if (cgroup / "cpu.max").exists():
-            quota, period = (cgroup / "cpu.max").read_text().split()
+            quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
         else:
-            quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
         return -(-int(quota) // int(period)) if int(quota) > 0 else None
     except (OSError, ValueError):  # no control groups, or "max"
         return None
@@ -50,28 +60,106 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     return None
 
 
+# Sets of threads, by their identifiers. What is done to a set is atomic, so there is no lock that a signal handler could find taken.
+_inside: set[int] = set()  # in `forks_wait`
+_forking: set[int] = set()
+_paused: set[int] = set()  # taken from `_inside`, since they fork
+_held: list[AbstractContextManager[Any]] = []
+PATIENCE = 60  # seconds, after which a fork takes place nevertheless
+
+
+def hold_over_forks(lock: AbstractContextManager[Any]) -> None:
+    """Acquire this lock before each fork, and release it afterwards in both processes."""
+    _held.append(lock)
+
+
+def is_inside() -> bool:
+    """Whether this thread is in `forks_wait`. There it must not wait for another thread, which may wait for a fork."""
+    return threading.get_ident() in _inside
+
+
+@contextmanager
+def forks_wait() -> Iterator[None]:
+    """Another thread that forks waits until this is over. This thread itself may fork in it."""
+    thread = threading.get_ident()
+    if thread in _inside:
+        yield
+        return
+    try:
+        _enter(thread)
+        yield
+    finally:
+        _inside.discard(thread)
+
+
+def _enter(thread: int) -> None:
+    _inside.add(thread)
+    while _forking - {thread}:  # looked at after `add`, as `_before_fork` looks the other way round
+        _inside.discard(thread)
+        time.sleep(0.001)
+        _inside.add(thread)
+
+
+def _before_fork() -> None:
+    thread = threading.get_ident()
+    _forking.add(thread)
+    if thread in _inside:  # a signal handler or a finalizer
+        _paused.add(thread)
+        _inside.discard(thread)
+    end = time.monotonic() + PATIENCE
+    while _inside and time.monotonic() < end:
+        time.sleep(0.001)
+    for lock in _held:
+        lock.__enter__()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_held):
+        lock.__exit__(None, None, None)
+    thread = threading.get_ident()
+    _forking.discard(thread)
+    if thread in _paused:
+        _enter(thread)
+        _paused.discard(thread)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+    thread = threading.get_ident()
+    for others in (_inside, _forking, _paused, _users):
+        others.intersection_update({thread})
+    _after_fork()
+
+
 _lock = threading.Lock()
-_users = 0
+_users: set[int] = set()
 _setting_before = 0
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 @contextmanager
 def blas_threads(number: int) -> Iterator[None]:
-    """BLAS with `number` threads. Calls may overlap; when the last one ends, the setting that the first one found is back."""
-    global _users, _setting_before
-    if (openblas := _openblas()) is None:
-        yield
+    """BLAS with `number` threads, and no fork. Calls may overlap; when the last one ends, the setting that the first one found is back."""
+    global _setting_before
+    if (openblas := _openblas()) is None or is_inside():
+        with forks_wait():
+            yield
         return
     get_number, set_number = openblas
-    with _lock:
-        if _users == 0:
-            _setting_before = get_number()
-        _users += 1
-        set_number(number)
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                set_number(_setting_before)
+    thread = threading.get_ident()
+    with forks_wait():  # first, so that a call of the same thread in the middle of this one never needs the lock
+        try:
+            with _lock:
+                if not _users:
+                    _setting_before = get_number()
+                _users.add(thread)
+                set_number(number)
+            yield
+        finally:
+            with _lock:
+                _users.discard(thread)
+                if not _users:
+                    set_number(_setting_before)

@@ -19,9 +19,9 @@ from minibert.ops import Backend, reference
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "files", "fields", "config", "jit", "threads", "tokenizer", "formats", "weights", "quantize", "packing", "ops", "encoder", "pooling",
-    "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "model", "tensorflow_names", "convert", "terminal",
-    "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__",
+    "files", "fields", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize", "packing", "ops", "encoder",
+    "pooling", "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "scheduling", "model", "tensorflow_names", "convert",
+    "terminal", "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__",
 ]  # fmt: skip
 # The only places for Numba
 COMPILED = {"jit.py", "ops/tiers.py", "ops/simd.py", "ops/memory.py", "ops/tiles.py", "ops/team.py", "tokenizer/compiled.py"}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .answers import write
+from .cache import where_kept
 from .folder import BOX
-from .jit import cache_folder
 from .model import MiniBert, load
 from .save import save_int8
 from .streams import show
@@ -123,5 +123,4 @@ def warmup(options: argparse.Namespace) -> None:
         warm_up()
     except ImportError:
         raise ValueError("nothing to compile: Numba does not import here, and backend 'numpy' needs no compiler") from None
-    kept = f"kept in {cache_folder()}" if cache_folder() else "not kept: there is no folder that only you may write to; set NUMBA_CACHE_DIR"
-    show([f"compiled in {time.perf_counter() - start:.1f} s, {kept}"])
+    show([f"compiled in {time.perf_counter() - start:.1f} s, {where_kept()}"])

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,19 +108,10 @@ def make_room(rows: Integer, wide: Any, quantized: Any, scratch: Any, zeros: Any
 
 PAYS = 100_000_000  # multiplications, one to two milliseconds, from which on a second thread is sure to save more than it costs to call
 _local = threading.local()
-_free = threading.Lock()  # held while a team works: a second one would only get in its way
+_team: dict[str, "Call"] = {}  # the call that has a team, if any: a second team would only get in its way
 
 
-def _renew() -> None:
-    global _free
-    _free = threading.Lock()  # whoever held it is not in the new process
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Call:
     """A loop at work, and what a thread needs to take part in it."""
 
@@ -128,26 +119,55 @@ class Call:
     shared: tuple[Any, ...]
     counters: Addresses
     workspace: Workspace
+    process: int = field(default_factory=os.getpid)  # after a fork, the threads that took pieces are not in the new process
+    is_over: bool = False
 
     def work(self, scratch: Float32) -> None:
         self.loop(*self.shared, self.workspace.wide, self.workspace.quantized, scratch, ZEROS, self.counters)
+
+    def take_part(self) -> None:
+        """Work, with scratch of this thread's own: when it comes, the call may be over and the workspace with another."""
+        if self.is_over or self.process != os.getpid():
+            return
+        try:
+            scratch = self.workspace.new_scratch()
+        except MemoryError:  # those that have some do everything
+            return
+        self.work(scratch)
+
+
+def _complete() -> None:
+    """Before a fork, complete what this thread has begun with others. (It is in a signal handler or a finalizer.)"""
+    for each in getattr(_local, "begun", ()):
+        if getattr(each.loop, "signatures", ()):  # compiled, so that others may have taken pieces
+            each.take_part()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_complete, after_in_child=_team.clear)
+
+
+def _setting() -> tuple[int, list[Call]]:
+    """How many threads calls of this thread may use, and where others find them."""
+    setting: tuple[int, list[Call]] = getattr(_local, "setting", (1, []))
+    return setting
 
 
 @contextmanager
 def limit_threads(number: int, calls: list[Call]) -> Iterator[None]:
     """Calls of this thread may use so many threads, itself included (one unless they are told); what others may join is in `calls`."""
-    _local.limit, _local.calls = number, calls
+    before = _setting()
+    _local.setting = number, calls
     try:
         yield
     finally:
-        del _local.limit, _local.calls
+        _local.setting = before
 
 
 def join(calls: list[Call]) -> None:
     """Take part in the calls that are at work, until they are done."""
-    # With room of its own: by the time it is there, the call may be over and the workspace with another.
     for each in calls.copy():
-        each.work(each.workspace.new_scratch())
+        each.take_part()
 
 
 def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace, steps: int, multiplications: int = 0) -> None:
@@ -159,15 +179,20 @@ def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace
     if multiplications < PAYS or EMULATED:
         call.work(workspace.for_thread(0))
         return
-    limit, calls, free = getattr(_local, "limit", 1), getattr(_local, "calls", []), _free
-    is_team = limit > 1 and free.acquire(blocking=False)
-    calls.append(call)
+    limit, calls = _setting()
+    begun: list[Call] = _local.__dict__.setdefault("begun", [])
     try:
-        for number in range(1, limit if is_team else 1):
-            with suppress(RuntimeError):  # no more threads to be had: those that are here do everything
-                _thread.start_new_thread(call.work, (workspace.for_thread(number),))
+        begun.append(call)
+        calls.append(call)
+        if limit > 1 and _team.setdefault("call", call) is call:
+            with suppress(RuntimeError, MemoryError):  # no more threads to be had: those that are here do everything
+                for _ in range(1, limit):
+                    _thread.start_new_thread(call.take_part, ())
         call.work(workspace.for_thread(0))
     finally:
-        calls.remove(call)
-        if is_team:
-            free.release()
+        call.is_over = True
+        if _team.get("call") is call:
+            _team.clear()
+        for places in (begun, calls):
+            with suppress(ValueError):
+                places.remove(call)

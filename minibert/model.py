@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +25,8 @@ from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpac
 from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
 from .quantize import quantize
 from .save import open_weights
-from .threads import available_cpus
+from .scheduling import Schedule
+from .threads import forks_wait, is_inside, usable_threads
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
 from .weights import FLOATS
 from .zoo import resolve
@@ -57,7 +56,8 @@ def load(
         backend: "numba", compiled kernels; "numpy", which needs nothing but NumPy; or "auto": the first where Numba imports.
         precision: "float32"; "int8", matrix products of eight-bit integers, several times as fast, a quarter of the memory, vectors with a
             cosine of 0.998 to the others; or "auto": as the folder stores its weights.
-        num_threads: threads of a call; None for the CPUs that affinity and the container's quota leave to this process.
+        num_threads: threads of a call, at most four for each CPU of the machine; None for the CPUs that affinity and the container's
+            quota leave to this process.
         tokenizer_compat: whose tokenizer: "hf", Hugging Face `tokenizers` 0.23.3, or "google", google-research/bert. They differ on
             hundreds of characters; `minibert.tokenizer` has the list.
         mmap: True maps the weights instead of reading them, so that processes share their pages: the word embeddings, and with "numpy"
@@ -117,7 +117,7 @@ class MiniBert:
         # A name may lead to another folder where this is unpickled.
         named = path if path is None or not Path(path).exists() else Path(path).absolute()
         options = (None if named is None else str(named), backend, precision, num_threads, tokenizer_compat, mmap)
-        num_threads = available_cpus() if num_threads is None else check_integer("num_threads", num_threads, 1)
+        num_threads = usable_threads(None if num_threads is None else check_integer("num_threads", num_threads, 1))
         used = ("numba" if can_compile() else "numpy") if backend == "auto" else backend
         ops = _ops(used)
         path = resolve(path)
@@ -337,11 +337,12 @@ class MiniBert:
         wanted = range(num_layers + 1) if output_hidden_states else [num_layers]
         with self._ops.limit_threads(self.num_threads, []), np.errstate(all="ignore"):
             states = list(encoder.forward(self._parameters, batch, self._ops, wanted, attentions))
-        self._check_finite(states[-1])
-        last_hidden_state = unpack(states[-1], mask)
+            self._check_finite(states[-1])
+            last_hidden_state = unpack(states[-1], mask)
+            pooled = self._pool_cls(np.ascontiguousarray(last_hidden_state[:, 0])) if self._parameters.pooler else None
         return BertOutput(
             last_hidden_state,
-            self._pool_cls(np.ascontiguousarray(last_hidden_state[:, 0])) if self._parameters.pooler else None,
+            pooled,
             tuple(unpack(hidden, mask) for hidden in states) if output_hidden_states else None,
             None if attentions is None else tuple(unpack_attentions(each, mask) for each in attentions),
         )
@@ -424,24 +425,23 @@ class MiniBert:
     def _run(self, work: Callable[[list[int]], None], seqlens: list[int], batch_tokens: int | None, show_progress: bool) -> None:
         """Hand batches to threads, which help each other at the end; a single one is worked on here, with all threads for its products."""
         budget = self._ops.BATCH_TOKENS if batch_tokens is None else check_integer("batch_tokens", batch_tokens, 1)
-        batches = list(plan_batches(seqlens, budget, self.num_threads))
-        workers = max(1, min(self.num_threads, len(batches)))
+        num_threads = 1 if is_inside() else self.num_threads
+        batches = list(plan_batches(seqlens, budget, num_threads))
+        workers = max(1, min(num_threads, len(batches)))
         calls: list[Any] = []  # that a thread without a batch of its own may join
 
         def quietly(batch: list[int]) -> None:
             # numbers that are not finite are found in the result
-            with self._ops.limit_threads(self.num_threads // workers, calls), np.errstate(all="ignore"):
+            with self._ops.limit_threads(num_threads // workers, calls), np.errstate(all="ignore"):
                 work(batch)
 
-        done = 0
-        with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as executor:
-            results = executor.map(quietly, batches) if executor else map(quietly, batches)
-            joined = executor.map(self._ops.join, [calls] * workers) if executor else ()
-            for batch, _ in zip(batches, results, strict=True):
-                done += len(batch)
-                if show_progress:
-                    sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
-            list(joined)  # raises what went wrong there
+        def report() -> None:
+            if show_progress and sys.stderr is not None:
+                done = sum(len(batches[number]) for number in schedule.done)
+                sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
+
+        schedule = Schedule(batches, quietly, lambda: self._ops.join(calls))
+        schedule.run(workers, report)
 
     def _check_finite(self, result: Float32) -> None:
         if not np.isfinite(result).all():
@@ -468,7 +468,8 @@ def _ops(backend: str) -> Backend:
     if backend == "numpy":
         return reference
     try:
-        from .ops import kernels  # takes Numba, and a third of a second
+        with forks_wait():
+            from .ops import kernels  # takes Numba, and a third of a second
     except ImportError as error:
         raise ImportError(f"backend='numba': Numba does not import here ({error}); install it, or take backend='numpy'") from error
     return kernels

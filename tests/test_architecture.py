@@ -21,7 +21,7 @@ PACKAGE = Path(minibert.__file__).parent
 ORDER = [
     "files", "fields", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize", "packing", "ops", "encoder",
     "pooling", "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "scheduling", "model", "tensorflow_names", "convert",
-    "terminal", "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__",
+    "terminal", "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__", "__pyinstaller",
 ]  # fmt: skip
 # The only places for Numba
 COMPILED = {"jit.py", "ops/tiers.py", "ops/simd.py", "ops/memory.py", "ops/tiles.py", "ops/team.py", "tokenizer/compiled.py"}

@@ -335,7 +335,7 @@ class MiniBert:
         attentions: list[list[Float32]] | None = [] if output_attentions else None
         num_layers = self.config.num_hidden_layers
         wanted = range(num_layers + 1) if output_hidden_states else [num_layers]
-        with self._ops.limit_threads(self.num_threads, []), np.errstate(all="ignore"):
+        with self._ops.limit_threads(self.num_threads, []), forks_wait(), np.errstate(all="ignore"):
             states = list(encoder.forward(self._parameters, batch, self._ops, wanted, attentions))
             self._check_finite(states[-1])
             last_hidden_state = unpack(states[-1], mask)
@@ -425,14 +425,14 @@ class MiniBert:
     def _run(self, work: Callable[[list[int]], None], seqlens: list[int], batch_tokens: int | None, show_progress: bool) -> None:
         """Hand batches to threads, which help each other at the end; a single one is worked on here, with all threads for its products."""
         budget = self._ops.BATCH_TOKENS if batch_tokens is None else check_integer("batch_tokens", batch_tokens, 1)
-        num_threads = 1 if is_inside() else self.num_threads
-        batches = list(plan_batches(seqlens, budget, num_threads))
-        workers = max(1, min(num_threads, len(batches)))
+        batches = list(plan_batches(seqlens, budget, self.num_threads))
+        workers = max(1, min(self.num_threads, len(batches)))
+        share = self.num_threads // workers
         calls: list[Any] = []  # that a thread without a batch of its own may join
 
         def quietly(batch: list[int]) -> None:
             # numbers that are not finite are found in the result
-            with self._ops.limit_threads(num_threads // workers, calls), np.errstate(all="ignore"):
+            with self._ops.limit_threads(share, calls), forks_wait(), np.errstate(all="ignore"):
                 work(batch)
 
         def report() -> None:
@@ -441,7 +441,8 @@ class MiniBert:
                 sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
 
         schedule = Schedule(batches, quietly, lambda: self._ops.join(calls))
-        schedule.run(workers, report)
+        with self._ops.limit_threads(share, calls):
+            schedule.run(1 if is_inside() else workers, report)
 
     def _check_finite(self, result: Float32) -> None:
         if not np.isfinite(result).all():

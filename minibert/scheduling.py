@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
+from .threads import helping
+
 Batch = TypeVar("Batch")
 NAP = 0.05  # seconds between two looks at whether a thread is still there, unless it says before that it leaves
 
@@ -63,14 +65,17 @@ class Schedule:
                 report()
 
     def _help(self, number: int) -> None:
+        thread = _thread.get_ident()
         try:
             self._helpers.add(number)  # before it takes a batch
+            helping.add(thread)
             self._take(lambda: None)
             self._join()
         except BaseException as error:
             self._waiting.clear()
             self._failures.append(error)
         finally:
+            helping.discard(thread)
             self._helpers.discard(number)
             with suppress(RuntimeError):  # released already
                 self._left.release()

@@ -64,6 +64,10 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 _inside: set[int] = set()  # in `forks_wait`
 _forking: set[int] = set()
 _paused: set[int] = set()  # taken from `_inside`, since they fork
+helping: set[int] = set()  # at work for a call of another thread, which has told BLAS
+_telling: set[int] = set()  # in `blas_threads`
+_lock = threading.RLock()  # held while BLAS is told, by no thread that is in `forks_wait`
+_setting_before = 0
 _held: list[AbstractContextManager[Any]] = []
 PATIENCE = 60  # seconds, after which a fork takes place nevertheless
 
@@ -125,16 +129,14 @@ def _after_fork() -> None:
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     thread = threading.get_ident()
-    for others in (_inside, _forking, _paused, _users):
+    if _telling - {thread} and thread not in _telling and (openblas := _openblas()):
+        openblas[1](_setting_before)
+    for others in (_inside, _forking, _paused, _telling, helping):
         others.intersection_update({thread})
     _after_fork()
 
-
-_lock = threading.Lock()
-_users: set[int] = set()
-_setting_before = 0
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
@@ -142,24 +144,25 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def blas_threads(number: int) -> Iterator[None]:
-    """BLAS with `number` threads, and no fork. Calls may overlap; when the last one ends, the setting that the first one found is back."""
+    """BLAS with `number` threads. Calls may overlap; when the last one ends, the setting that the first one found is back.
+
+    A call in the middle of another one, in the same thread or for it, keeps the other's number.
+    """
     global _setting_before
-    if (openblas := _openblas()) is None or is_inside():
-        with forks_wait():
-            yield
+    thread = threading.get_ident()
+    if (openblas := _openblas()) is None or thread in _telling or thread in helping or is_inside():
+        yield
         return
     get_number, set_number = openblas
-    thread = threading.get_ident()
-    with forks_wait():  # first, so that a call of the same thread in the middle of this one never needs the lock
-        try:
-            with _lock:
-                if not _users:
-                    _setting_before = get_number()
-                _users.add(thread)
-                set_number(number)
-            yield
-        finally:
-            with _lock:
-                _users.discard(thread)
-                if not _users:
-                    set_number(_setting_before)
+    try:
+        with _lock:  # the order of the steps is such that a signal handler may call this between any two of them
+            if not _telling:
+                _setting_before = get_number()
+            _telling.add(thread)
+            set_number(number)
+        yield
+    finally:
+        with _lock:
+            if _telling == {thread}:
+                set_number(_setting_before)
+            _telling.discard(thread)

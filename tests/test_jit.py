@@ -1,16 +1,34 @@
 """Where compiled code is kept. Needs Numba."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import minibert
+from minibert import cache
+
+READ_ONLY = """
+import tempfile
+
+def refuse(*arguments, **options):
+    raise OSError(30, "Read-only file system")
+
+tempfile.TemporaryFile = refuse
+"""
+# The code of this package's own functions is kept, so this one says that it is one.
 CODE = """
 import numpy, sys, warnings
 warnings.simplefilter("error")
-from minibert import jit
+from minibert import cache, jit
+
+__name__ = "minibert.double"
+sys.modules[__name__] = sys.modules["__main__"]
 
 @jit.jit
 def double(array):
@@ -19,15 +37,19 @@ def double(array):
 
 numbers = numpy.arange(3)
 double(numbers)
-print(numbers.tolist(), sum(double.stats.cache_hits.values()), jit.cache_folder())
+print(numbers.tolist(), sum(double.stats.cache_hits.values()), cache.folder_to_read.__wrapped__())
 """
+COMPILED, FOUND = "[0, 2, 4] 0", "[0, 2, 4] 1"
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+SOMEBODY = 12345
 
 
-def start(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def start(tmp_path: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """A process that compiles a function of a file of its own."""
-    (tmp_path / "double.py").write_text(CODE)
+    (tmp_path / "double.py").write_text(before + CODE)
     variables = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")} | environment
-    return subprocess.run([sys.executable, tmp_path / "double.py"], capture_output=True, text=True, env=variables, check=True)
+    command = [sys.executable, tmp_path / "double.py"]
+    return subprocess.run(command, capture_output=True, text=True, env=variables, check=True)
 
 
 def run(tmp_path: Path, **environment: str) -> tuple[str, str]:
@@ -37,13 +59,14 @@ def run(tmp_path: Path, **environment: str) -> tuple[str, str]:
     return answer[0], folder
 
 
-def test_compiled_code_is_remembered_in_a_folder_of_the_users_own(tmp_path: Path) -> None:
-    home = str(tmp_path / "home")
-    first, folder = run(tmp_path, XDG_CACHE_HOME=home)
-    assert first == "[0, 2, 4] 0"
-    assert Path(folder).parent == tmp_path / "home" / "minibert"
-    assert Path(folder).stat().st_mode & 0o777 == 0o700
-    assert run(tmp_path, XDG_CACHE_HOME=home) == ("[0, 2, 4] 1", folder)
+@pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "NUMBA_CACHE_DIR"])
+def test_compiled_code_is_kept_in_a_folder_named_by_the_sources(tmp_path: Path, variable: str) -> None:
+    environment = {variable: str(tmp_path / "new" / "home")}
+    first, folder = run(tmp_path, **environment)
+    assert first == COMPILED
+    assert Path(folder).parent == tmp_path / "new" / "home" / "minibert"
+    assert Path(folder).stat().st_mode & 0o777 == 0o755
+    assert run(tmp_path, **environment) == (FOUND, folder)
 
 
 def test_compiling_says_what_it_is_doing(tmp_path: Path) -> None:
@@ -55,31 +78,143 @@ def test_compiling_says_what_it_is_doing(tmp_path: Path) -> None:
     assert "in every process" in start(tmp_path, XDG_CACHE_HOME=str(tmp_path / "file")).stderr
 
 
-@pytest.mark.parametrize("obstacle", ["a file", "open to others"])
-def test_without_a_folder_it_compiles_all_the_same(tmp_path: Path, obstacle: str) -> None:
+def test_a_folder_that_can_only_be_read_is_used(tmp_path: Path) -> None:
+    """An image is warmed when it is built, and run on a disk that is read only."""
+    folder = tmp_path / "compiled"
+    run(tmp_path, NUMBA_CACHE_DIR=str(folder))
+    for each in (folder, *folder.rglob("*")):
+        each.chmod(0o555)
+    try:
+        later = start(tmp_path, READ_ONLY if IS_ROOT else "", NUMBA_CACHE_DIR=str(folder))  # root may write everywhere
+    finally:
+        for each in (folder, *folder.rglob("*")):
+            each.chmod(0o755)
+    assert later.stdout.startswith(FOUND)
+    assert later.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such permissions")
+@pytest.mark.parametrize("spoil", ["file", "folder", "parent", "link"])
+def test_what_others_may_write_is_not_used(tmp_path: Path, spoil: str) -> None:
     home = tmp_path / "home"
-    if obstacle == "a file":
-        home.write_text("")
+    _, found = run(tmp_path, XDG_CACHE_HOME=str(home))
+    folder = Path(found)
+    (file,) = folder.iterdir()
+    if spoil == "file":
+        file.chmod(0o646)
+    elif spoil == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
     else:
-        _, folder = run(tmp_path, XDG_CACHE_HOME=str(home))
-        Path(folder).chmod(0o777)
-    answer, folder = run(tmp_path, XDG_CACHE_HOME=str(home))
-    assert answer.startswith("[0, 2, 4]")
-    assert folder == ""
+        (folder if spoil == "folder" else home).chmod(0o757)
+    assert run(tmp_path, XDG_CACHE_HOME=str(home))[0] == COMPILED
 
 
-def test_numbas_own_variable_is_honoured(tmp_path: Path) -> None:
-    folder = str(tmp_path / "numba")
-    assert run(tmp_path, NUMBA_CACHE_DIR=folder) == ("[0, 2, 4] 0", folder)
-    assert run(tmp_path, NUMBA_CACHE_DIR=folder) == ("[0, 2, 4] 1", folder)
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such permissions")
+def test_every_folder_above_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    cache._check_ours(folder)
+    folder.parent.chmod(0o1777)  # such as /tmp: nobody else may rename what is ours
+    cache._check_ours(folder)
+    with pytest.raises(PermissionError):
+        cache._check_ours(folder.parent)
+    for mode in (0o777, 0o775):
+        folder.parent.chmod(mode)
+        with pytest.raises(PermissionError):
+            cache._check_ours(folder)
+    folder.parent.chmod(0o755)
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(PermissionError):
+        cache._check_ours(tmp_path / "link")
+    if IS_ROOT:
+        os.chown(folder.parent, SOMEBODY, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+    with pytest.raises(PermissionError):
+        cache._check_ours(folder)
 
 
-def test_damaged_code_is_compiled_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("environment", [{"NUMBA_CACHE_DIR": "/proc/nowhere"}, {"NUMBA_CACHE_DIR": "/dev/null"}, {"HOME": "nowhere"}])
+def test_without_a_folder_it_compiles_all_the_same(tmp_path: Path, environment: dict[str, str]) -> None:
+    if "HOME" in environment:
+        environment = {"HOME": str(tmp_path / "nowhere")}
+    result = start(tmp_path, **environment)
+    assert result.stdout == f"{COMPILED} None\n"
+    assert "in every process; not kept: " in result.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["double.py"]  # nothing beside the sources, and no home is made
+    assert not list(Path(minibert.__file__).parent.rglob("*.nb[ci]"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of resources")
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    """A limit of the size of files stands for it."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+    (tmp_path / "full.py").write_text(limit + CODE)
+    variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "home")}
+    command = [sys.executable, tmp_path / "full.py"]
+    result = subprocess.run(command, capture_output=True, text=True, env=variables, check=True)
+    assert result.stdout.startswith(COMPILED)
+    assert "could not be kept in" in result.stderr
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda code: code[:10], lambda code: code[:-1], lambda code: code[:500] + b"x" + code[501:], lambda _: b""]
+)
+def test_damaged_code_is_compiled_again(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     home = tmp_path / "home"
-    run(tmp_path, XDG_CACHE_HOME=str(home))
-    for file in home.rglob("*.nb?"):
-        file.write_bytes(file.read_bytes()[:10])
-    assert run(tmp_path, XDG_CACHE_HOME=str(home))[0] == "[0, 2, 4] 0"
+    (file,) = Path(run(tmp_path, XDG_CACHE_HOME=str(home))[1]).iterdir()
+    good = file.read_bytes()
+    file.write_bytes(damage(good))
+    assert run(tmp_path, XDG_CACHE_HOME=str(home))[0] == COMPILED
+    (file,) = file.parent.iterdir()  # compiled once more, and kept
+    assert len(file.read_bytes()) == len(good)
+
+
+def version(place: Path) -> str:
+    """The hash of the package that lies there."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from minibert import cache; print(cache.__file__, cache._version())"
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", code, str(place)]
+    file, found = subprocess.run(command, capture_output=True, text=True, env=variables, check=True).stdout.split()
+    assert file.startswith(str(place))
+    return found
+
+
+def test_the_hash_is_of_the_sources_however_they_are_installed(tmp_path: Path) -> None:
+    package = shutil.copytree(Path(minibert.__file__).parent, tmp_path / "a" / "minibert", ignore=shutil.ignore_patterns("__pycache__"))
+    original = version(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    for path in (tmp_path / "b").rglob("*.py"):
+        os.utime(path, (0, 0))  # as some builds of images do
+    assert version(tmp_path / "b") == original
+    source = package / "ops" / "activations.py"
+    source.write_text(source.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    changed = version(tmp_path / "a")
+    zipped = Path(shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "a"))
+    assert version(zipped) == changed != original
+    compiled = [tmp_path / "b", tmp_path / "a"]
+    for place in compiled:
+        subprocess.run([sys.executable, "-m", "compileall", "-q", "-b", "."], cwd=place, check=True)
+        for path in place.rglob("*.py"):
+            path.unlink()
+    assert version(compiled[0]) != version(compiled[1])
+
+
+def test_a_frozen_program_hashes_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loader has no files."""
+    code = {"constant": 1}
+    loader = SimpleNamespace(get_filename=lambda name: "/nowhere", get_data=lambda path: Path(path).read_bytes(), get_code=code.copy)
+    monkeypatch.setattr(cache, "find_spec", lambda name: SimpleNamespace(loader=loader))
+    loader.get_code = lambda name: compile(f"x = {code['constant']}", name, "exec")
+    first = list(cache._sources())
+    assert list(cache._sources()) == first
+    code["constant"] = 2
+    assert list(cache._sources()) != first
+    monkeypatch.setattr(cache, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError):
+        list(cache._sources())
 
 
 def test_without_permission_to_compile_the_readable_tokenizer_serves(tmp_path: Path) -> None:
@@ -104,17 +239,25 @@ def test_a_model_runs_without_home_and_cache(tiny_folder: Path) -> None:
 
 
 def test_warmup_compiles_everything(tiny_folder: Path, tmp_path: Path) -> None:
-    """After it, a process finds everything it needs."""
+    """After it, a process finds everything it needs, whatever the arrays that it is given are like."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "minibert"]
     result = subprocess.run([*command, "warmup"], capture_output=True, text=True, env=environment, check=True)
     assert result.stdout.startswith("compiled in ")
     code = f"""
-import minibert
+import minibert, numpy
+ids = numpy.asfortranarray(numpy.tile(numpy.arange(1, 5), (3, 1)))
+ids.flags.writeable = False
 for precision in ("float32", "int8"):
-    model = minibert.load({str(tiny_folder)!r}, precision=precision)
-    model.encode(["some words"] * 2000, pooling="pooler")
-    model([[1, 2, 3]], output_hidden_states=True, output_attentions=True)
+    for compat in ("hf", "google"):
+        model = minibert.load({str(tiny_folder)!r}, precision=precision, tokenizer_compat=compat)
+        model.encode(["some words"] * 2000, pooling="pooler")
+        model.encode(["some words"] * 2000, layer=[0, 1], max_length=3, truncation="silent")
+        model.encode_tokens(["some words"] * 2000)
+        for level in ("word", "spark"):
+            model.encode_tokens("some words", level=level, word_pooling="mean")
+        model(ids, output_hidden_states=True, output_attentions=True)
+        model(ids[:, ::2].astype(numpy.uint8), ids[:, ::2] > 0, ids[:, ::2] % 2)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert result.stderr == ""

@@ -67,9 +67,8 @@ def box_folder() -> Path:
     places = Path(__file__).parent / "box", Path(__file__).parents[1] / "weights" / BOX
     found = next((place for place in places if (place / "config.json").exists()), None)
     if found is None:
-        raise FileNotFoundError(
-            f"{BOX}: expected in {' or '.join(map(str, places))}; install the package again, or load a folder of your own"
-        )
+        advice = "install the package again" if places[0].parent.is_dir() else "unpack the archive, out of which no model is read"
+        raise FileNotFoundError(f"{BOX}: expected in {' or '.join(map(str, places))}; {advice}, or load a folder of your own")
     return found
 
 

@@ -1,14 +1,14 @@
 """Damage the small files of a model folder until `minibert.load` breaks.
 
-    python tests/fuzz_folders.py json 100000 --save       # into benchmarks/results/fuzz.json
-    python tests/fuzz_folders.py json 1 --first 4711      # input 4711 again
+    python tests/fuzz_folders.py folder 100000 --save       # into benchmarks/results/fuzz.json
+    python tests/fuzz_folders.py folder 1 --first 4711      # input 4711 again
 
 As tests/fuzz_formats.py, whose machinery this is: input N is always the same, each has a limit of time and memory. Every damaged folder
 must give finite vectors for two texts, or be refused with a ValueError (or FileNotFoundError) that names it. One to three changes are
 made to the JSON files of a good folder: a value at any depth replaced by a nasty one, a field left out, written twice or under another
 name. Every eighth input damages a whole file instead: other encodings, cut, too deep, a folder, a FIFO, a link to itself.
 
-Readers: `json` with the readable tokenizer, `compiled` with its compiled twin besides, which must give the same ids.
+Readers: `folder` with the readable tokenizer, `folder_compiled` with its compiled twin besides, which must give the same ids.
 """
 
 import copy
@@ -33,7 +33,7 @@ import minibert
 from minibert.tokenizer import WordPieceTokenizer
 
 LONGEST = 10_000  # characters of a refusal, which may list all tensors
-READERS = ("json", "compiled")
+READERS = ("folder", "folder_compiled")
 TEXTS = ["[CLS] Añb, ab<x>  c[MASK]d!" * 3, "\ud800 aab 漢"]
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##b", "##a", "ab", "c", "d", "!", ",", "漢", "q:"]
 CONFIG = make_config(1, 4, 2, vocab_size=20, max_position_embeddings=16, intermediate_size=4)
@@ -252,7 +252,7 @@ class Fuzzer:
             return f"{type(error).__name__}: {summary(message, self.folder)}"
         if not np.isfinite(vectors).all():
             raise AssertionError("numbers that are not finite")
-        if self.name == "compiled":
+        if self.name == "folder_compiled":
             settings = model.tokenizer.settings
             encodings = [WordPieceTokenizer(settings, backend=backend).encode_batch(TEXTS * 2, 14) for backend in ("numpy", "numba")]
             np.testing.assert_array_equal(encodings[0].input_ids, encodings[1].input_ids)

@@ -70,7 +70,7 @@ def test_values_are_shown_briefly() -> None:
 
 
 def test_deep_values_are_shown() -> None:
-    value: list[object] = []
+    value: object = []
     for _ in range(100_000):
         value = [value]
     assert len(shown(value)) <= 200

@@ -437,12 +437,12 @@ def test_limits_of_length(folder: Path) -> None:
     assert minibert.load(folder).max_length == 9
 
 
-@pytest.mark.parametrize("name", ["json", pytest.param("compiled", marks=needs_numba)])
+@pytest.mark.parametrize("name", ["folder", pytest.param("folder_compiled", marks=needs_numba)])
 def test_damaged_folders(tmp_path: Path, name: str) -> None:
     """The first inputs of tests/fuzz_folders.py: some are read still, most are refused by name, and nothing else is raised."""
     fuzzer = Fuzzer(name, tmp_path)
     outcomes = []
-    for number in range(300 if name == "json" else 16):
+    for number in range(300 if name == "folder" else 16):
         fuzzer.write(number)
         outcomes.append(fuzzer.outcome())
     assert 0 < outcomes.count("read") < len(outcomes) // 2

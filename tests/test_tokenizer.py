@@ -133,6 +133,15 @@ def test_memory_of_words_is_bounded(uncased: WordPieceTokenizer, monkeypatch: py
     assert "x" * 1000 not in fresh._known
 
 
+def test_words_of_many_pieces_are_not_remembered() -> None:
+    jamo = [f"##{chr(code)}" for code in range(0x1100, 0x1200)]
+    tokens = ["[UNK]", "[CLS]", "[SEP]", "\u1112", *jamo]
+    tokenizer = WordPieceTokenizer(TokenizerSettings({token: id for id, token in enumerate(tokens)}), backend="numpy")
+    short, long = "한" * 8, "한" * 9
+    assert [len(tokenizer.tokenize(word)) for word in (short, long, short, long)] == [24, 27, 24, 27]
+    assert [*tokenizer._known] == [short]
+
+
 def test_split_special_tokens(uncased: WordPieceTokenizer) -> None:
     assert uncased.tokenize("a [SEP] b") == ["a", "[SEP]", "b"]
     assert uncased.tokenize("a [SEP] b", split_special_tokens=True) == ["a", "[", "sep", "]", "b"]

@@ -295,7 +295,7 @@ class WordPieceTokenizer:
     def _learn(self, word: str) -> WordPieces:
         """The pieces of a stretch without whitespace, remembered."""
         pieces = self._split(_each_character(self._normalized(word)))
-        if len(word) <= MAX_KNOWN_WORD_CHARS:
+        if len(word) <= MAX_KNOWN_WORD_CHARS and len(pieces.ids) <= MAX_KNOWN_WORD_CHARS:  # a syllable of Hangul may have three
             if len(self._known) >= MAX_KNOWN_WORDS:
                 self._known.clear()
             self._known[word] = pieces

@@ -191,7 +191,7 @@ def copy(folder: Path, file: str, target_folder: Path, limit: int) -> Received:
 def get(url: str, file: str, folder: Path, limit: int) -> Received:
     """One file, whole; one that has come from there already is not asked for again. Raises Missing."""
     target = folder / file
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     note = target.with_name(f".{target.name}.json")
     with suppress(TypeError):  # not by us
         received = Received(**read_note(note))

@@ -435,11 +435,15 @@ class MiniBert:
             with self._ops.limit_threads(share, calls), forks_wait(), np.errstate(all="ignore"):
                 work(batch)
 
-        def report() -> None:
+        def report(done: Sequence[int]) -> None:
             if show_progress and sys.stderr is not None:
-                done = sum(len(batches[number]) for number in schedule.done)
-                sys.stderr.write(f"\r{done:,} of {len(seqlens):,} texts" + "\n" * (done == len(seqlens)))
+                number = sum(len(batches[index]) for index in done)
+                sys.stderr.write(f"\r{number:,} of {len(seqlens):,} texts" + "\n" * (number == len(seqlens)))
 
+        if len(batches) == 1:
+            quietly(batches[0])
+            report([0])
+            return
         schedule = Schedule(batches, quietly, lambda: self._ops.join(calls))
         with self._ops.limit_threads(share, calls):
             schedule.run(1 if is_inside() else workers, report)

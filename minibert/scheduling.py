@@ -30,8 +30,9 @@ class Schedule:
         self._process = os.getpid()
         self.done: list[int] = []  # numbers of batches
 
-    def run(self, num_threads: int, report: Callable[[], None]) -> None:
-        """Work on every batch, in this thread and up to `num_threads - 1` others; `report` is called here, now and then.
+    def run(self, num_threads: int, report: Callable[[list[int]], None]) -> None:
+        """Work on every batch, in this thread and up to `num_threads - 1` others; `report` is called here, now and
+        then, with the numbers of the batches that are done.
 
         What `work` raises is raised here once, when no other thread works any more.
         """
@@ -51,9 +52,9 @@ class Schedule:
         for number in {*range(len(self._batches))} - {*self.done}:
             self._work(self._batches[number])
             self.done.append(number)
-        report()
+        report(self.done)
 
-    def _take(self, report: Callable[[], None]) -> None:
+    def _take(self, report: Callable[[list[int]], None]) -> None:
         while self._waiting:
             try:
                 number = self._waiting.pop()
@@ -62,14 +63,14 @@ class Schedule:
             self._work(self._batches[number])
             self.done.append(number)
             if self._waiting:
-                report()
+                report(self.done)
 
     def _help(self, number: int) -> None:
         thread = _thread.get_ident()
         try:
             self._helpers.add(number)  # before it takes a batch
             helping.add(thread)
-            self._take(lambda: None)
+            self._take(lambda _: None)
             self._join()
         except BaseException as error:
             self._waiting.clear()

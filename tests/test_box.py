@@ -88,6 +88,7 @@ def test_the_command_line_takes_it_by_default(tmp_path: Path, box: minibert.Mini
 
 
 def test_a_missing_box_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "minibert").mkdir()
     monkeypatch.setattr("minibert.folder.__file__", str(tmp_path / "minibert" / "folder.py"))
     with pytest.raises(FileNotFoundError, match=f"{BOX}: expected in .*install the package again"):
         box_folder()

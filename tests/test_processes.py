@@ -300,7 +300,7 @@ def test_the_first_failure_is_raised_once_all_threads_have_left() -> None:
 
     schedule = Schedule(range(100), work, lambda: None)
     with pytest.raises(ValueError, match="the third"):
-        schedule.run(4, lambda: None)
+        schedule.run(4, lambda _: None)
     assert not at_work
     assert not threads.helping
 
@@ -310,5 +310,5 @@ def test_a_thread_that_dies_leaves_its_batch_to_the_caller() -> None:
     done: list[int] = []
     schedule = Schedule(range(5), done.append, lambda: None)
     schedule._waiting.remove(3)  # somebody has taken it and is gone
-    schedule.run(1, lambda: None)
+    schedule.run(1, lambda _: None)
     assert sorted(done) == [0, 1, 2, 3, 4]

@@ -213,7 +213,7 @@ def _version() -> str:
 
 def _sources() -> Iterator[bytes]:
     """Each module of this package as its loader has it: source, bytecode, or a code object where there are no files (a frozen program)."""
-    package = import_module(__package__)
+    package = sys.modules[__package__]
     names = [each.name for each in pkgutil.walk_packages(package.__path__, f"{__package__}.")]
     if __name__ not in names:
         raise FileNotFoundError("the modules of minibert cannot be listed")

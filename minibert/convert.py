@@ -287,7 +287,7 @@ def inferred_config(checkpoint: Checkpoint, source: Path) -> dict[str, Any]:
 def check(checkpoint: Checkpoint, config: BertConfig, source: Path) -> None:
     """Refuse what would not load, and a head that does not fit. Raises ValueError."""
     arrays = checkpoint.arrays
-    from_arrays(arrays, config, source)
+    list(from_arrays(arrays, config, source).layers)  # each is looked at
     if checkpoint.num_heads not in (None, config.num_attention_heads):
         raise ValueError(f"{source}: expected {config.num_attention_heads} attention heads, found kernels of {checkpoint.num_heads}")
     hidden, vocabulary = config.hidden_size, config.vocab_size

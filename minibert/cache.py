@@ -48,6 +48,7 @@ class Cache:
         target.refresh()
         if (found := self._load(signature, target)) is None:
             announce()
+            _check_working_directory()
         return found
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
@@ -82,6 +83,16 @@ class Cache:
         return f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
 
 
+def _check_working_directory() -> None:
+    """Numba names the sources as they are seen from there, even in errors that it raises and catches itself."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"cannot compile, since the working directory of this process is gone ({error.strerror}); change to another one"
+        ) from None
+
+
 @cache
 def announce() -> None:
     """Say once what takes so long, and whether it will again."""
@@ -111,7 +122,7 @@ def _say(line: str) -> None:
 def folder_to_read() -> Path | None:
     """The real path of the folder, or None if it is not there or others may write to it."""
     try:
-        folder = _folder().resolve(strict=True)
+        folder = _real(_folder())
         _check_ours(folder)
     except OSError:
         return None
@@ -143,13 +154,18 @@ def _folder() -> Path:
     return parent / "minibert" / _version()
 
 
+def _real(folder: Path) -> Path:
+    """The path without links. Raises OSError, for links in a circle too; before Python 3.13 `Path.resolve` has another error for them."""
+    return Path(os.path.realpath(folder, strict=True))
+
+
 def _make(folder: Path) -> Path:
     """The real path of a folder of our own; what is missing of it is made. Raises OSError."""
     missing = []
     while not folder.exists():
         missing.append(folder.name)
         folder = folder.parent
-    folder = folder.resolve(strict=True)
+    folder = _real(folder)
     if missing:
         _check_ours(folder / missing[-1], folder)
     for name in reversed(missing):
@@ -167,7 +183,9 @@ def _check_ours(folder: Path, *existing: Path) -> None:
     for each in existing or (folder, *folder.parents):
         status = os.lstat(each)
         shared = each != folder and status.st_mode & stat.S_ISVTX
-        if not stat.S_ISDIR(status.st_mode) or not (_is_ours(status.st_uid) and (shared or _is_closed(status.st_mode))):
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(f"{each} is no folder")
+        if not (_is_ours(status.st_uid) and (shared or _is_closed(status.st_mode))):
             raise PermissionError(f"others may write to {each}, or it is theirs")
 
 

@@ -261,3 +261,37 @@ for precision in ("float32", "int8"):
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert result.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there, and a working directory cannot be removed")
+def test_links_in_a_circle_are_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "minibert").symlink_to("minibert")
+    for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        for name in ("circle", "home"):
+            result = start(tmp_path, **{variable: str(tmp_path / name)})
+            assert result.stdout == f"{COMPILED} None\n"
+            assert "in every process; not kept: " in result.stderr
+
+
+def test_what_is_no_folder_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert f"not kept: {tmp_path / 'file'} is no folder; " in start(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there, and a working directory cannot be removed")
+def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    """Numba cannot compile there, and what is compiled already runs."""
+    gone = "import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+    (tmp_path / "double.py").write_text(gone + CODE)
+    variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "home")}
+    command = [sys.executable, tmp_path / "double.py"]
+    result = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=tmp_path)
+    assert result.stderr.splitlines()[-1].endswith(
+        "the working directory of this process is gone (No such file or directory); change to another one"
+    )
+    start(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "home"))
+    (tmp_path / "double.py").write_text(gone + CODE)
+    result = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=tmp_path)
+    assert (result.stdout[: len(FOUND)], result.stderr) == (FOUND, "")

@@ -163,6 +163,8 @@ def blas_threads(number: int) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            if _telling == {thread}:
-                set_number(_setting_before)
-            _telling.discard(thread)
+            try:
+                if _telling == {thread}:
+                    set_number(_setting_before)
+            finally:  # a signal handler may raise in `set_number`
+                _telling.discard(thread)

@@ -353,6 +353,21 @@ def test_blas_gets_its_threads_back() -> None:
     assert get_number() == before
 
 
+def test_a_signal_handler_that_raises_while_blas_is_told_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def set_number(number: int) -> None:
+        told.append(number)
+        if number == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads, "_openblas", lambda: (lambda: 7, set_number))
+    for _ in range(2):  # the second call tells BLAS again
+        with pytest.raises(KeyboardInterrupt), threads.blas_threads(1):
+            pass
+    assert told == [1, 7, 1, 7]
+
+
 def test_the_other_tokenizer(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     """`tokenizer_compat="google"` reaches `encode`: [SEP] in a text is text there, and no more."""
     google = minibert.load(tiny_folder, tokenizer_compat="google")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -312,3 +313,38 @@ def test_a_thread_that_dies_leaves_its_batch_to_the_caller() -> None:
     schedule._waiting.remove(3)  # somebody has taken it and is gone
     schedule.run(1, lambda _: None)
     assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+@needs_numba
+def test_a_signal_handler_that_raises_leaves_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python calls it after a function that is written in C. Later calls would have to do without a team."""
+    from minibert.ops import team
+
+    monkeypatch.setattr(team, "EMULATED", False)
+    workspace: Any = SimpleNamespace(wide=None, quantized=None, for_thread=lambda number: None, new_scratch=lambda: None)
+
+    def is_interrupted(after: int) -> bool:
+        events = []
+
+        def handle(frame: FrameType, event: str, _: object) -> None:
+            if event == "c_return" and frame.f_code is team.run.__code__:
+                events.append(event)
+                if len(events) == after:
+                    raise KeyboardInterrupt
+
+        before = sys.getprofile()
+        with team.limit_threads(2, []):
+            sys.setprofile(handle)
+            try:
+                team.run(lambda *arguments: None, (), workspace, 1, team.PAYS)
+            except KeyboardInterrupt:
+                return True
+            finally:
+                sys.setprofile(before)
+        return False
+
+    interruptions = 0
+    while is_interrupted(interruptions + 1):
+        interruptions += 1
+        assert not team._team
+    assert interruptions > 5

@@ -191,7 +191,7 @@ def run(loop: Callable[..., None], shared: tuple[Any, ...], workspace: Workspace
         call.work(workspace.for_thread(0))
     finally:
         call.is_over = True
-        if _team.get("call") is call:
+        if _team == {"call": call}:  # no function is called before `clear`, so no signal handler can raise
             _team.clear()
         for places in (begun, calls):
             with suppress(ValueError):

@@ -22,7 +22,7 @@ class TruncationWarning(UserWarning):
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """ValueError unless an argument has one of the allowed values."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {shown(value)}")
 
 
@@ -66,7 +66,7 @@ def check_texts(texts: object) -> list[str]:
         raise TypeError(f"{found}; decode it, as in texts.decode('utf-8')")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
         raise TypeError(f"{found}, whose keys or columns are no texts; give one column, as in texts['name'], or the values")
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:  # an array without dimensions has `__iter__`, and it fails
         raise TypeError(f"{found}: {shown(texts)}")
     return [check_text(text, f"texts[{index}]") for index, text in enumerate(texts)]
 
@@ -102,11 +102,8 @@ def check_rectangle(
 
     They are copied before they are checked, because another thread may write to the caller's arrays meanwhile.
     """
-    try:
-        ids = np.array(input_ids)
-    except ValueError as error:
-        raise ValueError(f"input_ids: expected rows of equal length, padded, with an attention_mask: {error}") from None
-    if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
+    ids = _copied("input_ids", input_ids)
+    if ids.ndim != 2 or ids.size == 0 or ids.dtype.kind not in "iu":
         raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
     if ids.shape[1] > config.max_position_embeddings:
         raise ValueError(
@@ -117,8 +114,15 @@ def check_rectangle(
     return ids.astype(np.int32), _checked_mask(attention_mask, ids.shape), _checked_types(token_type_ids, ids.shape, config.type_vocab_size)
 
 
+def _copied(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    try:
+        return np.array(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected rows of equal length, padded, with an attention_mask: {error}") from None
+
+
 def _checked_mask(attention_mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    mask = np.ones(shape, np.bool_) if attention_mask is None else np.array(attention_mask)
+    mask = np.ones(shape, np.bool_) if attention_mask is None else _copied("attention_mask", attention_mask)
     if mask.shape != shape:
         raise ValueError(f"attention_mask: expected the shape of input_ids {shape}, found {mask.shape}")
     if mask.dtype.kind not in "biuf":
@@ -131,10 +135,10 @@ def _checked_mask(attention_mask: npt.ArrayLike | None, shape: tuple[int, ...]) 
 
 
 def _checked_types(token_type_ids: npt.ArrayLike | None, shape: tuple[int, ...], number: int) -> Int32:
-    types = np.zeros(shape, np.int32) if token_type_ids is None else np.array(token_type_ids)
+    types = np.zeros(shape, np.int32) if token_type_ids is None else _copied("token_type_ids", token_type_ids)
     if types.shape != shape:
         raise ValueError(f"token_type_ids: expected the shape of input_ids {shape}, found {types.shape}")
-    if not np.issubdtype(types.dtype, np.integer):
+    if types.dtype.kind not in "iu":  # NumPy counts spans of time among the whole numbers
         raise ValueError(f"token_type_ids: expected whole numbers 0 to {number - 1}, found {types.dtype}")
     if types.min() < 0 or types.max() >= number:
         raise ValueError(f"token_type_ids: expected whole numbers 0 to {number - 1}, found {types.min()} to {types.max()}")

@@ -16,7 +16,7 @@ from .config import BertConfig
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import open_safetensors
-from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, check_texts, report_truncation
+from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, check_texts, report_truncation, shown
 from .jit import can_compile
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
 from .ops import Backend, Float32, reference
@@ -385,8 +385,8 @@ class MiniBert:
         if prompt is not None:
             return check_text(prompt, "prompt")
         name = prompt_name if prompt_name is not None else self.default_prompt_name
-        if name is not None and name not in self.prompts:
-            raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts)}, found {name!r}")
+        if name is not None and (not isinstance(name, str) or name not in self.prompts):
+            raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts)}, found {shown(name)}")
         return "" if name is None else self.prompts[name]
 
     def _layers(self, layer: int | Sequence[int]) -> list[int]:

@@ -92,6 +92,34 @@ def test_a_number_of_any_size_is_refused_by_name(tiny: minibert.MiniBert, kind: 
     assert len(str(refused.value)) < 400
 
 
+WRONG_KINDS: dict[str, tuple[Callable[[minibert.MiniBert], Any], str]] = {
+    "spans of time as ids": (lambda model: model(np.array([[1, "NaT"]], "m8[s]")), "input_ids: expected whole numbers"),
+    "spans of time as types": (lambda model: model([[1, 2]], None, np.array([[1, "NaT"]], "m8[s]")), "token_type_ids: expected whole"),
+    "ragged mask": (lambda model: model([[1, 2], [1, 2]], [[1, 1], [1]]), "attention_mask: expected rows of equal length"),
+    "ragged types": (lambda model: model([[1, 2], [1, 2]], None, [[1, 1], [1]]), "token_type_ids: expected rows of equal length"),
+    "array as a choice": (lambda model: model.encode("a", pooling=np.array(["mean", "cls"])), "pooling: expected 'mean' or"),  # type: ignore[call-overload]
+    "list as a prompt's name": (lambda model: model.encode("a", prompt_name=[]), "prompt_name: expected one of"),  # type: ignore[arg-type]
+    "huge prompt's name": (lambda model: model.encode("a", prompt_name=10**5000), "prompt_name: expected one of"),  # type: ignore[arg-type]
+    "huge id": (lambda model: model.tokenizer.decode([10**5000]), "expected ids of the vocabulary"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_KINDS)
+def test_an_argument_of_another_kind_is_refused_by_name(tiny: minibert.MiniBert, name: str) -> None:
+    call, message = WRONG_KINDS[name]
+    with pytest.raises(ValueError, match=message):
+        call(tiny)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sizes_that_are_forced_into_a_config_reach_no_loop(tiny_folder: Path, backend: str) -> None:
+    model = minibert.load(tiny_folder, backend=backend)
+    expected = model.encode("some words")
+    for name in ("intermediate_size", "num_attention_heads"):
+        object.__setattr__(model.config, name, 10**7)
+    assert np.array_equal(model.encode("some words"), expected)
+
+
 # --- Files
 
 
@@ -218,6 +246,7 @@ NO_TEXTS: dict[str, tuple[Any, str]] = {
     "bytearray": (bytearray(b"a text"), r"found a bytearray; decode it"),
     "None": (None, "found a NoneType: None"),
     "int": (3, "found an int: 3"),
+    "array without dimensions": (np.array("a text"), "found a ndarray: array"),
     "list of None": (["a", None], r"texts\[1\]: expected a str, found NoneType: None"),
     "list of bytes": ([b"a"], r"texts\[0\]: expected a str, found bytes"),
     "list of lists": ([["a"]], r"texts\[0\]: expected a str, found list"),

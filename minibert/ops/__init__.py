@@ -26,7 +26,7 @@ Dimensions, everywhere: `num_sequences`, `num_tokens` (of the whole batch), `seq
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -92,7 +92,7 @@ def arrange(
         )
 
     return Parameters(
-        config=weights.config,
+        config=replace(weights.config),  # a copy: the sizes in it must stay those of the arrays
         word_embeddings=weights.word_embeddings,
         position_embeddings=table(weights.position_embeddings),
         token_type_embeddings=table(weights.token_type_embeddings),

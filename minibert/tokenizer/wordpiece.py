@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..fields import shown
 from ..jit import can_compile
 from .added import AddedTokens
 from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, overflow, truncate, windows
@@ -214,7 +215,7 @@ class WordPieceTokenizer:
         tokens = []
         for id in ids:
             if (token := self._token_of.get(int(id))) is None:
-                raise ValueError(f"expected ids of the vocabulary of {len(self._token_of)} tokens, found {id}")
+                raise ValueError(f"expected ids of the vocabulary of {len(self._token_of)} tokens, found {shown(id)}")
             if not (skip_special_tokens and id in special):
                 tokens.append(token)
         prefix = self.settings.continuing_subword_prefix

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -64,19 +64,26 @@ def find_output(name: Path, suffixes: tuple[str, ...], source: os.stat_result | 
     is_stream = found is not None and (_is_standard_output(found) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode))
     if name.suffix not in suffixes and not (is_stream and not name.suffix):
         raise ValueError(f"--output: expected a name that ends in {' or '.join(suffixes)}, found {name}")
+    if found is not None and stat.S_ISFIFO(mode) and _is_one_of(found, source, _status(sys.stdin)):
+        raise ValueError(f"--output: expected another pipe than one that is read here, found {name}")
     if is_stream:
         return Output(name, path, True, None)
     if not path.parent.is_dir():
         raise ValueError(f"--output: expected a folder that exists, found {name}")
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"--output: expected a folder that you may write to, found {name}")
-    if found is not None and not stat.S_ISREG(mode):
-        raise ValueError(f"--output: expected the name of a file, found {KINDS.get(stat.S_IFMT(mode), 'something else')}: {name}")
-    if found is not None and source is not None and os.path.samestat(found, source):
-        raise ValueError(f"--output: expected another file than that of the texts, found {name}")
-    if found is not None and not is_forced:
-        raise FileExistsError(f"--output: expected the name of a new file, found one that exists: {name}; --force replaces it")
+    if found is not None:
+        _check_replaced(name, found, source, is_forced)
     return Output(name, path, False, found)
+
+
+def _check_replaced(name: Path, found: os.stat_result, source: os.stat_result | None, is_forced: bool) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"--output: expected the name of a file, found {KINDS.get(stat.S_IFMT(found.st_mode), 'something else')}: {name}")
+    if _is_one_of(found, source):
+        raise ValueError(f"--output: expected another file than that of the texts, found {name}")
+    if not is_forced:
+        raise FileExistsError(f"--output: expected the name of a new file, found one that exists: {name}; --force replaces it")
 
 
 def write(output: Output | None, array: Callable[[], npt.NDArray[Any]] | None, rows: Rows, people: Callable[[], Iterable[Line]]) -> None:
@@ -108,10 +115,20 @@ def _named(output: Output) -> Iterator[None]:
 
 def _is_standard_output(found: os.stat_result) -> bool:
     """Whether this is the file behind standard output: `/dev/stdout`, for instance."""
+    return _is_one_of(found, _status(sys.stdout))
+
+
+def _is_one_of(found: os.stat_result, *others: os.stat_result | None) -> bool:
+    """Whether this is the same file as one of some others, where they are there."""
+    return any(other is not None and os.path.samestat(found, other) for other in others)
+
+
+def _status(stream: TextIO | None) -> os.stat_result | None:
+    """Of the file behind a standard stream; None if it is closed, or replaced by an object without a descriptor."""
     try:
-        return sys.stdout is not None and os.path.samestat(found, os.fstat(sys.stdout.fileno()))
-    except (OSError, ValueError):  # replaced by an object without a descriptor
-        return False
+        return None if stream is None else os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

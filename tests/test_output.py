@@ -257,6 +257,16 @@ def test_a_fifo_that_nobody_reads_is_not_waited_for(embed: Callable[..., int], t
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev")
+@pytest.mark.parametrize("arguments", [[], ["x"], ["-f", "/dev/stdin"]])
+def test_a_pipe_that_is_read_here_is_not_written_to(tiny_folder: Path, arguments: list[str]) -> None:
+    """Nobody would read what is written, and the program would wait for itself."""
+    command = [sys.executable, "-m", "minibert", "tokenize", "-m", str(tiny_folder), "-o", "/dev/stdin", *arguments]
+    done = subprocess.run(command, input=b"word " * 20_000, capture_output=True, timeout=100)
+    assert done.returncode == 2
+    assert b"--output: expected another pipe than one that is read here, found /dev/stdin" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev")
 def test_devices_are_written_to(tiny_folder: Path, tmp_path: Path) -> None:
     """Standard output goes on where it is, and a substituted process reads its pipe."""
     script = """

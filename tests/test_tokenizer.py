@@ -308,6 +308,10 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
     "a token of a number": ({"vocab": VOCABULARY | {5: 5}}, "5: 5"),
     "case of a text": ({"lowercase": "yes"}, "lowercase: expected bool, found 'yes'"),
     "prefix of nothing": ({"continuing_subword_prefix": None}, "continuing_subword_prefix: expected str, found None"),
+    "a long special token": (
+        {"vocab": VOCABULARY | {"u" * 201: 7}, "unk_token": "u" * 201, "max_input_chars_per_word": 200},
+        "at most 200 characters in a special token, found 201",
+    ),
     "other rules": ({"compat": "bert"}, "compat: expected 'hf' or 'google', found 'bert'"),
     "added tokens of texts": ({"added_tokens": ("x",)}, "added_tokens: expected an AddedToken, found 'x'"),
     "nothing after cleaning": ({"added_tokens": (AddedToken("\0", 7, normalized=True),)}, "nothing is left of the added token"),

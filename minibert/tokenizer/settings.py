@@ -114,6 +114,7 @@ class TokenizerSettings:
             "entries of the vocabulary": (len(self.vocab), MAX_ENTRIES),
             "characters in the vocabulary": (sum(map(len, self.vocab)), MAX_VOCABULARY_CHARS),
             "characters in a piece of max_input_chars_per_word": (longest, MAX_PIECE_CHARS),
+            "characters in a special token": (max(map(len, (self.unk_token, self.cls_token, self.sep_token))), MAX_PIECE_CHARS),
             "added tokens": (len(contents), MAX_ENTRIES),
             "characters in added tokens": (sum(map(len, contents)), MAX_ADDED_CHARS),
         }

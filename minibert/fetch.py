@@ -30,13 +30,12 @@ from typing import IO, Any
 from .config import BertConfig, load_config
 from .convert import convert, digest
 from .files import copy_inside
-from .folder import known_files, load_folder
+from .folder import WEIGHTS_FILES, known_files, load_folder
 from .partial_files import locked, open_part, read_note, size_of, write_note
 from .terminal import visible
 from .weights import expected_shapes
 from .zoo import HUB, REPOSITORY, VOCABULARY, Model, find, folder_name, home
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 BLOCK = 1 << 20
 # A server that brings nothing is left after 6 tries, of two minutes each at most, and 5 pauses of a minute at most.
 ATTEMPTS, PATIENCE = 6, 60.0  # tries of a file; seconds without a byte, of a pause, and of a rate that is too low
@@ -130,7 +129,9 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
         revision = received["config.json"].revision if received else None
         try:
             if is_address:
-                received[file] = get(f"{source.rstrip('/')}/{repository}/resolve/{revision or 'main'}/{file}", file, folder, limit)
+                received[file] = get(
+                    f"{source.rstrip('/')}/{repository}/resolve/{revision or 'main'}/{urllib.parse.quote(file)}", file, folder, limit
+                )
             else:
                 received[file] = copy(place, file, folder, limit)
         except Missing:
@@ -148,8 +149,8 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
     if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
         raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")
     limit = most_bytes(load_config(folder / "config.json"))
-    if not any(bring(file, limit) for file in WEIGHTS):
-        raise FileNotFoundError(f"{source}: {repository}: expected {' or '.join(WEIGHTS)}, found neither")
+    if not any(bring(file, limit) for file in WEIGHTS_FILES):
+        raise FileNotFoundError(f"{source}: {repository}: expected {' or '.join(WEIGHTS_FILES)}, found neither")
     return received
 
 

@@ -10,7 +10,7 @@ Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and th
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown
+from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown, shown_name
 from .files import inside
 from .pooling import Pooling
 
@@ -24,7 +24,10 @@ TRANSFORMER_FILES = tuple(
 TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 GENERAL_FILES = ("modules.json", "config_sentence_transformers.json", "provenance.json",
                  "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")  # fmt: skip
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+FILES = {"config.json", *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *GENERAL_FILES}
 MAX_PATH_LENGTH = 255  # of a module's path
+MAX_PROMPT_CHARS = 10_000  # of a prompt, which is put before each text: a long one would multiply the work
 # What those settings may say: any value, or only the given one. Anything else would change the result in ways that are not implemented.
 TRANSFORMER_FIELDS = {
     "max_seq_length": None,
@@ -137,9 +140,13 @@ def module_paths(folder: Path) -> dict[str, str]:
 def _module_path(module: Fields, folder: Path) -> str:
     """The path of a module, as long as it leads nowhere else than into the folder, on any system."""
     path = module.need("path", str)
+    parts = PurePosixPath(path).parts
     is_plain = len(path) <= MAX_PATH_LENGTH and path.isprintable() and not {"\\", ":"} & set(path)
-    if not is_plain or path.startswith("/") or ".." in path.split("/") or not inside(folder, folder / path):
+    if not is_plain or path.startswith("/") or ".." in parts or not inside(folder, folder / path):
         raise module.refuse("path", "a relative path that stays in the folder")
+    # A folder and a file cannot both have a name; and a file on its way has a hidden one
+    if any(part in FILES or part.startswith(".") for part in parts):
+        raise module.refuse("path", "names of folders that are neither hidden nor names of files of a model")
     return str(PurePosixPath(path))
 
 
@@ -167,6 +174,9 @@ def _transformer(weights: Path) -> Fields:
 def _prompts(config: Fields) -> tuple[dict[str, str], str | None]:
     saved = config.child("prompts")
     prompts = DEFAULT_PROMPTS | {name: saved.get(name, str, "") or "" for name in saved.content}
+    if long := [name for name, prompt in prompts.items() if len(prompt) > MAX_PROMPT_CHARS]:
+        expected = f"expected prompts of at most {MAX_PROMPT_CHARS:,} characters"
+        raise ValueError(f"{saved.where}: {shown_name(long[0])}: {expected}, found {len(prompts[long[0]]):,}")
     default = config.get("default_prompt_name", str)
     if default is not None and default not in prompts:
         raise ValueError(f"{config.where}: default_prompt_name: expected one of {shown([*prompts])}, found {shown(default)}")

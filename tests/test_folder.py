@@ -418,6 +418,22 @@ def test_modules_in_the_folder_are_found(folder: Path, path: str) -> None:
     assert load_folder(folder).weights == expected
 
 
+@pytest.mark.parametrize("path", ["config.json", "x/vocab.txt", ".config.json.part", "x/.hidden", "model.safetensors"])
+def test_modules_with_the_names_of_files_are_refused(folder: Path, path: str) -> None:
+    """A folder cannot stand where a file is, or where one is on its way."""
+    write_json(folder / "modules.json", [OLD[0], OLD[1] | {"path": path}])
+    with pytest.raises(ValueError, match="path: expected names of folders that are neither hidden nor names of files"):
+        minibert.load(folder)
+
+
+def test_a_prompt_that_would_multiply_the_work_is_refused(folder: Path) -> None:
+    write_json(folder / "modules.json", OLD)
+    write_json(folder / "1_Pooling" / "config.json", OLD_POOLING)
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "a " * 5001}})
+    with pytest.raises(ValueError, match="prompts: query: expected prompts of at most 10,000 characters, found 10,002"):
+        minibert.load(folder)
+
+
 @pytest.mark.parametrize("name", ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"])
 def test_a_link_to_nothing_is_not_nothing(folder: Path, name: str) -> None:
     """In a cache that is not complete, say. Without these files, the vectors would be others."""

@@ -343,7 +343,8 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path, config: BertConfig, so
     if not (folder / "vocab.txt").exists() and not (folder / "tokenizer.json").exists():
         raise FileNotFoundError(f"{next(iter(checkpoint.files))}: no vocab.txt beside it; put the model's own there")
     if not (folder / "tokenizer_config.json").exists() and not (folder / "tokenizer.json").exists():
-        write_json(folder / "tokenizer_config.json", {"do_lower_case": is_lower_case(checkpoint, folder / "vocab.txt")})
+        with _errors_of(source, folder):
+            write_json(folder / "tokenizer_config.json", {"do_lower_case": is_lower_case(checkpoint, folder / "vocab.txt")})
     with _errors_of(source, folder):
         load_folder(folder)
         greatest = max(load_settings(folder).ids.values())

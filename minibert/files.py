@@ -7,9 +7,11 @@ stays in the folder of that file.
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_JSON_BYTES = 1 << 26  # of tokenizer.json and its like; that of a BERT in 100 languages has 3 MB
 MAX_VOCABULARY_BYTES = 1 << 26
@@ -23,6 +25,7 @@ KINDS = {
 }
 # Without O_NONBLOCK, opening a FIFO waits for its writer.
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -50,8 +53,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(min(size, limit) + 1)  # so much memory is taken before the first byte is read
-    if len(content) > limit:
+    if max(size, len(content)) > limit:
         raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
+    if len(content) != size:
+        raise ValueError(f"{path}: changed while it was read; try again when it is complete")
     return content
 
 
@@ -83,7 +88,8 @@ def check_inside(folder: Path, path: Path) -> None:
 def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> bool:
     """Copy `folder/name` to `target_folder/name`; False if it is not there.
 
-    Raises ValueError if it is no regular file, has more than `limit` bytes, or is a link to a file outside the folder.
+    Who may not read the one may not read the other. Raises ValueError if it is no regular file, has more than `limit` bytes, or is a
+    link to a file outside the folder.
     """
     path, target = folder / name, target_folder / name
     if not os.path.lexists(path):
@@ -91,12 +97,29 @@ def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> boo
     check_inside(folder, path)
     with open_regular(path) as file:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as copy:
+        with errors_name(target), create(target, os.fstat(file.fileno()).st_mode & 0o666) as copy:
             while chunk := file.read(BLOCK_BYTES):
                 if copy.tell() + len(chunk) > limit:
                     raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
                 copy.write(chunk)
     return True
+
+
+@contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """An OSError that names no file names this one: of a full disk, Python says no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+def create(path: Path, mode: int = 0o666) -> BinaryIO:
+    """A new file, in the place of whatever has the name: nothing that is there is written to."""
+    path.unlink(missing_ok=True)
+    return open(os.open(path, NEW_FLAGS, mode), "wb")
 
 
 Stamps = dict[Path, tuple[int, ...] | None]  # None: the file is not there

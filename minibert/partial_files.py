@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .files import read_text
+from .files import NEW_FLAGS, create, read_text
 
 NOTE_BYTES = 1 << 16  # at most
-NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -43,11 +42,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _create(path: Path) -> BinaryIO:
-    path.unlink(missing_ok=True)
-    return open(os.open(path, NEW_FLAGS, 0o666), "wb")
-
-
 def size_of(path: Path) -> int:
     """Of a regular file with one name; 0 for anything else, and for nothing."""
     try:
@@ -60,7 +54,7 @@ def size_of(path: Path) -> int:
 def open_part(path: Path, have: int) -> BinaryIO:
     """What has come of a file, to go on after `have` bytes."""
     if not have:
-        return _create(path)
+        return create(path)
     descriptor = os.open(path, NEW_FLAGS & ~(os.O_CREAT | os.O_EXCL))
     os.lseek(descriptor, have, os.SEEK_SET)
     return open(descriptor, "wb")
@@ -77,6 +71,6 @@ def read_note(path: Path) -> dict[str, Any]:
 
 def write_note(path: Path, content: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.part")
-    with _create(part) as file:
+    with create(part) as file:
         file.write(json.dumps(content).encode())
     part.replace(path)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import QUANTIZED, load_config
-from .files import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, listed, stamps
+from .files import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, errors_name, listed, stamps
 from .folder import known_files, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors, open_safetensors
@@ -95,17 +95,15 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
         raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
     if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
         raise ValueError(f"{target}: expected a folder outside of {source}, which it is made from")
-    with exit_on_signals():
+    with exit_on_signals(), errors_name(target):
         private = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
         try:
             part = private / "new"
             part.mkdir()
+            if source.is_dir():  # who may not enter it may not enter what is made from it
+                part.chmod(stat.S_IMODE(part.stat().st_mode) & source.stat().st_mode | stat.S_IRWXU)
             yield part
             _take_name(part, place)
-        except OSError as error:
-            if error.filename is None and error.errno is not None:  # of a full disk, Python says no name
-                raise OSError(error.errno, error.strerror, str(target)) from None
-            raise
         finally:
             shutil.rmtree(private, ignore_errors=True)
 
@@ -153,5 +151,10 @@ def save_arrays(arrays: dict[str, npt.NDArray[Any]], path: Path) -> None:
     path.chmod(stat.S_IMODE(path.parent.stat().st_mode) & 0o666)  # the library lets only its user read
 
 
-def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """An object, a field a line. With an indentation at each depth, deep lists would take a thousand times as much as where they were read.
+
+    A lone surrogate, which a file may spell as an escape, becomes that escape again.
+    """
+    lines = (f"  {json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}" for name, value in content.items())
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", errors="backslashreplace")

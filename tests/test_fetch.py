@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ import minibert
 from minibert import fetch as client
 from minibert.cli import main
 from minibert.fetch import fetch
+from minibert.zoo import folder_name
 
 REPOSITORY = "someone/tiny-bert"
 
@@ -62,7 +64,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hub, path = self.server, self.path.removeprefix("/cdn")
         hub.requests.append((self.path, self.headers.get("Range")))
-        file = hub.root / re.sub(r"/resolve/\w+", "", path.lstrip("/"))
+        file = hub.root / urllib.parse.unquote(re.sub(r"/resolve/\w+", "", path.lstrip("/")))
         if not file.is_file():
             self.send_error(404)
             return
@@ -578,6 +580,46 @@ def test_what_others_put_beside_a_download_is_neither_followed_nor_waited_for(hu
     fetch(REPOSITORY, hub.url)
     np.testing.assert_array_equal(vectors(REPOSITORY), vectors(published / REPOSITORY))
     assert victim.read_text() == json.dumps({"etag": '"x"'})
+
+
+@pytest.fixture
+def pooled(hub: Hub, tmp_path: Path) -> Callable[[str], Path]:
+    """Publish the model with a pooling in a folder."""
+
+    def publish(path: str) -> Path:
+        shutil.copytree(hub.root, tmp_path / "published")
+        hub.root = tmp_path / "published"
+        folder = hub.root / REPOSITORY
+        modules = [
+            {"path": each, "type": f"sentence_transformers.models.{name}"} for name, each in (("Transformer", ""), ("Pooling", path))
+        ]
+        (folder / "modules.json").write_text(json.dumps(modules))
+        (folder / path).mkdir()
+        (folder / path / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+        return folder
+
+    return publish
+
+
+@pytest.mark.parametrize("path", ["1 Pooling", "é", "a#b", "a?b", "%2e%2e"])
+def test_a_name_stays_one_name_in_an_address(hub: Hub, pooled: Callable[[str], Path], path: str) -> None:
+    pooled(path)
+    fetch(REPOSITORY, hub.url)
+    assert minibert.load(REPOSITORY).pooling == "max"
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+def test_what_others_put_beside_a_copy_is_not_written_to(
+    published: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    source = str(published / REPOSITORY)
+    path = tmp_path / "home" / "downloads" / folder_name(REPOSITORY) / hashlib.sha256(source.encode()).hexdigest()[:16] / "config.json"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "victim").write_text("precious")
+    {"link": path.symlink_to, "hard link": path.hardlink_to}[kind](tmp_path / "victim")
+    fetch(REPOSITORY, source)
+    assert (tmp_path / "victim").read_text() == "precious"
 
 
 def test_a_link_in_the_place_of_the_lock(hub: Hub, tmp_path: Path) -> None:

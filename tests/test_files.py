@@ -1,11 +1,13 @@
 """Files from outside: what is opened, how much of it is read, and which paths stay in a folder."""
 
+import io
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
+from minibert import files
 from minibert.files import copy_inside, inside, open_regular, read_bytes, read_text
 
 
@@ -90,6 +92,30 @@ def test_a_copy_stays_in_its_folder_and_within_its_limit(tmp_path: Path) -> None
         with pytest.raises(ValueError, match=problem):
             copy_inside(folder, name, target, 4)
     assert [path.name for path in target.iterdir()] == ["1_Pooling", "inner"]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """It would be cut where it ended before."""
+    path = tmp_path / "vocab.txt"
+    path.write_bytes(b"123")
+
+    class Changing(io.BufferedReader):
+        def read(self, number: int | None = -1) -> bytes:
+            os.truncate(path, size)
+            return super().read(number)
+
+    monkeypatch.setattr(files, "open_regular", lambda path: Changing(io.FileIO(path)))
+    with pytest.raises(ValueError, match=r"vocab\.txt: changed while it was read"):
+        read_bytes(path, 100)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full")
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "README.md").write_bytes(b"12345")
+    monkeypatch.setattr(files, "create", lambda *_: io.FileIO("/dev/full", "w"))
+    with pytest.raises(OSError, match=r"No space left on device: .*target/README\.md"):
+        copy_inside(tmp_path, "README.md", tmp_path / "target", 5)
 
 
 def test_a_loop_of_links_lies_nowhere_else(tmp_path: Path) -> None:

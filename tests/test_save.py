@@ -126,7 +126,8 @@ def source(tmp_path: Path) -> Path:
 
 def modules(folder: Path, transformer: str = "", pooling: str = "1_Pooling") -> None:
     paths = {"Transformer": transformer, "Pooling": pooling}
-    write_json(folder / "modules.json", [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in paths.items()])
+    content = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in paths.items()]
+    (folder / "modules.json").write_text(json.dumps(content))
     if not (folder / pooling).exists():
         (folder / pooling).mkdir(parents=True)
         write_json(folder / pooling / "config.json", {"pooling_mode": "cls"})
@@ -168,6 +169,27 @@ def test_files_outside_are_not_copied(command: Any, name: str, source: Path, tmp
     with pytest.raises(ValueError, match=f"{name}: is a link to a file outside the folder; copy the file there"):
         command(source, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret", "source"]
+
+
+@COMMANDS
+@pytest.mark.parametrize("content", ['"\\ud800"', "[" * 400 + ",".join(["0"] * 10_000) + "]" * 400])
+def test_a_config_does_not_grow(command: Any, content: str, source: Path, tmp_path: Path) -> None:
+    """Nor is a lone surrogate an error, which JSON can spell and UTF-8 cannot."""
+    path = source / "config.json"
+    path.write_text(f'{path.read_text().strip()[:-1]}, "other": {content}}}')
+    command(source, tmp_path / "new")
+    assert (tmp_path / "new" / "config.json").stat().st_size < 2 * path.stat().st_size + 1000
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["other"] == json.loads(content)
+
+
+@COMMANDS
+def test_who_may_not_read_the_source_may_not_read_the_target(command: Any, source: Path, tmp_path: Path) -> None:
+    (source / "README.md").write_text("read me")
+    (source / "README.md").chmod(0o600)
+    source.chmod(0o700)
+    command(source, tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "new" / "README.md").stat().st_mode & 0o077 == 0
 
 
 @COMMANDS

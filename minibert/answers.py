@@ -19,7 +19,7 @@ from typing import IO, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from .files import KINDS
+from .files import KINDS, errors_name
 from .save import exit_on_signals
 from .streams import put
 from .terminal import Line, shown
@@ -59,7 +59,8 @@ def find_output(name: Path, suffixes: tuple[str, ...], source: os.stat_result | 
         found = None
     except OSError as error:
         raise OSError(f"--output: {name}: {error.strerror}") from None
-    path = Path(os.path.realpath(name))
+    with errors_name(name):  # the working folder may be gone
+        path = Path(os.path.realpath(name))
     mode = 0 if found is None else found.st_mode
     is_stream = found is not None and (_is_standard_output(found) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode))
     if name.suffix not in suffixes and not (is_stream and not name.suffix):

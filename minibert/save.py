@@ -90,7 +90,8 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
         raise ValueError(f"{str(target)!r:.200}: expected the name of a folder, found a zero in it")
     if os.path.lexists(target):
         raise FileExistsError(f"{target}: exists; give the name of a new folder")
-    place = Path(os.path.realpath(target))
+    with errors_name(target):  # the working folder may be gone
+        place = Path(os.path.realpath(target))
     if not place.parent.is_dir():
         raise FileNotFoundError(f"{target}: expected a name in a folder that exists")
     if source.is_dir() and place.is_relative_to(os.path.realpath(source)):

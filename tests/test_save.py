@@ -4,6 +4,7 @@ import errno
 import importlib
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from make_models import make_config, write_model
 from safetensors.numpy import load_file, save_file
 
 import minibert
+from minibert.cli import main
 from minibert.convert import convert
 from minibert.files import MAX_JSON_BYTES
 from minibert.quantize import quantize
@@ -169,6 +171,24 @@ def test_files_outside_are_not_copied(command: Any, name: str, source: Path, tmp
     with pytest.raises(ValueError, match=f"{name}: is a link to a file outside the folder; copy the file there"):
         command(source, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret", "source"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a working folder that is gone")
+@pytest.mark.parametrize("command", [["quantize", "SOURCE", "new.jsonl"], ["tokenize", "-m", "SOURCE", "x", "-o", "new.jsonl"]])
+def test_a_working_folder_that_is_gone(
+    command: list[str], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main([str(source) if each == "SOURCE" else each for each in command]) == 2
+    assert "No such file or directory: 'new.jsonl'" in capsys.readouterr().err
+
+
+def test_a_vocabulary_that_is_no_text_is_named_where_it_was(source: Path, tmp_path: Path) -> None:
+    (source / "vocab.txt").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=re.escape(f"{source / 'vocab.txt'}: expected UTF-8")):
+        convert(source, tmp_path / "new")
 
 
 @COMMANDS

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import BertConfig
+from .fields import shown
 from .packing import Int32
 
 Truncation = Literal["warn", "error", "silent"]
@@ -24,15 +25,6 @@ def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """ValueError unless an argument has one of the allowed values."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {shown(value)}")
-
-
-def shown(value: object) -> str:
-    """A value as an error shows it: 200 characters at most. Python refuses to write whole numbers of more than 4,300 digits."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return f"a {type(value).__name__} too large to be written"
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None, meaning: str = "") -> int:

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from . import encoder
 from .config import BertConfig
+from .fields import shown
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import open_safetensors
-from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, check_texts, report_truncation, shown
+from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, check_texts, report_truncation
 from .jit import can_compile
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
 from .ops import Backend, Float32, reference

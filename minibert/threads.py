@@ -144,8 +144,9 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def blas_threads(number: int) -> Iterator[None]:
-    """BLAS with `number` threads. Calls may overlap; when the last one ends, the setting that the first one found is back.
+    """BLAS with `number` threads, but no more than CPUs.
 
+    Calls may overlap. When the last one ends, the setting that the first one found is back.
     A call in the middle of another one, in the same thread or for it, keeps the other's number.
     """
     global _setting_before
@@ -159,7 +160,8 @@ def blas_threads(number: int) -> Iterator[None]:
             if not _telling:
                 _setting_before = get_number()
             _telling.add(thread)
-            set_number(number)
+            # OpenBLAS has a thread for each CPU from the start. Where it cannot start more of them, it waits for them for ever.
+            set_number(min(number, os.cpu_count() or 1))
         yield
     finally:
         with _lock:

@@ -160,7 +160,7 @@ def blas_threads(number: int) -> Iterator[None]:
             if not _telling:
                 _setting_before = get_number()
             _telling.add(thread)
-            # OpenBLAS has a thread for each CPU from the start. Where it cannot start more of them, it waits for them for ever.
+            # More would take turns only. And a product was seen to wait for ever for threads that RLIMIT_NPROC did not allow.
             set_number(min(number, os.cpu_count() or 1))
         yield
     finally:

@@ -26,6 +26,7 @@ from .folder import known_files, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors, open_safetensors
 from .quantize import quantize
+from .tokenizer import load_settings
 from .weights import BertWeights, from_arrays, to_arrays
 
 
@@ -60,6 +61,7 @@ def save_int8(source: Path, target: Path) -> None:
         check_inside(source, folder / "model.safetensors")
         names = [str(folder.relative_to(source) / "config.json"), *known_files(source)]
         before = stamps([folder / "model.safetensors", *(source / name for name in names)])
+        load_settings(folder)  # what could not be loaded is not written
         for name in names:
             copy_inside(source, name, part, MAX_JSON_BYTES)
         with open_weights(folder) as weights:

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -443,3 +444,15 @@ def test_what_would_saturate_is_refused(quantized: Path) -> None:
         ValueError, match=r"encoder\.layer\.1\.output\.dense\.weight: .* add up to 128 at the most.*quantise the model again"
     ):
         minibert.load(quantized)
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json"])
+def test_a_folder_whose_tokenizer_cannot_be_read_is_refused(tiny_folder: Path, tmp_path: Path, name: str) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(tiny_folder, source)
+    for each in ("vocab.txt", "tokenizer.json"):
+        (source / each).unlink(missing_ok=True)
+    (source / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=name):
+        save_int8(source, tmp_path / "int8")
+    assert not (tmp_path / "int8").exists()

@@ -179,6 +179,7 @@ def _check_ours(folder: Path, *existing: Path) -> None:
     """Raise PermissionError unless all folders from the root down to this one belong to us or root, and no one else may write there.
 
     Above it, others may write to a folder with the sticky bit, such as /tmp: they may not rename what is ours.
+    Raise NotADirectoryError for a link or a file.
     """
     for each in existing or (folder, *folder.parents):
         status = os.lstat(each)

@@ -30,7 +30,7 @@ from .scheduling import Schedule
 from .threads import forks_wait, is_inside, usable_threads
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
 from .weights import FLOATS
-from .zoo import resolve
+from .zoo import exists, resolve
 
 PRECISIONS = ("auto", "float32", "int8")
 COMPILED_TOKENIZER_PAYS = 10_000  # characters in a call, where Numba is there anyway: half a second to load, 1 ms for every 10,000 saved
@@ -116,7 +116,7 @@ class MiniBert:
         check_choice("precision", precision, PRECISIONS)
         check_choice("tokenizer_compat", tokenizer_compat, COMPATS)
         # A name may lead to another folder where this is unpickled.
-        named = path if path is None or not Path(path).exists() else Path(path).absolute()
+        named = path if path is None or not exists(Path(path)) else Path(path).absolute()
         options = (None if named is None else str(named), backend, precision, num_threads, tokenizer_compat, mmap)
         num_threads = usable_threads(None if num_threads is None else check_integer("num_threads", num_threads, 1))
         used = ("numba" if can_compile() else "numpy") if backend == "auto" else backend

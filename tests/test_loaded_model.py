@@ -185,6 +185,12 @@ def test_a_layer_is_read_when_it_is_looked_at(tiny_folder: Path) -> None:
             weights.layers[len(weights.layers)]
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "x/" * 3000, "a\0b"])
+def test_a_name_that_no_file_system_takes_is_no_folder(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder, and no model of that name"):
+        minibert.load(name, backend="numpy")
+
+
 # --- Other threads
 
 

@@ -30,7 +30,7 @@ def join(calls: list[Any]) -> None:
 
 
 def prepare(weights: BertWeights) -> Parameters:
-    """Everything float32, as it is mapped; integers stay integers."""
+    """Everything float32, integers as they are stored. What is float32 already is not copied."""
 
     def matrix(stored: Matrix) -> Matrix:
         if isinstance(stored, Int8Linear):

@@ -484,8 +484,7 @@ def _ops(backend: str) -> Backend:
 def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenizer, config: BertConfig) -> int:
     """Tokens of the longest text that is not cut. Raises ValueError if tokenizer and weights do not belong together."""
     settings = tokenizer.settings
-    last = max(settings.ids.values())
-    if last >= config.vocab_size:
+    if (last := settings.last_id) >= config.vocab_size:
         raise ValueError(
             f"{path}: expected a vocabulary of at most {config.vocab_size} tokens (vocab_size in config.json), found ids up to {last}; "
             "tokenizer and weights belong to different models"

@@ -44,7 +44,8 @@ def ask_sets() -> dict[str, list[int]]:
     """What cleaning removes or makes a space, what splits, what is Chinese, what accent stripping removes."""
     clean, chinese = bert_normalizer(clean_text=True), bert_normalizer(handle_chinese_chars=True)
     split, strip, nfd = pre_tokenizers.BertPreTokenizer(), bert_normalizer(strip_accents=True), normalizers.NFD()
-    names = ("REMOVED", "CLEANED_TO_SPACE", "WHITESPACE", "PUNCTUATION", "CHINESE", "NONSPACING_MARKS")
+    strip_accents = normalizers.StripAccents()
+    names = ("REMOVED", "CLEANED_TO_SPACE", "WHITESPACE", "PUNCTUATION", "CHINESE", "NONSPACING_MARKS", "COMBINING_MARKS")
     sets: dict[str, list[int]] = {name: [] for name in names}
     for code in CODE_POINTS:
         character = chr(code)
@@ -57,6 +58,7 @@ def ask_sets() -> dict[str, list[int]]:
             "PUNCTUATION": pieces == ["a", character, "b"],
             "CHINESE": chinese.normalize_str(between) == f"a {character} b",
             "NONSPACING_MARKS": nfd.normalize_str(character) == character and strip.normalize_str("a" + character) == "a",
+            "COMBINING_MARKS": strip_accents.normalize_str("a" + character) == "a",
         }
         for name in names:
             if belongs[name]:

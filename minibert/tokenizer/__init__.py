@@ -29,7 +29,8 @@ were trained or are served; `compat="google"` is tokenization.py of google-resea
 from .added import AddedToken
 from .compare import Difference, differences
 from .encoding import Encoding, PackedEncoding
-from .settings import TokenizerSettings, load_settings
+from .loading import load_settings
+from .settings import TokenizerSettings
 from .unicode import COMPATS, Compat
 from .wordpiece import WordPieceTokenizer
 

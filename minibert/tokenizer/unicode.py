@@ -147,12 +147,24 @@ class CharacterMap(dict[str, str]):
     ['e', ' ', ' 東 ', '']
     """
 
-    def __init__(self, compat: Compat, *, clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lowercase: bool) -> None:
+    def __init__(
+        self,
+        compat: Compat,
+        *,
+        clean_text: bool,
+        handle_chinese_chars: bool,
+        strip_accents: bool,
+        lowercase: bool,
+        strip_all_marks: bool = False,
+    ) -> None:
         self.referent = referent(compat)
         self.clean_text = clean_text
         self.handle_chinese_chars = handle_chinese_chars
         self.strip_accents = strip_accents
         self.lowercase = lowercase
+        self.marks = self.referent.ranges("COMBINING_MARKS" if strip_all_marks else "NONSPACING_MARKS")  # what is stripped
+        # Marks that have a combining class are sorted. Those that survive decide whether the order matters.
+        self.surviving_marks = self.referent.surviving_marks if strip_accents and not strip_all_marks else frozenset()
 
     def parts(self, character: str) -> str:
         """The character cleaned and taken apart. Marks are still there: they may have to be sorted first.
@@ -171,7 +183,7 @@ class CharacterMap(dict[str, str]):
     def __missing__(self, character: str) -> str:
         text = self.parts(character)
         if self.strip_accents:
-            text = "".join(part for part in text if part not in self.referent.ranges("NONSPACING_MARKS"))
+            text = "".join(part for part in text if part not in self.marks)
         if self.lowercase and not self.referent.is_google:
             text = "".join(self.referent.lowercase.get(part, part) for part in text)
         if self.handle_chinese_chars and character in self.referent.ranges("CHINESE"):
@@ -189,7 +201,7 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
     one to each character that stood in the text (those that a decomposition added take the place before them). In "a\u302e\u0323" the
     dot below sorts before the tone mark and takes its place, 1; the tone mark, which alone survives, gets place 2 instead of its own.
     """
-    classes, marks = normalize.referent.combining_classes, normalize.referent.ranges("NONSPACING_MARKS")
+    classes, marks = normalize.referent.combining_classes, normalize.marks
     run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition
     places: list[int] = []  # where the characters of the run stand in the text
 

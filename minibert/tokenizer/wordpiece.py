@@ -26,7 +26,8 @@ from ..fields import shown
 from ..jit import can_compile
 from .added import AddedTokens
 from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, overflow, truncate, windows
-from .settings import TokenizerSettings, load_settings
+from .loading import load_settings
+from .settings import TokenizerSettings
 from .unicode import CAPITAL_SIGMA, canonical_order, final_sigmas
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ class WordPieceTokenizer:
     """
 
     __slots__ = (
-        "_added", "_added_after", "_compiled", "_find_words", "_first", "_following", "_known", "_longest_first", "_longest_following",
-        "_token_of", "backend", "compiled_pays", "frame", "normalize", "referent", "settings", "unk_id", "vocab",
+        "_added", "_added_after", "_alone", "_compiled", "_find_ascii", "_find_words", "_first", "_following", "_known", "_letters",
+        "_longest_first", "_longest_following", "_token_of", "backend", "compiled_pays", "frame", "normalize", "referent", "settings",
+        "unk_id", "vocab",
     )  # fmt: skip
 
     def __init__(self, settings: TokenizerSettings, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> None:
@@ -90,6 +92,9 @@ class WordPieceTokenizer:
         # What ends a word for certain. Without cleaning, U+000B, U+000C, U+0085 do; with it, they vanish and join their neighbours.
         whitespace = self.referent.characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
         self._find_words = re.compile(f"[^{''.join(sorted(whitespace))}]+")
+        self._alone: frozenset[str] = self.referent.characters("PUNCTUATION") if settings.split_punctuation else frozenset()
+        self._letters = self.referent.ranges("WORD_CHARACTERS") if settings.split_symbols else None
+        self._find_ascii = _ascii_tokens(settings.split_punctuation, settings.split_symbols).findall
         self._added = AddedTokens(token for token in settings.added_tokens if not token.normalized)
         self._added_after = AddedTokens((token for token in settings.added_tokens if token.normalized), self._cleaned)
         self._known: dict[str, WordPieces] = {}
@@ -224,7 +229,8 @@ class WordPieceTokenizer:
 
     def _twin(self, texts: list[str]) -> "CompiledTokenizer | None":
         """The compiled twin, if this call is for it."""
-        if self.backend == "numpy" or self._added_after or self.settings.max_input_chars_per_word > COMPILED_LIMIT:
+        settings = self.settings
+        if self.backend == "numpy" or self._added_after or not settings.is_bert or settings.max_input_chars_per_word > COMPILED_LIMIT:
             return None
         if self.compiled_pays and sum(map(len, texts)) < self.compiled_pays:
             return None
@@ -286,7 +292,7 @@ class WordPieceTokenizer:
             if not _is_plain(stretch):
                 ids += (known.get(stretch) or self._learn(stretch)).ids
                 continue
-            for word in ASCII_TOKENS.findall(stretch.lower() if self.settings.lowercase else stretch):
+            for word in self._find_ascii(stretch.lower() if self.settings.lowercase else stretch):
                 if (id := first.get(word)) is not None:
                     ids.append(id)
                 else:
@@ -325,7 +331,7 @@ class WordPieceTokenizer:
         normalize = self.normalize
         if self.referent.is_google and self.settings.lowercase and CAPITAL_SIGMA in text:
             text = final_sigmas(text, normalize)
-        if self.settings.strip_accents and not self.referent.surviving_marks.isdisjoint(text):
+        if not normalize.surviving_marks.isdisjoint(text):
             return canonical_order(text, normalize)
         return enumerate(map(normalize.__getitem__, text))
 
@@ -343,12 +349,15 @@ class WordPieceTokenizer:
 
         A token beyond the limit of WordPiece keeps only its first characters and its last index: a word of 10 MB costs no memory.
         """
-        whitespace, punctuation = self.referent.characters("WHITESPACE"), self.referent.characters("PUNCTUATION")
+        whitespace, alone, letters = self.referent.characters("WHITESPACE"), self._alone, self._letters
         limit = self.settings.max_input_chars_per_word
         token: list[str] = []
         sources: list[int] = []
         for source, character in characters:
-            if character not in punctuation and character not in whitespace:
+            if character not in alone and character not in whitespace:
+                if letters and token and (character in letters) != (token[-1] in letters):
+                    yield "".join(token), sources
+                    token, sources = [], []
                 if len(token) <= limit:
                     token.append(character)
                     sources.append(source)
@@ -358,7 +367,7 @@ class WordPieceTokenizer:
             if token:
                 yield "".join(token), sources
                 token, sources = [], []
-            if character in punctuation:
+            if character in alone:
                 yield character, [source]
         if token:
             yield "".join(token), sources
@@ -384,7 +393,13 @@ class WordPieceTokenizer:
 
 
 CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # in ASCII: what cleaning removes
-ASCII_TOKENS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 \t\n\r]")
+
+
+def _ascii_tokens(split_punctuation: bool, split_symbols: bool) -> re.Pattern[str]:
+    """Finds the words of plain ASCII. In ASCII, what is no letter and no digit is punctuation, `_` too, which is also a word character."""
+    if split_punctuation:
+        return re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 \t\n\r]")
+    return re.compile("[A-Za-z0-9_]+|[^A-Za-z0-9_ \t\n\r]+" if split_symbols else "[^ \t\n\r]+")
 
 
 def _is_plain(text: str) -> bool:

@@ -1,0 +1,139 @@
+"""A model folder -> TokenizerSettings, as transformers reads it.
+
+transformers' BertTokenizer takes the vocabulary from `tokenizer.json`, or else from `vocab.txt`. How to clean a text comes from
+`tokenizer_config.json`, and where that is silent from the class: texts become lower case, accents are stripped with them, and Chinese
+characters are words. What tokenizer.json says of it does not count. These are the rules for every folder of a BERT.
+
+A tokenizer.json is read by its own rules (`pipeline`) in three cases: its class is `PreTrainedTokenizerFast` or `TokenizersBackend`; it is
+another pipeline than BERT's and no file names a class; or it stands alone, without config.json and tokenizer_config.json.
+
+Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained`, `TokenizersBackend`, `BertTokenizer` and `AutoTokenizer`.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..fields import Fields, is_there, load_fields, load_text, optional_fields
+from ..files import MAX_VOCABULARY_BYTES
+from .named_tokens import read_tokens
+from .pipeline import check_ids, check_model, is_bert, read_pipeline
+from .settings import MAX_ENTRIES, TokenizerSettings, check_vocab
+from .unicode import referent
+
+# Values of `tokenizer_class`, with or without "Fast", by the rules that transformers reads a folder by.
+BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer", "LayoutLMTokenizer",
+                "LxmertTokenizer", "SqueezeBertTokenizer", "DPRContextEncoderTokenizer", "DPRQuestionEncoderTokenizer")  # fmt: skip
+OWN_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+# Fields of tokenizer_config.json that may only say this.
+FIXED = {"truncation_side": "right", "padding_side": "right", "split_special_tokens": False, "fast_tokenizer_files": ["tokenizer.json"]}
+CLEANING = {
+    "do_lower_case": True,
+    "strip_accents": None,
+    "tokenize_chinese_chars": True,
+}  # fields, and what BertTokenizer does without them
+NO_LIMIT = 1e9
+
+
+def load_settings(folder: Path) -> TokenizerSettings:
+    """Tokenizer settings of a model folder.
+
+    Raises FileNotFoundError without `tokenizer.json` and `vocab.txt`, ValueError for a setting that is not implemented.
+    """
+    path, vocab_path = folder / "tokenizer.json", folder / "vocab.txt"
+    config = optional_fields(folder / "tokenizer_config.json")
+    for name, expected in FIXED.items():
+        if config.content.get(name) not in (None, expected):
+            raise config.refuse(name, expected if isinstance(expected, str) else json.dumps(expected))
+    model_max_length = _length(config, "model_max_length" if "model_max_length" in config.content else "max_len")  # its old name
+    declared = _declared_class(folder, config)
+    if is_there(path):
+        file = load_fields(path)
+        values = _from_tokenizer_json(file, config, folder, declared)
+    elif is_there(vocab_path):
+        path, file = vocab_path, Fields(str(vocab_path), {})
+        values = _bert_rules(config) | {"vocab": load_vocab(vocab_path)}
+    else:
+        raise FileNotFoundError(f"{folder}: expected tokenizer.json or vocab.txt, found neither; copy one of them from the model's source")
+    is_own = "cls_token" in values
+    if file.content:
+        with _errors_name(path):
+            check_vocab(values["vocab"])  # its numbers become ids of the tokens
+    named = read_tokens(folder, config, file, values["vocab"], is_bert=not is_own)
+    with _errors_name(path):
+        settings = TokenizerSettings(**values | named, model_max_length=model_max_length)
+    if is_own:
+        check_ids(file, settings.ids)
+    return settings
+
+
+@contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _declared_class(folder: Path, config: Fields) -> str | None:
+    """The class that a file names, without "Fast". Raises ValueError for one that is not implemented."""
+    for file in (config, optional_fields(folder / "config.json")):
+        if name := file.get("tokenizer_class", str):
+            if name.removesuffix("Fast") not in (*BERT_CLASSES, *OWN_CLASSES):
+                raise file.refuse("tokenizer_class", f"one of {', '.join((*BERT_CLASSES, *OWN_CLASSES))}")
+            return name.removesuffix("Fast")
+    return None
+
+
+def _from_tokenizer_json(file: Fields, config: Fields, folder: Path, declared: str | None) -> dict[str, Any]:
+    check_model(file)
+    for part, side in (("truncation", "truncation_side"), ("padding", "padding_side")):
+        if config.content.get(side) is None and file.child(part).get("direction", str, "Right") != "Right":
+            raise file.child(part).refuse("direction", "'Right'")
+    is_alone = not is_there(folder / "config.json") and not is_there(folder / "tokenizer_config.json")
+    if declared in OWN_CLASSES or is_alone:
+        return read_pipeline(file)
+    if is_bert(file):
+        if (prefix := file.child("model").get("continuing_subword_prefix", str, "##")) != "##":
+            raise ValueError(
+                f"{file.where}: continuing_subword_prefix: expected '##', which BertTokenizer looks for, found {prefix!r:.200}"
+            )
+        return _bert_rules(config) | {"vocab": file.child("model").need("vocab", dict)}
+    said = [name for name in CLEANING if config.content.get(name) is not None]
+    if declared or said:
+        advice = "say tokenizer_class 'PreTrainedTokenizerFast' there, and nothing of how to clean, to keep the rules of tokenizer.json"
+        rules = ", ".join(["tokenizer_class"] * (declared is not None) + said)
+        raise ValueError(f"{config.where}: {rules}: expected no rules of BertTokenizer beside another tokenizer.json; {advice}")
+    return read_pipeline(file)
+
+
+def _bert_rules(config: Fields) -> dict[str, Any]:
+    """How BertTokenizer cleans."""
+    lowercase = config.get("do_lower_case", bool, True)
+    strip_accents = config.get("strip_accents", bool)
+    return {
+        "lowercase": lowercase,
+        "strip_accents": lowercase if strip_accents is None else strip_accents,
+        "handle_chinese_chars": config.get("tokenize_chinese_chars", bool, True),
+    }
+
+
+def _length(config: Fields, name: str) -> int | None:
+    """A length in tokens. transformers writes 1e30 where there is no limit."""
+    length = config.get(name, float)
+    if length is None or length >= NO_LIMIT:
+        return None
+    if length < 1 or length != int(length):
+        raise ValueError(f"{config.where}: {name}: expected a positive whole number, found {length}")
+    return int(length)
+
+
+def load_vocab(path: Path) -> dict[str, int]:
+    """Token -> id from a `vocab.txt`, one token a line, ids from 0. A line ends at a line feed alone; blanks before it do not count."""
+    text = load_text(path, MAX_VOCABULARY_BYTES).removesuffix("\n")
+    if (number := text.count("\n") + 1) > MAX_ENTRIES:
+        raise ValueError(f"{path}: expected at most {MAX_ENTRIES:,} tokens, one a line, found {number:,}")
+    blanks = "".join(sorted(referent("hf").characters("WHITESPACE")))
+    return {line.rstrip(blanks): index for index, line in enumerate(text.split("\n"))}

@@ -1,0 +1,223 @@
+"""The special and added tokens that the files of a folder name, with the ids that transformers gives them.
+
+A token may be named by tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json. transformers collects them in
+an order of its own and adds them to the vocabulary: a token of the vocabulary keeps its id, and any other gets the next one. The id that a
+file claims does not count, so one that differs is refused.
+
+Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__`; tokenizers 0.23.3,
+`AddedVocabulary::add_tokens`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..fields import Fields, optional_fields, shown, shown_name
+from .added import AddedToken
+
+# The roles that transformers knows, in the order in which it adds their tokens, and BertTokenizer's own tokens.
+ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+BERT_TOKENS = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+NEEDED = ("unk_token", "cls_token", "sep_token")  # BERT does not work without them
+LISTS = ("extra_special_tokens", "additional_special_tokens")  # the name since transformers 5, and the one before
+
+
+@dataclass
+class Named:
+    """What tokenizer_config.json and special_tokens_map.json say. Tokens have no id yet: theirs is 0."""
+
+    roles: dict[str, AddedToken | None] = field(default_factory=dict)  # None: there is none, whatever BertTokenizer has
+    others: dict[str, AddedToken] = field(default_factory=dict)  # of roles that a model has for itself
+    extras: list[AddedToken] | None = None  # None: no file has a list of them
+    late_extras: list[AddedToken] = field(default_factory=list)  # that transformers finds after it has read added_tokens.json
+    objects: set[str] = field(default_factory=set)  # that tokenizer_config.json writes as objects, which transformers reads after it too
+
+    @property
+    def tokens(self) -> list[AddedToken]:
+        """All of them, in the order in which transformers adds them."""
+        return [
+            *(token for role in ROLES if (token := self.roles.get(role))),
+            *self.others.values(),
+            *(self.extras or []),
+            *self.late_extras,
+        ]
+
+
+@dataclass
+class Claims:
+    """Tokens by the id that a file gives them. Of two with one id, the last one counts."""
+
+    tokens: dict[int, AddedToken] = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
+
+    def add(self, id: int, token: AddedToken, where: str) -> None:
+        self.tokens[id] = _made(where, token.content, id, token)
+        self.where[token.content] = where
+
+
+def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, int], is_bert: bool) -> dict[str, Any]:
+    """Fields of TokenizerSettings: `added_tokens`, and for BertTokenizer `unk_token`, `cls_token` and `sep_token`.
+
+    Args:
+        config: tokenizer_config.json.
+        file: tokenizer.json, without fields if there is none.
+        vocab: token -> id.
+        is_bert: whether BertTokenizer reads the folder. It adds tokens of its own, and adds those of tokenizer.json like all others.
+
+    Raises ValueError for a token that is none, and for an id that differs from the one that transformers gives.
+    """
+    own = Claims()
+    for token in file.children("added_tokens"):
+        own.add(token.need("id", int), _token(token, token.content, is_special=False), token.where)
+    named, claims = _named_by_config(config), Claims()
+    if config.content.get("added_tokens_decoder") is not None:
+        _claim_decoder(config.child("added_tokens_decoder"), claims)
+    else:
+        _merge_map(optional_fields(folder / "special_tokens_map.json"), named)
+        _claim_added(optional_fields(folder / "added_tokens.json"), named, claims)
+        claims = Claims(claims.tokens | own.tokens, claims.where | own.where)
+    tokens: dict[str, AddedToken] = {}
+    needed: dict[str, str] = {}
+    if is_bert:
+        needed = _with_defaults(named, claims, vocab, config)
+    else:
+        if pad_token := file.child("padding").get("pad_token", str):
+            named.roles.setdefault("pad_token", _token(file.child("padding"), pad_token, is_special=True, name="pad_token"))
+        _number(own.tokens.values(), vocab, tokens, own.where)
+    _number(_wanted(named, claims, tokens), vocab, tokens, claims.where)
+    return {"added_tokens": tuple(tokens.values()), **needed}
+
+
+# --- What each file says -------------------------------------------------------------------------------------------------------------
+
+
+def _list(file: Fields, name: str) -> list[Any] | None:
+    """A list of tokens; None where there is none. The newest name may also have an object, which is read elsewhere."""
+    return None if isinstance(file.content.get(name), dict) else file.get(name, list)
+
+
+def _named_by_config(config: Fields) -> Named:
+    named = Named()
+    for role, value in config.content.items():
+        if role in ROLES:
+            named.roles[role] = None if value is None else _token(config, value, is_special=True, name=role)
+        elif role.endswith("_token") and (isinstance(value, str) or _is_typed(value)):
+            named.others[role] = _token(config, value, is_special=True, name=role)
+    _add_others(config, named)
+    new, old = (_list(config, name) for name in LISTS)
+    listed = new if new or old is None else old
+    named.extras = None if listed is None else [_token(config, each, not _is_typed(each), LISTS[0]) for each in listed]
+    values = [*(value for role, value in config.content.items() if role in ROLES), *(listed or [])]
+    named.objects = {str(value["content"]) for value in values if isinstance(value, dict)}
+    return named
+
+
+def _is_typed(value: Any) -> bool:
+    """Whether an object says that it is an AddedToken, as transformers writes it since version 3."""
+    return isinstance(value, dict) and value.get("__type") == "AddedToken"
+
+
+def _add_others(file: Fields, named: Named) -> None:
+    """Roles of a model's own, which `extra_special_tokens` may have as an object."""
+    extras = file.content.get(LISTS[0])
+    for role, value in extras.items() if isinstance(extras, dict) else ():
+        named.others[role] = _token(file, value, is_special=True, name=role)
+
+
+def _merge_map(file: Fields, named: Named) -> None:
+    """special_tokens_map.json, which transformers reads after tokenizer_config.json, so that its roles count."""
+    for role, value in file.content.items():
+        if role in ROLES:
+            named.roles[role] = token = None if value is None else _token(file, value, is_special=True, name=role)
+            named.objects -= {token.content} if token else set()
+        elif role.endswith("_token") and isinstance(value, str | dict):
+            named.others.setdefault(role, _token(file, value, is_special=True, name=role))
+    _add_others(file, named)
+    new, old = ([_token(file, each, is_special=True, name=name) for each in _list(file, name) or []] for name in LISTS)
+    if named.extras is None and not new:
+        named.late_extras = old
+    known = {token.content for token in named.extras or []}
+    named.extras = [*(named.extras or []), *(token for token in new if token.content not in known)]
+
+
+def _claim_decoder(decoder: Fields, claims: Claims) -> None:
+    """`added_tokens_decoder` of tokenizer_config.json: id -> token. Where it is, transformers reads no other file for tokens."""
+    for number in decoder.content:
+        if not re.fullmatch("[0-9]{1,10}", number):
+            raise ValueError(f"{decoder.where}: expected ids as names, found {shown(number)}")
+        token = decoder.child(number)
+        claims.add(int(number), _token(token, token.content, is_special=False), token.where)
+
+
+def _claim_added(file: Fields, named: Named, claims: Claims) -> None:
+    """added_tokens.json of old transformers: token -> id."""
+    special = {token.content for token in (*named.roles.values(), *(named.extras or [])) if token} - named.objects
+    for content in file.content:
+        is_special = content in special
+        token = _made(file.where, content, 0, AddedToken("-", 0, special=is_special, normalized=not is_special))
+        claims.add(file.need(content, int), token, f"{file.where}: {shown_name(content)}")
+
+
+def _token(file: Fields, value: Any, is_special: bool, name: str = "content") -> AddedToken:
+    """A token written as a text, or as an object with the text and its flags in it."""
+    where = file.where if value is file.content else f"{file.where}: {shown_name(name)}"
+    if isinstance(value, str) and value:
+        return _made(where, value, 0, AddedToken("-", 0))
+    if not isinstance(value, dict):
+        raise file.refuse(name, "a token")
+    token = Fields(where, value)
+    is_special = is_special or token.get("special", bool, False)
+    flags = {flag: token.get(flag, bool, False) for flag in ("lstrip", "rstrip", "single_word")}
+    normalized = token.get("normalized", bool, not is_special)
+    return _made(where, token.need("content", str), 0, AddedToken("-", 0, special=is_special, normalized=normalized, **flags))
+
+
+def _made(where: str, content: str, id: int, like: AddedToken) -> AddedToken:
+    try:
+        return replace(like, content=content, id=id)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+# --- What transformers makes of it ---------------------------------------------------------------------------------------------------
+
+
+def _with_defaults(named: Named, claims: Claims, vocab: Mapping[str, int], config: Fields) -> dict[str, str]:
+    """Give BertTokenizer's own tokens to the roles that no file speaks of. Returns those that are needed.
+
+    transformers would add a missing [CLS], although no weights know it. It is left out here, so TokenizerSettings refuses the vocabulary.
+    """
+    claimed = {token.content for token in claims.tokens.values()}
+    for role, content in BERT_TOKENS.items():
+        if role not in named.roles and (role not in NEEDED or content in vocab or content in claimed):
+            named.roles[role] = AddedToken(content, 0)
+    needed = {role: named.roles.get(role, AddedToken(BERT_TOKENS[role], 0)) for role in NEEDED}
+    for role, token in needed.items():
+        if token is None:
+            raise config.refuse(role, "a token")
+    return {role: token.content for role, token in needed.items() if token}
+
+
+def _wanted(named: Named, claims: Claims, known: Mapping[str, AddedToken]) -> list[AddedToken]:
+    """What transformers adds to the tokens that are known, in its order."""
+    special = {token.content for token in (*named.roles.values(), *named.others.values()) if token}
+    wanted = [token for _, token in sorted(claims.tokens.items()) if known.get(token.content) != token]
+    seen = {*known, *(token.content for token in wanted)}
+    for token in named.tokens:
+        if token.content not in seen:
+            wanted.append(token)
+            seen.add(token.content)
+    return [replace(token, special=token.special or token.content in special) for token in wanted]
+
+
+def _number(tokens: Iterable[AddedToken], vocab: Mapping[str, int], known: dict[str, AddedToken], where: Mapping[str, str]) -> None:
+    """Add tokens to those that are known, each with its id: that in the vocabulary, the one that it has already, or the next one."""
+    next_id = max([len(vocab), *(token.id + 1 for token in known.values())])
+    for token in tokens:
+        id = vocab[token.content] if token.content in vocab else known[token.content].id if token.content in known else next_id
+        next_id += id == next_id and token.content not in vocab
+        if token.content in where and token.id != id:
+            raise ValueError(f"{where[token.content]}: expected id {shown(id)}, which transformers gives to this token, found {token.id}")
+        known[token.content] = replace(token, id=id)

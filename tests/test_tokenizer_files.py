@@ -1,0 +1,65 @@
+"""The files of a tokenizer are read as transformers reads them, also where they say different things."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tokenizer_folders import CASES, REFUSED, Case, docs_json
+
+from minibert import WordPieceTokenizer
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tokens_as_transformers_gives_them(tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    encoding = WordPieceTokenizer.from_folder(case.write(tmp_path / "folder"))(case.text)
+    assert encoding.tokens[1:-1] == case.tokens
+    assert not case.ids or encoding.input_ids[1:-1] == case.ids
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_read_otherwise_by_transformers_is_refused(tmp_path: Path, name: str) -> None:
+    files, message = REFUSED[name]
+    folder = Case(files, "", []).write(tmp_path / "folder")
+    with pytest.raises(ValueError, match=message) as error:
+        WordPieceTokenizer.from_folder(folder)
+    assert str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("steps", "tokens"),
+    [
+        (["NFD", "Lowercase", "StripAccents"], ["und", "und"]),
+        (["Lowercase", "NFD", "StripAccents"], ["und", "und"]),
+        (["NFD", "StripAccents", "Lowercase"], ["und", "und"]),
+        (["NFD", "StripAccents"], ["Und", "Und"]),
+        (["Lowercase"], ["ünd", "und"]),
+    ],
+)
+def test_normalizers_of_a_pipeline(tmp_path: Path, steps: list[str], tokens: list[str]) -> None:
+    """The tokens are those of tokenizers 0.23.3."""
+    content = docs_json() | {"normalizer": {"type": "Sequence", "normalizers": [{"type": step} for step in steps]}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    assert WordPieceTokenizer.from_folder(tmp_path).tokenize("Ünd Und") == tokens
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (["BertPreTokenizer"], ["a", "_", "b", "°", "5°", ".", ".", ".", "'", "x"]),
+        (["Whitespace"], ["a_b", "°", "5", "°...", "'", "x"]),
+        (["WhitespaceSplit"], ["a_b", "°", "5°...", "'x"]),
+        (["WhitespaceSplit", "Punctuation"], ["a", "_", "b", "°", "5°", ".", ".", ".", "'", "x"]),
+        (["Whitespace", "Punctuation"], ["a", "_", "b", "°", "5", "°", ".", ".", ".", "'", "x"]),
+    ],
+)
+def test_pre_tokenizers_of_a_pipeline(tmp_path: Path, parts: list[str], words: list[str]) -> None:
+    """A word that is no piece becomes one [UNK], so its span shows where it was split. The words are those of tokenizers 0.23.3."""
+    content = docs_json() | {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": part} for part in parts]}}
+    content["model"]["vocab"] = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    text = "a_b ° 5°... 'x"
+    tokenizer = WordPieceTokenizer.from_folder(tmp_path)
+    encoding = tokenizer(text)
+    assert [text[start:end] for start, end in encoding.offsets[1:-1]] == words
+    assert tokenizer.encode_batch([text])[0].tolist() == encoding.input_ids

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizer_folders import CASES, REFUSED, Case, docs_json
+from tokenizer_folders import CASES, REFUSED, Case, bert_json, both, docs_json
 
 from minibert import WordPieceTokenizer
 
@@ -24,6 +24,22 @@ def test_what_is_read_otherwise_by_transformers_is_refused(tmp_path: Path, name:
     with pytest.raises(ValueError, match=message) as error:
         WordPieceTokenizer.from_folder(folder)
     assert str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "types"),
+    [
+        ({}, [0, 0, 0, 1, 1]),
+        ({"tokenizer_class": "DistilBertTokenizer"}, [0] * 5),
+        ({"tokenizer_class": "PreTrainedTokenizerFast"}, [0] * 5),
+        ({"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids", "token_type_ids"]}, [0, 0, 0, 1, 1]),
+        ({"tokenizer_class": "BertTokenizer", "model_input_names": ["input_ids", "attention_mask"]}, [0] * 5),
+    ],
+)
+def test_types_that_a_model_is_given(tmp_path: Path, config: dict[str, object], types: list[int]) -> None:
+    """Without token_type_ids from its tokenizer, BertModel takes 0 for all."""
+    folder = Case(both(bert_json(), **config), "", []).write(tmp_path / "folder")
+    assert WordPieceTokenizer.from_folder(folder)("a", "a").token_type_ids == types
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ class Encoding:
 
     Attributes:
         input_ids: ids, [CLS] and [SEP] included.
-        token_type_ids: 0 for the first text and its frame, 1 for the second text and its [SEP].
+        token_type_ids: 0 for the first text and its frame, 1 for the second text and its [SEP]; 0 for all where the folder's tokenizer
+            gives the model no types.
         tokens: the pieces as the vocabulary spells them.
         offsets: (start, end) of each piece in its text (in its word, if words were given), in code points; (0, 0) for [CLS] and [SEP].
         word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each text; None for [CLS] and [SEP].
@@ -109,17 +110,18 @@ class WordPieces(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """[CLS] and [SEP]."""
+    """[CLS] and [SEP], and the token type of the second text."""
 
     cls_token: str
     cls_id: int
     sep_token: str
     sep_id: int
+    second_type: int
 
     def around(self, texts: Sequence[WordPieces], windows: Sequence[Window], tokens: dict[int, str], num_truncated: int) -> Encoding:
         """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` with the given window of each text."""
         encoding = Encoding([self.cls_id], [0], [self.cls_token], [(0, 0)], [None], num_truncated)
-        for type_id, (pieces, (start, end)) in enumerate(zip(texts, windows, strict=True)):
+        for type_id, pieces, (start, end) in zip((0, self.second_type), texts, windows, strict=False):
             ids = pieces.ids[start:end]
             encoding.input_ids.extend([*ids, self.sep_id])
             encoding.token_type_ids.extend([type_id] * (len(ids) + 1))

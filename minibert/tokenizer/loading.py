@@ -27,6 +27,7 @@ from .unicode import referent
 BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer", "LayoutLMTokenizer",
                 "LxmertTokenizer", "SqueezeBertTokenizer", "DPRContextEncoderTokenizer", "DPRQuestionEncoderTokenizer")  # fmt: skip
 OWN_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+UNTYPED_CLASSES = ("DistilBertTokenizer", *OWN_CLASSES)  # which give a model no token types unless model_input_names says so
 # Fields of tokenizer_config.json that may only say this.
 FIXED = {"truncation_side": "right", "padding_side": "right", "split_special_tokens": False, "fast_tokenizer_files": ["tokenizer.json"]}
 CLEANING = {
@@ -63,7 +64,7 @@ def load_settings(folder: Path) -> TokenizerSettings:
             check_vocab(values["vocab"])  # its numbers become ids of the tokens
     named = read_tokens(folder, config, file, values["vocab"], is_bert=not is_own)
     with _errors_name(path):
-        settings = TokenizerSettings(**values | named, model_max_length=model_max_length)
+        settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
     if is_own:
         check_ids(file, settings.ids)
     return settings
@@ -118,6 +119,12 @@ def _bert_rules(config: Fields) -> dict[str, Any]:
         "strip_accents": lowercase if strip_accents is None else strip_accents,
         "handle_chinese_chars": config.get("tokenize_chinese_chars", bool, True),
     }
+
+
+def _has_types(config: Fields, declared: str | None) -> bool:
+    """Whether the model gets token types, so that the second text of a pair has type 1."""
+    names = config.get("model_input_names", list)
+    return "token_type_ids" in names if names is not None else declared not in UNTYPED_CLASSES
 
 
 def _length(config: Fields, name: str) -> int | None:

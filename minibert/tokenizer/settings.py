@@ -39,6 +39,7 @@ class TokenizerSettings:
     decoder_cleanup: bool = True  # whether `decode` closes the gaps before punctuation and in contractions
     model_max_length: int | None = None
     compat: Compat = "hf"  # whose rules: Hugging Face `tokenizers`, or "google", google-research/bert
+    has_types: bool = True  # the second text of a pair has token type 1
     # The rules of other pipelines of `tokenizers`; BERT's are the defaults.
     strip_all_marks: bool = False  # strip_accents also strips combining marks that take space, as StripAccents does
     split_punctuation: bool = True  # a punctuation mark is a word of its own

@@ -74,7 +74,8 @@ class WordPieceTokenizer:
         self.compiled_pays = 0 if backend == "numba" else compiled_pays
         self.vocab = settings.vocab
         ids = settings.ids
-        self.frame = Frame(settings.cls_token, ids[settings.cls_token], settings.sep_token, ids[settings.sep_token])
+        cls_token, sep_token = settings.cls_token, settings.sep_token
+        self.frame = Frame(cls_token, ids[cls_token], sep_token, ids[sep_token], int(settings.has_types))
         self.unk_id = ids[settings.unk_token]
         limit, prefix = settings.max_input_chars_per_word, settings.continuing_subword_prefix
         # the pieces with which a word begins and goes on, without those that are longer than a word

@@ -13,6 +13,8 @@ per equation; `kernels` is compiled. Between them and the encoder there are C-co
 | `layers(parameters, hidden_states, cu_seqlens, first, last)` | hidden states | layers `first` to before `last`; spends its argument |
 | `attention_probs(parameters, hidden_states, cu_seqlens, layer)` | a list | the softmax of a layer alone, from what goes into it |
 | `pooler(parameters, hidden_states)` | (num_rows, hidden_size) | tanh of a linear |
+| `prepare_linear(stored)` | `Prepared` | the backend's own layout of one more matrix, made once at load |
+| `dense(parameters, hidden_states, weights, activation)` | (num_rows, out_features) | a linear, then one of `ACTIVATIONS` |
 
 Hidden states are (num_tokens, hidden_size), the probabilities of each text (num_heads, seq_len, seq_len).
 
@@ -34,7 +36,7 @@ import numpy.typing as npt
 
 from ..config import BertConfig
 from ..formats import widen
-from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix, checked_layers
+from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Linear, Matrix, checked_layers
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -144,3 +146,5 @@ class Backend(Protocol):
     def layers(self, parameters: Any, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32: ...
     def attention_probs(self, parameters: Any, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]: ...
     def pooler(self, parameters: Any, hidden_states: Float32) -> Float32: ...
+    def prepare_linear(self, stored: Linear) -> Any: ...
+    def dense(self, parameters: Any, hidden_states: Float32, weights: Any, activation: str) -> Float32: ...

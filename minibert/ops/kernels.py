@@ -18,17 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ..jit import inlined, jit, pasted
+from ..weights import Linear
 from . import INT16_TOKENS, Float32, Int32, check_ids, look_up, outside, team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
 from .attention import attend
 from .attention_int16 import attend_int16
 from .memory import address, advance, get_address, get_int32, load, store
-from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, prepare
+from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, pack, prepare
 from .products import BLOCK, linear
+from .reference import activated
 from .simd import LANES, Address, Float, Integer, Vector, fma, splat, total
 from .team import Room, finish, join, limit_threads, make_room, take, wait
 
-__all__ = ["BATCH_TOKENS", "attention_probs", "embed", "join", "layers", "limit_threads", "pooler", "prepare"]
+__all__ = [
+    "BATCH_TOKENS", "attention_probs", "dense", "embed", "join", "layers", "limit_threads", "pooler", "prepare", "prepare_linear",
+]  # fmt: skip
 
 f32 = np.float32
 ZERO, ONE = f32(0), f32(1)
@@ -211,9 +215,8 @@ def embed(parameters: PackedParameters, input_ids: Int32, position_ids: Int32, t
     return out
 
 
-def _check_hidden_states(parameters: PackedParameters, hidden_states: Float32) -> None:
-    """ValueError unless they are writable, C-contiguous and as wide as the model."""
-    width, found = parameters.config.hidden_size, hidden_states
+def _check_hidden_states(found: Float32, width: int) -> None:
+    """ValueError unless they are writable, C-contiguous and of this width."""
     if found.dtype != np.float32 or found.ndim != 2 or found.shape[1] != width or not found.flags.carray:
         raise ValueError(
             f"hidden_states: expected writable, C-contiguous float32 (num_tokens, {width}), "
@@ -239,7 +242,7 @@ def _checked(cu_seqlens: Int32, num_tokens: int) -> tuple[Int64, int]:
 def layers(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32:
     """Twin of `reference.layers`. Overwrites its argument and returns it."""
     config, num_layers = parameters.config, len(parameters.layers)
-    _check_hidden_states(parameters, hidden_states)
+    _check_hidden_states(hidden_states, config.hidden_size)
     num_tokens = len(hidden_states)
     own_cu_seqlens, longest = _checked(cu_seqlens, num_tokens)
     if not 0 <= first <= last <= num_layers:
@@ -266,7 +269,7 @@ def linear_activation(parameters: PackedParameters, x: Float32, weights: PackedL
 def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]:
     """Twin of `reference.attention_probs`."""
     num_heads, num_layers = parameters.config.num_attention_heads, len(parameters.layers)
-    _check_hidden_states(parameters, hidden_states)
+    _check_hidden_states(hidden_states, parameters.config.hidden_size)
     own_cu_seqlens, _ = _checked(cu_seqlens, len(hidden_states))
     if not 0 <= layer < num_layers:
         raise ValueError(f"layer: expected 0 to {num_layers - 1}, found {layer}")
@@ -283,5 +286,18 @@ def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seq
 
 def pooler(parameters: PackedParameters, hidden_states: Float32) -> Float32:
     """Twin of `reference.pooler`."""
-    _check_hidden_states(parameters, hidden_states)
-    return linear_activation(parameters, hidden_states, parameters.pooler, POOL)
+    return dense(parameters, hidden_states, parameters.pooler, "Tanh")
+
+
+def prepare_linear(stored: Linear) -> PackedLinear:
+    """One more matrix in panels."""
+    return pack(stored)  # type: ignore[return-value]  # float32 panels of a Linear
+
+
+def dense(parameters: PackedParameters, hidden_states: Float32, weights: PackedLinear | PackedInt8Linear, activation: str) -> Float32:
+    """Twin of `reference.dense`. The product and tanh are compiled; the other activations, which are rare, are those of NumPy."""
+    _check_hidden_states(hidden_states, weights.in_features)
+    if activation == "Tanh":
+        return linear_activation(parameters, hidden_states, weights, POOL)
+    with np.errstate(all="ignore"):
+        return activated(linear_activation(parameters, hidden_states, weights, NO_ACTIVATION), activation)

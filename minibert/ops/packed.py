@@ -38,6 +38,7 @@ class PackedLinear:
 
     panels: Float32  # (num_panels, in_features, WIDTH, 1)
     bias: Float32  # (num_panels * WIDTH,)
+    in_features: int
     out_features: int
 
     @property
@@ -54,6 +55,7 @@ class PackedInt8Linear:
     initial: Int32  # (num_panels * WIDTH,): undoes KIND.offset
     scale: Float32  # (num_panels * WIDTH,)
     sums: Float32  # (num_panels * WIDTH,): of each output's weights
+    in_features: int
     out_features: int
 
     @property
@@ -187,14 +189,13 @@ def pack(linear: Matrix) -> PackedLinear | PackedInt8Linear:
     if isinstance(linear, Linear):
         panels = _aligned((num_panels, in_features, WIDTH, 1), np.dtype(np.float32))
         fill(panels)
-        return PackedLinear(panels, bias, out_features)
+        return PackedLinear(panels, bias, in_features, out_features)
     steps = -(-in_features // KIND.group)
     int8_panels = _aligned((num_panels, steps, WIDTH, KIND.group), np.dtype(np.int8))
     fill(int8_panels)
     sums = linear.weight.sum(axis=1, dtype=np.int32)
-    return PackedInt8Linear(
-        int8_panels, bias, padded(KIND.offset * sums, np.int32), padded(widen(linear.scale)), padded(sums), out_features
-    )
+    initial, scale = padded(KIND.offset * sums, np.int32), padded(widen(linear.scale))
+    return PackedInt8Linear(int8_panels, bias, initial, scale, padded(sums), in_features, out_features)
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:

@@ -4,7 +4,7 @@ Read it top to bottom: it is the order in which a text meets the functions. Shap
 Where something is written in two steps or block by block, a comment says what that saved.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -35,7 +35,7 @@ def prepare(weights: BertWeights) -> Parameters:
     def matrix(stored: Matrix) -> Matrix:
         if isinstance(stored, Int8Linear):
             return Int8Linear(stored.weight, widen(stored.scale), widen(stored.bias))
-        return Linear(widen(stored.weight), widen(stored.bias))
+        return prepare_linear(stored)
 
     return arrange(weights, matrix, lambda norm: LayerNorm(widen(norm.weight), widen(norm.bias), norm.eps), widen)
 
@@ -286,15 +286,51 @@ def gelu_gate(x: Float32, approximate: GeluForm) -> Float32:
     return gate
 
 
+def sigmoid(x: Float32) -> Float32:
+    """1 / (1 + e^-x)."""
+    return np.float32(1) / (np.float32(1) + np.exp(-x))
+
+
+# What may follow a linear, by the names of PyTorch's classes, each with that class's default options
+ACTIVATIONS: dict[str, Callable[[Float32], Float32]] = {
+    "Identity": lambda x: x,
+    "Tanh": np.tanh,
+    "ReLU": lambda x: np.maximum(x, np.float32(0)),
+    "ReLU6": lambda x: np.clip(x, np.float32(0), np.float32(6)),
+    "LeakyReLU": lambda x: np.where(x > 0, x, np.float32(0.01) * x),
+    "ELU": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "GELU": lambda x: x * gelu_gate(x, "none"),
+    "SiLU": lambda x: x * sigmoid(x),
+    "Sigmoid": sigmoid,
+}
+
+
+def prepare_linear(stored: Linear) -> Linear:
+    """Everything float32. What is float32 already is not copied."""
+    return Linear(widen(stored.weight), widen(stored.bias))
+
+
+def dense(parameters: Parameters, hidden_states: Float32, weights: Matrix, activation: str) -> Float32:
+    """activation(x weight^T + bias).
+
+    Where x weight^T + bias is not finite, the result is NaN: a sum that has overflowed may even have the wrong sign, and an activation
+    could make a finite number of it.
+    """
+    with np.errstate(all="ignore"):
+        return activated(linear(hidden_states, weights), activation)
+
+
+def activated(linear_output: Float32, activation: str) -> Float32:
+    """What follows a product: NaN wherever the product is not finite."""
+    return np.where(np.isfinite(linear_output), ACTIVATIONS[activation](linear_output), np.float32(np.nan))
+
+
 def pooler(parameters: Parameters, hidden_states: Float32) -> Float32:
     """tanh(x weight^T + bias), for vectors of position 0 ([CLS]).
 
-    Where x weight^T + bias is not finite, the result is NaN: a sum that has overflowed may even have the wrong sign.
     Source: google-research/bert, modeling.py, `pooler`.
     """
-    with np.errstate(all="ignore"):
-        linear_output = linear(hidden_states, parameters.pooler)
-    return np.where(np.isfinite(linear_output), np.tanh(linear_output), np.float32(np.nan))
+    return dense(parameters, hidden_states, parameters.pooler, "Tanh")
 
 
 def _blocks(array: Float32) -> Iterator[Float32]:

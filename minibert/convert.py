@@ -41,7 +41,7 @@ from .files import (
     read_text,
     stamps,
 )
-from .folder import known_files, load_folder, module_paths
+from .folder import known_files, list_modules, load_folder
 from .formats import BFLOAT16, widen
 from .formats.safetensors import load_safetensors, release_pages
 from .formats.spark_zip import load_spark_zip, spark_files
@@ -336,7 +336,7 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path, config: BertConfig, so
             raise ValueError(f"{source}: expected a vocabulary without line ends in its tokens")
         (folder / "vocab.txt").write_text("\n".join(checkpoint.vocabulary) + "\n", encoding="utf-8", newline="\n")
     if checkpoint.beside is not None:
-        if module_paths(checkpoint.beside).get("Transformer", ".") != ".":
+        if [module.path for module in list_modules(checkpoint.beside)[:1]] not in ([], ["."]):
             raise ValueError(f"{checkpoint.beside / 'modules.json'}: expected the Transformer in this folder, where the weights are")
         for name in known_files(checkpoint.beside):
             copy_inside(checkpoint.beside, name, folder, MAX_JSON_BYTES)

@@ -1,21 +1,24 @@
 """What a model folder says beside its weights: pooling, normalisation, prompts, length.
 
-A folder that sentence-transformers wrote lists its modules in `modules.json`; one that transformers wrote has none, and gets mean
-pooling, as sentence-transformers gives it. A module or an option that is not implemented here is refused by name, since without it
-the vectors would be others.
+A folder that sentence-transformers wrote lists its modules in `modules.json`: Transformer, Pooling, and any of those in modules.py. One
+that transformers wrote has none, and gets mean pooling, as sentence-transformers gives it. A module or an option that is not
+implemented here is refused by name, since without it the vectors would be others.
 
 Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and the older files of 2.x to 5.x.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown, shown_name
 from .files import inside
+from .modules import READERS, Module, check_total, read_module, size_after
 from .pooling import Pooling
 
 BOX = "minibert-L8-H128"  # the model that comes along
-MODULES = ("Transformer", "Pooling", "Normalize")
+MODULES = ("Transformer", "Pooling", *READERS)
+MAX_MODULES = 16
 # The names that sentence-transformers has given to the settings of Transformer; it reads the first that is there.
 TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -37,7 +40,8 @@ TRANSFORMER_FIELDS = {
     "module_output_name": "token_embeddings",
     "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
 }
-# 1_Pooling/config.json until 5.x: a switch per mode. `pooling_mode` since 6.0.
+# 1_Pooling/config.json until 5.x: a switch per mode; several give vectors side by side, in this order. `pooling_mode` since 6.0.
+# Its dimension says nothing: sentence-transformers does not look at it where it pools.
 POOLING_SWITCHES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -46,7 +50,7 @@ POOLING_SWITCHES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-FOLDER_POOLINGS: dict[str, Pooling] = {"cls": "cls", "max": "max", "mean": "mean"}
+FOLDER_POOLINGS: tuple[Pooling, ...] = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 # sentence-transformers knows these two prompts for every model; they are empty unless the folder says otherwise.
 DEFAULT_PROMPTS = {"query": "", "document": ""}
 
@@ -56,13 +60,27 @@ class FolderSettings:
     """How a folder wants its texts turned into vectors."""
 
     weights: Path  # the folder with config.json, model.safetensors and the tokenizer
-    pooling: Pooling = "mean"
-    normalize: bool = False
+    poolings: tuple[Pooling, ...] = ("mean",)  # side by side
+    include_prompt: bool = True  # in the pooling
+    modules: tuple[Module, ...] = ()  # after the pooling, in order
     max_seq_length: int | None = None
     do_lower_case: bool = False
     prompts: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROMPTS))
     default_prompt_name: str | None = None
     truncate_dim: int | None = None
+
+    def dimension(self, hidden_size: int) -> int:
+        """Numbers of a vector. Raises ValueError if a module does not fit the one before it."""
+        size = size_after(self.modules, hidden_size * len(self.poolings))
+        return size if self.truncate_dim is None else min(size, self.truncate_dim)
+
+    @property
+    def inner_modules(self) -> tuple[Module, ...]:
+        """The modules without Normalize at the end."""
+        modules = list(self.modules)
+        while modules and modules[-1].kind == "Normalize":
+            modules.pop()
+        return tuple(modules)
 
 
 def box_folder() -> Path:
@@ -82,19 +100,21 @@ def load_folder(folder: Path) -> FolderSettings:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected one with config.json, model.safetensors and a tokenizer")
-    modules = module_paths(folder)
+    modules = list_modules(folder)
     if not modules:
         return FolderSettings(folder)
-    if "Normalize" in modules:
-        _check_normalize(optional_fields(folder / modules["Normalize"] / "config.json"))
-    weights = folder / modules["Transformer"]
+    weights = folder / modules[0].path
     transformer = _transformer(weights)
     general = optional_fields(folder / "config_sentence_transformers.json")
     prompts, default_prompt_name = _prompts(general)
+    pooling = load_fields(folder / modules[1].path / "config.json")
+    after = [read_module(name, folder / path) for name, path in modules[2:]]
+    check_total(after)
     return FolderSettings(
         weights=weights,
-        pooling=_pooling(load_fields(folder / modules["Pooling"] / "config.json")),
-        normalize="Normalize" in modules,
+        poolings=_poolings(pooling),
+        include_prompt=pooling.get("include_prompt", bool, True),
+        modules=tuple(module for module in after if module.kind != "Dropout"),
         max_seq_length=_positive(transformer, "max_seq_length"),
         do_lower_case=transformer.get("do_lower_case", bool, False),
         prompts=prompts,
@@ -104,10 +124,10 @@ def load_folder(folder: Path) -> FolderSettings:
 
 
 def known_files(folder: Path) -> list[str]:
-    """Names, within the folder, of all that a model folder may have beside config.json and the weights. Raises as `load_folder`."""
-    modules = module_paths(folder)
-    inner = PurePosixPath(modules.get("Transformer", ""))
-    configs = [f"{PurePosixPath(path) / 'config.json'}" for name, path in modules.items() if name != "Transformer"]
+    """Names, within the folder, of all that a model folder may have beside config.json and weights. Raises as `load_folder`."""
+    modules = list_modules(folder)
+    inner = PurePosixPath(modules[0].path if modules else "")
+    configs = [str(PurePosixPath(path) / "config.json") for _, path in modules[1:]]
     return [*GENERAL_FILES, *(str(inner / name) for name in (*TOKENIZER_FILES, *TRANSFORMER_FILES)), *configs]
 
 
@@ -118,22 +138,31 @@ def _positive(fields: Fields, name: str) -> int | None:
     return number
 
 
-def module_paths(folder: Path) -> dict[str, str]:
-    """Class of each module -> its folder within `folder`; empty where there is no modules.json.
+class ListedModule(NamedTuple):
+    """A line of modules.json."""
+
+    name: str  # of its class
+    path: str  # within the folder
+
+
+def list_modules(folder: Path) -> list[ListedModule]:
+    """Transformer, Pooling, and what comes after them; nothing where there is no modules.json.
 
     The path of a class has changed with every major version; its last name has not.
     """
     path = folder / "modules.json"
     if not is_there(path):
-        return {}
-    modules: dict[str, str] = {}
-    for module in load_list(path):
+        return []
+    modules: list[ListedModule] = []
+    for module in load_list(path)[: MAX_MODULES + 1]:
         package, _, name = module.need("type", str).rpartition(".")
-        if not package.startswith("sentence_transformers.") or name not in MODULES or name in modules:
-            raise module.refuse("type", f"each of {', '.join(MODULES)} at most once")
-        modules[name] = _module_path(module, folder)
-    if list(modules) not in (["Transformer", "Pooling"], list(MODULES)):
-        raise ValueError(f"{path}: expected Transformer, then Pooling, then Normalize or nothing, found {', '.join(modules) or 'nothing'}")
+        if not package.startswith("sentence_transformers.") or name not in MODULES:
+            raise module.refuse("type", f"one of sentence_transformers' {', '.join(MODULES)}")
+        modules.append(ListedModule(name, _module_path(module, folder)))
+    names = [module.name for module in modules]
+    if names[:2] != ["Transformer", "Pooling"] or not {*names[2:]} <= {*READERS} or len(names) > MAX_MODULES:
+        expected = f"expected Transformer, then Pooling, then any of {', '.join(READERS)}, at most {MAX_MODULES}"
+        raise ValueError(f"{path}: {expected}, found {', '.join(names) or 'nothing'}")
     return modules
 
 
@@ -150,15 +179,14 @@ def _module_path(module: Fields, folder: Path) -> str:
     return str(PurePosixPath(path))
 
 
-def _pooling(config: Fields) -> Pooling:
-    if not config.get("include_prompt", bool, True):
-        raise config.refuse("include_prompt", "true")
+def _poolings(config: Fields) -> tuple[Pooling, ...]:
     switched = [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch, bool)]
     modes = config.content.get("pooling_mode")
     modes = switched or ["mean"] if modes is None else [modes] if isinstance(modes, str) else modes
-    if not isinstance(modes, list) or len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in FOLDER_POOLINGS:
-        raise ValueError(f"{config.where}: pooling_mode: expected one of {', '.join(FOLDER_POOLINGS)}, found {shown(modes)}")
-    return FOLDER_POOLINGS[modes[0]]
+    is_right = isinstance(modes, list) and 1 <= len(modes) <= len(FOLDER_POOLINGS) and all(mode in FOLDER_POOLINGS for mode in modes)
+    if not is_right:
+        raise ValueError(f"{config.where}: pooling_mode: expected one or several of {', '.join(FOLDER_POOLINGS)}, found {shown(modes)}")
+    return tuple(modes)
 
 
 def _transformer(weights: Path) -> Fields:
@@ -181,9 +209,3 @@ def _prompts(config: Fields) -> tuple[dict[str, str], str | None]:
     if default is not None and default not in prompts:
         raise ValueError(f"{config.where}: default_prompt_name: expected one of {shown([*prompts])}, found {shown(default)}")
     return prompts, default
-
-
-def _check_normalize(config: Fields) -> None:
-    for name in ("module_input_name", "module_output_name"):
-        if config.get(name, str, "sentence_embedding") != "sentence_embedding":
-            raise config.refuse(name, "'sentence_embedding'")

@@ -3,7 +3,7 @@
 import operator
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .config import BertConfig
 from .fields import shown
 from .packing import Int32
+from .texts import is_pair, listed_texts, no_text
 
 Truncation = Literal["warn", "error", "silent"]
 
@@ -42,25 +43,34 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None, me
 def check_text(text: object, name: str) -> str:
     """The text itself; TypeError for what is not a str."""
     if not isinstance(text, str):
-        raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {shown(text):.80}")
+        raise no_text(text, f"{name}: expected a str", name)
     return text
 
 
 def check_texts(texts: object) -> list[str]:
-    """One text or several, as a list.
+    """One text or several, as a list. Raises TypeError for what is no text, and for pairs."""
+    several = listed_texts(texts)
+    if {*map(type, several)} <= {str}:
+        return several
+    for index, text in enumerate(several):
+        if is_pair(text):
+            found = f"found {type(text).__name__}: {shown(text):.80}"
+            raise TypeError(f"texts[{index}]: expected a str, {found}; pairs of texts are for `encode`")
+    return [check_text(text, f"texts[{index}]") for index, text in enumerate(several)]
 
-    Raises TypeError for what is no text, and for a table or a dict, because iteration would give its keys.
-    """
-    if isinstance(texts, str):
-        return [texts]
-    found = f"texts: expected a str or several, found {'an' if (kind := type(texts).__name__)[0] in 'aeiouAEIOU' else 'a'} {kind}"
-    if isinstance(texts, bytes | bytearray | memoryview):
-        raise TypeError(f"{found}; decode it, as in texts.decode('utf-8')")
-    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
-        raise TypeError(f"{found}, whose keys or columns are no texts; give one column, as in texts['name'], or the values")
-    if not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:  # an array without dimensions has `__iter__`, and it fails
-        raise TypeError(f"{found}: {shown(texts)}")
-    return [check_text(text, f"texts[{index}]") for index, text in enumerate(texts)]
+
+def check_texts_or_pairs(texts: object) -> list[str | tuple[str, str]]:
+    """One text or several, of which each may be a pair of texts, as a list. Raises TypeError for anything else."""
+    several = listed_texts(texts)
+    if {*map(type, several)} <= {str}:
+        return several
+    return [(text[0], text[1]) if is_pair(text) else _check_no_pair(text, f"texts[{index}]") for index, text in enumerate(several)]
+
+
+def _check_no_pair(text: object, name: str) -> str:
+    if isinstance(text, tuple | list):
+        raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {shown(text):.80}; a pair has two texts, each a str")
+    return check_text(text, name)
 
 
 def report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +18,27 @@ from .fields import shown
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import open_safetensors
-from .inputs import Truncation, check_choice, check_integer, check_rectangle, check_text, check_texts, report_truncation
+from .inputs import (
+    Truncation,
+    check_choice,
+    check_integer,
+    check_rectangle,
+    check_text,
+    check_texts,
+    check_texts_or_pairs,
+    report_truncation,
+)
 from .jit import can_compile
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
+from .modules import WEIGHTS, Module, Step, prepare_module, size_after
 from .ops import Backend, Float32, reference
 from .outputs import BertOutput, TokenEmbeddings
-from .packing import PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
+from .packing import Int32, PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
 from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
 from .quantize import quantize
 from .save import open_weights
 from .scheduling import Schedule
+from .texts import Text
 from .threads import forks_wait, is_inside, usable_threads
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
 from .weights import FLOATS
@@ -87,7 +99,11 @@ class MiniBert:
         num_threads: threads of a call.
         num_parameters: how many numbers the encoder has learnt, pooler included.
         max_length: tokens of the longest text that is not cut, [CLS] and [SEP] included.
-        pooling, normalize_embeddings: what `encode` does unless told otherwise; from the folder, else "mean" and False.
+        pooling, normalize_embeddings: what `encode` does unless told otherwise; from the folder, else "mean" and False. Several poolings
+            are a tuple.
+        modules: what the folder has between pooling and normalisation, such as "Dense(768 -> 512, Tanh)"; `encode` goes through all.
+        include_prompt: whether the tokens of a prompt count in the pooling; from the folder, else True.
+        embedding_dimension: numbers of a vector that `encode` gives unless told otherwise.
         truncate_dim: dimensions that `encode` keeps unless told otherwise, None for all.
         prompts: the folder's prompts, name -> text that `encode` puts before each text; default_prompt_name: the one it uses, or None.
     """
@@ -99,15 +115,20 @@ class MiniBert:
     num_threads: int
     num_parameters: int
     max_length: int
-    pooling: Pooling
+    pooling: Pooling | tuple[Pooling, ...]
     normalize_embeddings: bool
+    modules: tuple[str, ...]
+    include_prompt: bool
+    embedding_dimension: int
     truncate_dim: int | None
     prompts: Mapping[str, str]
     default_prompt_name: str | None
     _options: tuple[Any, ...]  # of `__init__`, for pickle
     _ops: Backend
     _parameters: Any  # the backend's own
-    _weights_file: Path
+    _modules: tuple[Module, ...]  # without Normalize at the end
+    _steps: tuple[Step, ...]  # what they do
+    _weights_files: tuple[Path, ...]
 
     def __init__(
         self, path: str | Path | None, backend: str, precision: str, num_threads: int | None, tokenizer_compat: str, mmap: bool
@@ -129,7 +150,9 @@ class MiniBert:
             if weights.is_int8 and precision == "float32":
                 raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
             max_length = _max_length(path, folder, tokenizer, weights.config)
+            dimension = folder.dimension(weights.config.hidden_size)
             parameters = ops.prepare(quantize(weights) if precision == "int8" else weights)
+        inner = folder.inner_modules
         vars(self).update(
             config=weights.config,
             tokenizer=tokenizer,
@@ -138,15 +161,20 @@ class MiniBert:
             num_threads=num_threads,
             num_parameters=weights.num_parameters,
             max_length=max_length,
-            pooling=folder.pooling,
-            normalize_embeddings=folder.normalize,
+            pooling=folder.poolings[0] if len(folder.poolings) == 1 else folder.poolings,
+            normalize_embeddings=len(inner) < len(folder.modules),
+            modules=tuple(map(str, inner)),
+            include_prompt=folder.include_prompt,
+            embedding_dimension=dimension,
             truncate_dim=folder.truncate_dim,
             prompts=MappingProxyType(dict(folder.prompts)),
             default_prompt_name=folder.default_prompt_name,
             _options=options,
             _ops=ops,
             _parameters=parameters,
-            _weights_file=folder.weights / "model.safetensors",
+            _modules=inner,
+            _steps=tuple(prepare_module(module, ops, parameters) for module in inner),
+            _weights_files=tuple(place / WEIGHTS for place in (folder.weights, *(module.folder for module in inner if module.shapes))),
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -171,9 +199,9 @@ class MiniBert:
 
     def encode(
         self,
-        texts: str | Iterable[str],
+        texts: str | Iterable[Text],
         *,
-        pooling: Pooling | None = None,
+        pooling: Pooling | Sequence[Pooling] | None = None,
         layer: int | Sequence[int] = -1,
         normalize_embeddings: bool | None = None,
         truncate_dim: int | None = None,
@@ -187,17 +215,20 @@ class MiniBert:
         """One vector per text: (num_texts, dim) float32 in the order of the texts; a single str gives (dim,).
 
         Args:
-            texts: a str, or any iterable of them. No texts give (0, dim); an empty text is [CLS][SEP].
-            pooling: "mean" (of all tokens, [CLS] and [SEP] included), "cls", "max", "pooler" (tanh of a linear of [CLS]) or
-                "mean_words" (without [CLS] and [SEP]); None for what the folder says, else "mean".
+            texts: a str, or any iterable of them. No texts give (0, dim); an empty text is [CLS][SEP]. A tuple or a list of two str among
+                several is a pair, [CLS] a [SEP] b [SEP] with token types 0 and 1: `encode([("a", "b")])` gives one vector.
+            pooling: "mean" (of all tokens, [CLS] and [SEP] included), "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken",
+                "pooler" (tanh of a linear of [CLS]) or "mean_words" (without [CLS] and [SEP]); several give vectors side by side. None
+                for what the folder says, else "mean". What the folder has after its pooling follows in any case.
             layer: which hidden states to pool: 0 for the embeddings, 1.. for the layers, negative from the end; several are averaged.
-            normalize_embeddings: True for vectors of length 1, False for vectors as they are, None for what the folder says.
+            normalize_embeddings: True for vectors of length 1, None for what the folder says, False for vectors without the normalisation
+                at the end of the folder's modules; the modules before it stay.
                 (sentence-transformers differs in one place: its False leaves the folder's own normalisation on, as None does here.)
             truncate_dim: keep the first dimensions only; None for what the folder says, else all. `normalize_embeddings=True`
                 normalises what is left, as in sentence-transformers; the folder's own normalisation comes before and does not.
             max_length: tokens of a text, [CLS] and [SEP] included; longer ones are cut. None for `model.max_length`.
             truncation: what to do about texts that are cut: "warn" once with numbers, "error", or "silent".
-            prompt: text to put before each text. prompt_name: the same, by its name in `model.prompts`.
+            prompt: text to put before each text, in a pair before the first. prompt_name: the same, by its name in `model.prompts`.
             batch_tokens: tokens that a thread works on at a time (a longer text goes alone); it bounds memory, not results.
             show_progress_bar: True writes progress to stderr.
 
@@ -205,21 +236,26 @@ class MiniBert:
             TypeError: a text is not a str. ValueError: an argument is out of range; a text is too long and `truncation="error"`;
             the weights are not finite numbers.
         """
-        pooling = self.pooling if pooling is None else pooling
-        check_choice("pooling", pooling, POOLINGS)
+        poolings = self._poolings(pooling)
         layers = self._layers(layer)
+        size = size_after(self._modules, len(poolings) * self.config.hidden_size)
         if truncate_dim is not None:
-            truncate_dim = check_integer("truncate_dim", truncate_dim, 1, self.config.hidden_size)
+            truncate_dim = check_integer("truncate_dim", truncate_dim, 1, size)
         prefix = self._prompt(prompt, prompt_name)
-        encoding = self._encoding(check_texts(texts), prefix, max_length, truncation)
-        embeddings = np.empty((len(encoding), self.config.hidden_size), np.float32)
-        ids = np.split(encoding.input_ids, encoding.cu_seqlens[1:-1])
+        encoding = self._encoding(check_texts_or_pairs(texts), prefix, max_length, truncation)
+        prompt_length = self._prompt_length(prefix, max_length)
+        embeddings = np.empty((len(encoding), size), np.float32)
+        bounds, types = encoding.cu_seqlens[1:-1], encoding.token_type_ids
+        ids = np.split(encoding.input_ids, bounds)
+        types_of = None if types is None else np.split(types, bounds)
 
         def work(indices: list[int]) -> None:
-            batch = pack([ids[index] for index in indices])
-            pooled = pool(self._hidden_states(batch, layers), batch.cu_seqlens, pooling)
-            self._check_finite(pooled)
-            embeddings[indices] = self._pool_cls(pooled) if pooling == "pooler" else pooled
+            batch = pack([ids[index] for index in indices], None if types_of is None else [types_of[index] for index in indices])
+            vectors = self._pool(self._hidden_states(batch, layers), batch.cu_seqlens, poolings, prompt_length)
+            for step in self._steps:
+                vectors = step(vectors)
+            self._check_finite(vectors)
+            embeddings[indices] = vectors
 
         self._run(work, np.diff(encoding.cu_seqlens).tolist(), batch_tokens, bool(show_progress_bar))
         if normalize_embeddings is None and self.normalize_embeddings:
@@ -230,11 +266,11 @@ class MiniBert:
             embeddings = unit_length(embeddings)
         return embeddings[0] if isinstance(texts, str) else embeddings
 
-    def encode_query(self, texts: str | Iterable[str], **options: Any) -> Float32:
+    def encode_query(self, texts: str | Iterable[Text], **options: Any) -> Float32:
         """`encode` with the folder's prompt for queries, if it has one. Takes the arguments of `encode`."""
         return self._encode_as(("query",), texts, options)
 
-    def encode_document(self, texts: str | Iterable[str], **options: Any) -> Float32:
+    def encode_document(self, texts: str | Iterable[Text], **options: Any) -> Float32:
         """`encode` with the folder's prompt for documents, if it has one. Takes the arguments of `encode`."""
         return self._encode_as(DOCUMENT_PROMPTS, texts, options)
 
@@ -377,7 +413,7 @@ class MiniBert:
         settings = self.tokenizer.settings
         return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())
 
-    def _encode_as(self, names: Sequence[str], texts: str | Iterable[str], options: dict[str, Any]) -> Float32:
+    def _encode_as(self, names: Sequence[str], texts: str | Iterable[Text], options: dict[str, Any]) -> Float32:
         if options.get("prompt") is None and options.get("prompt_name") is None:
             options = options | {"prompt_name": next((name for name in names if name in self.prompts), None)}
         return self.encode(texts, **options)
@@ -389,6 +425,22 @@ class MiniBert:
         if name is not None and (not isinstance(name, str) or name not in self.prompts):
             raise ValueError(f"prompt_name: expected one of {', '.join(self.prompts)}, found {shown(name)}")
         return "" if name is None else self.prompts[name]
+
+    def _prompt_length(self, prompt: str, max_length: int | None) -> int:
+        """Tokens of a prompt that do not count in the pooling: as sentence-transformers, [CLS] and those of the prompt alone."""
+        if self.include_prompt or not prompt:
+            return 0
+        return len(self.tokenizer.encode_batch([prompt], self._limit(max_length)).input_ids) - 1
+
+    def _poolings(self, pooling: Pooling | Sequence[Pooling] | None) -> tuple[Pooling, ...]:
+        chosen = self.pooling if pooling is None else pooling
+        if not isinstance(chosen, list | tuple):
+            chosen = (chosen,)  # type: ignore[assignment]
+        if not 1 <= len(chosen) <= len(POOLINGS):
+            raise ValueError(f"pooling: expected one or several of {', '.join(POOLINGS)}, found {len(chosen)}")
+        for each in chosen:
+            check_choice("pooling", each, POOLINGS)
+        return tuple(chosen)  # type: ignore[arg-type]
 
     def _layers(self, layer: int | Sequence[int]) -> list[int]:
         states = self.config.num_hidden_layers + 1
@@ -402,9 +454,12 @@ class MiniBert:
             return self.max_length
         return check_integer("max_length", max_length, 2, self.config.max_position_embeddings, " ([CLS] and [SEP], to all positions)")
 
-    def _encoding(self, texts: list[str], prefix: str, max_length: int | None, truncation: Truncation) -> PackedEncoding:
+    def _encoding(self, texts: list[str | tuple[str, str]], prefix: str, max_length: int | None, truncation: Truncation) -> PackedEncoding:
         limit = self._limit(max_length)
-        encoding = self.tokenizer.encode_batch([prefix + text for text in texts], limit)
+        prefixed = [prefix + text if isinstance(text, str) else (prefix + text[0], text[1]) for text in texts]
+        encoding = self.tokenizer.encode_batch(prefixed, limit)
+        if encoding.token_type_ids is not None and self.config.type_vocab_size < 2:
+            raise ValueError("texts: expected no pairs for a model with one token type (type_vocab_size in config.json), found some")
         report_truncation(encoding.num_truncated.tolist(), limit, truncation)
         return encoding
 
@@ -414,10 +469,16 @@ class MiniBert:
         states = [found[layer] for layer in layers]
         return states[0] if len(states) == 1 else np.mean(states, axis=0, dtype=np.float32)
 
+    def _pool(self, hidden: Float32, cu_seqlens: Int32, poolings: Sequence[Pooling], prompt_length: int) -> Float32:
+        """One vector per text, those of several poolings side by side."""
+        parts = [pool(hidden, cu_seqlens, each, prompt_length) for each in poolings]
+        parts = [self._pool_cls(part) if each == "pooler" else part for part, each in zip(parts, poolings, strict=True)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
     def _pool_cls(self, vectors: Float32) -> Float32:
         """The pooler. It gives NaN where its sums are not finite, which tanh alone would turn into 1."""
         if self._parameters.pooler is None:
-            raise ValueError(f"{self._weights_file}: no pooler.dense in these weights; choose another pooling")
+            raise ValueError(f"{self._weights_files[0]}: no pooler.dense in these weights; choose another pooling")
         with np.errstate(all="ignore"):
             pooled = self._ops.pooler(self._parameters, vectors)
         self._check_finite(pooled)
@@ -455,19 +516,16 @@ class MiniBert:
 
     def _refuse_weights(self) -> NoReturn:
         """Name the tensors that hold NaN or infinity. They are looked for only when a result shows that there may be one."""
-        guilty = []
-        try:
-            with open_safetensors(self._weights_file) as tensors:
+        for file in self._weights_files:
+            guilty = []
+            with suppress(OSError, ValueError), open_safetensors(file) as tensors:  # another file may be there now, or none
                 guilty = sorted(
                     name for name, each in tensors.items() if each.dtype in FLOATS and not np.isfinite(widen(np.asarray(each))).all()
                 )
-        except (OSError, ValueError):
-            pass  # another file is there now, or none
-        if not guilty:
-            raise ValueError(f"{self._weights_file}: the result is not finite though all weights are: float32 overflowed on the way")
-        raise ValueError(
-            f"{self._weights_file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged"
-        )
+            if guilty:
+                raise ValueError(f"{file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
+        file = self._weights_files[0]
+        raise ValueError(f"{file}: the result is not finite though all weights are: float32 overflowed on the way")
 
 
 def _ops(backend: str) -> Backend:

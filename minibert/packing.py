@@ -30,8 +30,8 @@ class PackedBatch:
     cu_seqlens: Int32  # (num_sequences + 1,): where each text begins, then num_tokens
 
 
-def pack(texts: Sequence[npt.ArrayLike]) -> PackedBatch:
-    """Pack single texts, given as ids.
+def pack(texts: Sequence[npt.ArrayLike], token_type_ids: Sequence[Int32] | None = None) -> PackedBatch:
+    """Pack texts, given as ids, with token types of 0 unless told otherwise.
 
     >>> pack([[101, 7592, 102], [101, 102]]).cu_seqlens
     array([0, 3, 5], dtype=int32)
@@ -42,7 +42,8 @@ def pack(texts: Sequence[npt.ArrayLike]) -> PackedBatch:
     num_tokens = int(cu_seqlens[-1])
     input_ids = np.concatenate([np.zeros(0, np.int32), *arrays])
     position_ids = np.arange(num_tokens, dtype=np.int32) - np.repeat(cu_seqlens[:-1], seqlens)
-    return PackedBatch(input_ids, position_ids, np.zeros(num_tokens, np.int32), cu_seqlens)
+    types = np.zeros(num_tokens, np.int32) if token_type_ids is None else np.concatenate(token_type_ids)
+    return PackedBatch(input_ids, position_ids, types, cu_seqlens)
 
 
 def pack_padded(input_ids: Int32, attention_mask: npt.NDArray[np.bool_], token_type_ids: Int32) -> PackedBatch:

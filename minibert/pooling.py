@@ -67,10 +67,10 @@ def _pool_rows(hidden_states: Float32, starts: Int32, firsts: Int32, ends: Int32
 def _reduce(function: np.ufunc, rows: Float32, starts: Int32, firsts: Int32, ends: Int32) -> Float32:
     """A ufunc over the rows of each text. The order of its operations depends on the number of these rows alone."""
     if firsts is starts:
-        return function.reduceat(rows, starts, axis=0)  # type: ignore[no-any-return]
+        return function.reduceat(rows, starts, axis=0)
     # from firsts[i] to ends[i] at every second place; where that is empty, reduceat gives a row
     bounds = np.stack([np.minimum(firsts, len(rows) - 1), ends], axis=1).ravel()
-    return function.reduceat(rows, bounds[:-1] if bounds[-1] == len(rows) else bounds, axis=0)[::2]  # type: ignore[no-any-return]
+    return function.reduceat(rows, bounds[:-1] if bounds[-1] == len(rows) else bounds, axis=0)[::2]
 
 
 def pool_words(vectors: Float32, offsets: Sequence[Span], words: Sequence[Span], pooling: WordPooling) -> Float32:

@@ -52,6 +52,7 @@ class PackedEncoding:
         num_truncated: (num_texts,) int32: how many pieces of each text were cut off to respect `max_length`.
         offsets: (num_tokens, 2) int32 as in Encoding, if asked for.
         word_ids: (num_tokens,) int32 as in Encoding, with -1 for [CLS] and [SEP], if asked for.
+        token_type_ids: (num_tokens,) int32 as in Encoding, if there are pairs of texts; else all are 0.
     """
 
     input_ids: npt.NDArray[np.int32]
@@ -59,6 +60,7 @@ class PackedEncoding:
     num_truncated: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int32] | None = None
     word_ids: npt.NDArray[np.int32] | None = None
+    token_type_ids: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.num_truncated)
@@ -79,6 +81,7 @@ class PackedEncoding:
             self.num_truncated[start:stop],
             None if self.offsets is None else self.offsets[first:last],
             None if self.word_ids is None else self.word_ids[first:last],
+            None if self.token_type_ids is None else self.token_type_ids[first:last],
         )
 
 
@@ -94,6 +97,41 @@ def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEn
         np.concatenate([none.reshape(0, 2), *(part.offsets for part in parts if part.offsets is not None)]) if with_offsets else None,
         np.concatenate([none, *(part.word_ids for part in parts if part.word_ids is not None)]) if with_offsets else None,
     )
+
+
+def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_length: int | None) -> PackedEncoding:
+    """Texts that were encoded one by one and whole -> texts and pairs, cut to `max_length`. `are_second` says which texts end a pair.
+
+    A second text loses its [CLS]; each keeps its first pieces and its [SEP].
+    """
+    lengths, is_first = np.diff(single.cu_seqlens) - 2, ~are_second
+    kept = _kept(lengths, np.flatnonzero(is_first), max_length)
+    sizes = kept + 2 - are_second
+    ends = np.cumsum(sizes)
+    # where each token comes from: a text's tokens are neighbours, but for [SEP] behind what was cut
+    sources = np.arange(ends[-1]) + np.repeat(single.cu_seqlens[:-1] + are_second - (ends - sizes), sizes)
+    sources[ends - 1] = single.cu_seqlens[1:] - 1
+    owners = np.cumsum(is_first) - 1
+    return PackedEncoding(
+        single.input_ids[sources],
+        np.concatenate([np.zeros(1, np.int64), ends[np.append(is_first[1:], True)]]),
+        np.bincount(owners, lengths - kept).astype(np.int32),
+        None if single.offsets is None else single.offsets[sources],
+        None if single.word_ids is None else single.word_ids[sources],
+        np.repeat(are_second, sizes).astype(np.int32),
+    )
+
+
+def _kept(lengths: npt.NDArray[np.int64], firsts: npt.NDArray[np.intp], max_length: int | None) -> npt.NDArray[np.int64]:
+    """How many pieces of each text stay; a pair begins at each of `firsts` that has another text behind it."""
+    kept = lengths.copy()
+    if max_length is not None:
+        numbers = np.diff(firsts, append=len(lengths))
+        totals = np.add.reduceat(lengths, firsts) + numbers + 1
+        for index in np.flatnonzero(totals > max_length):
+            part = slice(firsts[index], firsts[index] + numbers[index])
+            kept[part] = truncate(lengths[part].tolist(), max_length)
+    return kept
 
 
 class WordPieces(NamedTuple):

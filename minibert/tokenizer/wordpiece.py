@@ -18,14 +18,15 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..fields import shown
 from ..jit import can_compile
+from ..texts import Text, is_pair, listed_texts, no_text, whole_numbers
 from .added import AddedTokens
-from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, overflow, truncate, windows
+from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, join_pairs, overflow, truncate, windows
 from .loading import load_settings
 from .settings import TokenizerSettings
 from .unicode import CAPITAL_SIGMA, canonical_order, final_sigmas
@@ -160,15 +161,15 @@ class WordPieceTokenizer:
         return [self._token_of[id] for id in self._pieces(text, split_special_tokens).ids]
 
     def encode_batch(
-        self, texts: Iterable[str], max_length: int | None = None, split_special_tokens: bool = False, return_offsets: bool = False
+        self, texts: Iterable[Text], max_length: int | None = None, split_special_tokens: bool = False, return_offsets: bool = False
     ) -> PackedEncoding:
-        """Encode many texts, each with its frame, onto one token axis.
+        """Encode many texts, or pairs of texts, each with its frame, onto one token axis.
 
         The compiled twin does it, with the same result, if `backend` is "numba" or, where Numba is at hand, if the call brings
         `compiled_pays` characters: three million, or ten thousand for a model whose encoder is compiled.
 
         Args:
-            texts: any iterable of str.
+            texts: any iterable of str; a tuple or a list of two str in it is a pair, which is cut as "longest_first" says.
             max_length, split_special_tokens: as in a call.
             return_offsets: also offsets and word ids.
 
@@ -177,10 +178,22 @@ class WordPieceTokenizer:
         """
         if isinstance(texts, str):
             raise TypeError(f"expected several texts, found one str: {texts!r:.80}; put it into a list")
-        texts = texts if isinstance(texts, list) else list(texts)
-        if not set(map(type, texts)) <= {str} or max(map(len, texts), default=0) > MAX_TEXT_CHARS:
-            for text in texts:
-                _check_text(text)
+        several = listed_texts(texts)
+        if {*map(type, several)} <= {str} and max(map(len, several), default=0) <= MAX_TEXT_CHARS:
+            return self._encode_texts(several, max_length, split_special_tokens, return_offsets)
+        flat: list[str] = []
+        are_second: list[bool] = []
+        for text in several:
+            parts = text if is_pair(text) else (text,)
+            flat += map(_check_text, parts)
+            are_second += (False, True)[: len(parts)]
+        if not any(are_second):
+            return self._encode_texts(flat, max_length, split_special_tokens, return_offsets)
+        truncate([0, 0], max_length)
+        single = self._encode_texts(flat, None, split_special_tokens, return_offsets)
+        return join_pairs(single, np.array(are_second), max_length)
+
+    def _encode_texts(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
         truncate([0], max_length)
         encode = compiled.encode_batch if (compiled := self._twin(texts)) else self.encode_each
         return encode(texts, max_length, split_special_tokens, return_offsets)
@@ -212,15 +225,19 @@ class WordPieceTokenizer:
         """(start, end) of every stretch of text between whitespace, in code points."""
         return [match.span() for match in self._find_words.finditer(text)]
 
-    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
-        """Readable text of some ids. Case, accents and spacing that the tokenizer dropped do not come back.
+    def decode(self, ids: Any, skip_special_tokens: bool = True) -> str:
+        """Readable text of the ids of one text. Case, accents and spacing that the tokenizer dropped do not come back.
 
-        Raises ValueError for an id that is not in the vocabulary.
+        Args:
+            ids: whole numbers in a list, an array, a tensor, or any other iterable; or one number.
+            skip_special_tokens: leave out [CLS], [SEP] and their like.
+
+        Raises TypeError for what is no id, ValueError for an id that is not in the vocabulary.
         """
         special = {token.id for token in self.settings.added_tokens if token.special} | {self.frame.cls_id, self.frame.sep_id}
         tokens = []
-        for id in ids:
-            if (token := self._token_of.get(int(id))) is None:
+        for id in whole_numbers(ids):
+            if (token := self._token_of.get(id)) is None:
                 raise ValueError(f"expected ids of the vocabulary of {len(self._token_of)} tokens, found {shown(id)}")
             if not (skip_special_tokens and id in special):
                 tokens.append(token)
@@ -412,11 +429,12 @@ def _each_character(replacements: Iterable[tuple[int, str]]) -> Iterator[tuple[i
     return ((source, character) for source, text in replacements for character in text)
 
 
-def _check_text(text: object) -> None:
+def _check_text(text: object) -> str:
     if not isinstance(text, str):
-        raise TypeError(f"expected a text (str), found {type(text).__name__}: {text!r:.80}")
+        raise no_text(text, "expected a text (str)")
     if len(text) > MAX_TEXT_CHARS:
         raise ValueError(f"expected a text of at most {MAX_TEXT_CHARS:,} characters, found {len(text):,}; split it")
+    return text
 
 
 # The decoder of `tokenizers`, in its order: it spaces every token and then closes some gaps, piece by piece.

@@ -24,7 +24,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from .config import BertConfig, load_config
@@ -142,16 +142,23 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
         raise FileNotFoundError(f"{source}: no config.json of {repository}; is that the name of a BERT that everybody may read?")
     check_shape(folder, repository, model)
     bring("modules.json")
-    for file in known_files(folder):
-        if file != "modules.json":
-            bring(file)
+    for file in sorted({*known_files(folder)} - {"modules.json"}):
+        bring(file)
     load_folder(folder)
     if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
         raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")
-    limit = most_bytes(load_config(folder / "config.json"))
-    if not any(bring(file, limit) for file in WEIGHTS_FILES):
-        raise FileNotFoundError(f"{source}: {repository}: expected {' or '.join(WEIGHTS_FILES)}, found neither")
+    for lies_in, limit in places_of_weights(folder).items():
+        if not any(bring(str(lies_in / file), limit) for file in WEIGHTS_FILES):
+            where = PurePosixPath(repository) / lies_in
+            raise FileNotFoundError(f"{source}: {where}: expected {' or '.join(WEIGHTS_FILES)}, found neither")
     return received
+
+
+def places_of_weights(folder: Path) -> dict[PurePosixPath, int]:
+    """Where in a repository files of weights lie -> how many bytes each has at most: the encoder's, and those of modules behind it."""
+    modules = [module for module in load_folder(folder).modules if module.shapes]
+    places = {PurePosixPath(module.folder.relative_to(folder)): module.most_bytes for module in modules}
+    return {PurePosixPath(): most_bytes(load_config(folder / "config.json"))} | places
 
 
 def check_shape(folder: Path, repository: str, model: Model | None) -> None:

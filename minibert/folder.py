@@ -1,6 +1,6 @@
 """What a model folder says beside its weights: pooling, normalisation, prompts, length.
 
-A folder that sentence-transformers wrote lists its modules in `modules.json`: Transformer, Pooling, and any of those in modules.py. One
+A folder that sentence-transformers wrote lists its modules in `modules.json`: Transformer, Pooling, and any of sentence_modules.py. One
 that transformers wrote has none, and gets mean pooling, as sentence-transformers gives it. A module or an option that is not
 implemented here is refused by name, since without it the vectors would be others.
 
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown, shown_name
 from .files import inside
-from .modules import READERS, Module, check_total, read_module, size_after
 from .pooling import Pooling
+from .sentence_modules import READERS, Module, check_total, read_module, size_after
 
 BOX = "minibert-L8-H128"  # the model that comes along
 MODULES = ("Transformer", "Pooling", *READERS)
@@ -158,7 +158,7 @@ def list_modules(folder: Path) -> list[ListedModule]:
         package, _, name = module.need("type", str).rpartition(".")
         if not package.startswith("sentence_transformers.") or name not in MODULES:
             raise module.refuse("type", f"one of sentence_transformers' {', '.join(MODULES)}")
-        modules.append(ListedModule(name, _module_path(module, folder)))
+        modules.append(ListedModule(name, module_path(module, folder)))
     names = [module.name for module in modules]
     if names[:2] != ["Transformer", "Pooling"] or not {*names[2:]} <= {*READERS} or len(names) > MAX_MODULES:
         expected = f"expected Transformer, then Pooling, then any of {', '.join(READERS)}, at most {MAX_MODULES}"
@@ -166,7 +166,7 @@ def list_modules(folder: Path) -> list[ListedModule]:
     return modules
 
 
-def _module_path(module: Fields, folder: Path) -> str:
+def module_path(module: Fields, folder: Path) -> str:
     """The path of a module, as long as it leads nowhere else than into the folder, on any system."""
     path = module.need("path", str)
     parts = PurePosixPath(path).parts

@@ -30,7 +30,6 @@ from .inputs import (
 )
 from .jit import can_compile
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
-from .modules import WEIGHTS, Module, Step, prepare_module, size_after
 from .ops import Backend, Float32, reference
 from .outputs import BertOutput, TokenEmbeddings
 from .packing import Int32, PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
@@ -38,6 +37,7 @@ from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
 from .quantize import quantize
 from .save import open_weights
 from .scheduling import Schedule
+from .sentence_modules import WEIGHTS, Module, Step, prepare_module, size_after
 from .texts import Text
 from .threads import forks_wait, is_inside, usable_threads
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings

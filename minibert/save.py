@@ -1,7 +1,8 @@
 """Writing a model folder: the int8 form of another one.
 
-Beside the weights, the files of a model folder come along as they are: tokenizer, pooling, prompts, licence. Any other file stays behind,
-and nothing is read outside of the source, or written outside of the target.
+Beside the weights, the files of a model folder come along as they are: tokenizer, pooling, prompts, licence, and the weights of the
+modules behind the pooling, which stay float32. Any other file stays behind, and nothing is read outside of the source, or written
+outside of the target.
 """
 
 import json
@@ -12,7 +13,7 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from .folder import known_files, load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors, open_safetensors
 from .quantize import quantize
+from .sentence_modules import read_tensors
 from .tokenizer import load_settings
 from .weights import BertWeights, from_arrays, to_arrays
 
@@ -56,20 +58,23 @@ def save_int8(source: Path, target: Path) -> None:
         ValueError: `source` is int8 already, or its weights are not finite numbers; or it changes while it is read; or `target` lies in it.
     """
     with new_folder(target, source) as part:
-        folder = load_folder(source).weights
+        settings = load_folder(source)
+        folder, heads = settings.weights, [module for module in settings.modules if module.shapes]
         inner = part / folder.relative_to(source)
         check_inside(source, folder / "model.safetensors")
         names = [str(folder.relative_to(source) / "config.json"), *known_files(source)]
-        before = stamps([folder / "model.safetensors", *(source / name for name in names)])
+        before = stamps([folder / "model.safetensors", *(module.weights for module in heads), *(source / name for name in names)])
         load_settings(folder)  # what could not be loaded is not written
         for name in names:
             copy_inside(source, name, part, MAX_JSON_BYTES)
+        for module in heads:
+            _check_finite(source, read_tensors(module).items())
+            copy_inside(source, str(module.weights.relative_to(source)), part, module.most_bytes)
         with open_weights(folder) as weights:
             if weights.is_int8:
                 raise ValueError(f"{source}: expected float weights, found int8: it is quantised already")
-            guilty = [name for name, array in to_arrays(weights) if not np.isfinite(widen(array)).all()]
-            if guilty:
-                raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {listed(guilty)}; the file is damaged")
+            settings.dimension(weights.config.hidden_size)
+            _check_finite(source, to_arrays(weights))
             arrays = {
                 name: np.ascontiguousarray(array if array.dtype == np.int8 else widen(array))
                 for name, array in to_arrays(quantize(weights))
@@ -78,6 +83,12 @@ def save_int8(source: Path, target: Path) -> None:
         config = json.loads((inner / "config.json").read_text(encoding="utf-8"))
         write_json(inner / "config.json", config | {"quantization_config": QUANTIZED})
         check_unchanged(before)
+
+
+def _check_finite(source: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> None:
+    guilty = [name for name, array in arrays if not np.isfinite(widen(array)).all()]
+    if guilty:
+        raise ValueError(f"{source}: expected finite numbers, found NaN or infinity in {listed(guilty)}; the file is damaged")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
     "files", "fields", "texts", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize", "packing", "ops",
-    "encoder", "pooling", "modules", "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "scheduling", "model",
+    "encoder", "pooling", "sentence_modules", "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "scheduling", "model",
     "tensorflow_names", "convert", "terminal", "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands",
     "cli", "__main__", "__pyinstaller",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .fields import Fields, is_there, optional_fields, shown
+from .fields import Fields, is_there, load_fields, optional_fields, shown
 from .files import listed
 from .formats import widen
 from .formats.safetensors import open_safetensors
@@ -44,6 +44,11 @@ class Module:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of its tensors
 
     @property
+    def weights(self) -> Path:
+        """Its file of weights, if `shapes` has any."""
+        return self.folder / WEIGHTS
+
+    @property
     def num_parameters(self) -> int:
         return sum(map(math.prod, self.shapes.values()))
 
@@ -60,7 +65,8 @@ class Module:
 
 def read_module(kind: str, folder: Path) -> Module:
     """A module by its config.json. Raises ValueError for what is not implemented, FileNotFoundError for a missing file."""
-    return READERS[kind](optional_fields(folder / "config.json"), folder)
+    load = optional_fields if kind in ("Normalize", "Dropout") else load_fields
+    return READERS[kind](load(folder / "config.json"), folder)
 
 
 def _dense(config: Fields, folder: Path) -> Module:
@@ -142,7 +148,7 @@ def read_tensors(module: Module) -> dict[str, Float32]:
 
     Raises FileNotFoundError if there are none, ValueError for a file that is broken or does not fit.
     """
-    path = module.folder / WEIGHTS
+    path = module.weights
     if not is_there(path):
         has_torch = is_there(module.folder / "pytorch_model.bin")
         advice = "`minibert convert` makes it of pytorch_model.bin" if has_torch else "`save_pretrained` of sentence-transformers writes it"

@@ -21,7 +21,7 @@ from minibert.ops.memory import address, get
 from minibert.quantize import quantize
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch, compiled
 from minibert.warmup import warm_up
-from minibert.weights import from_arrays
+from minibert.weights import Linear, from_arrays
 
 LOOPS = ("layers_loop", "linear_loop", "probs_loop", "embed_loop")
 LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
@@ -63,6 +63,13 @@ def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool,
         np.testing.assert_allclose(actual, right, rtol=0, atol=0.02 if is_int8 else 1e-5)
     pooled = kernels.pooler(ours, guarded(hidden[: len(seqlens)], at_end))
     np.testing.assert_allclose(pooled, reference.pooler(theirs, hidden[: len(seqlens)]), rtol=0, atol=1e-4)
+    widths = source.integers(1, 300, 2)
+    linear = Linear(source.normal(size=widths[::-1]).astype(np.float32), source.normal(size=widths[1]).astype(np.float32))
+    vectors = source.normal(size=(len(seqlens), widths[0])).astype(np.float32)
+    for activation in ("Tanh", "Identity"):
+        actual = kernels.dense(ours, guarded(vectors, at_end), kernels.prepare_linear(linear), activation)
+        right = reference.dense(theirs, vectors, reference.prepare_linear(linear), activation)
+        np.testing.assert_allclose(actual, right, rtol=0, atol=1e-4)
     expected = reference.layers(theirs, hidden.copy(), cu_seqlens, 0, 1)
     ours.idle.clear()  # so that the workspace is as small as it may be
     actual = kernels.layers(ours, hidden, cu_seqlens, 0, 1)

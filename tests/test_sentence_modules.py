@@ -1,0 +1,384 @@
+"""What comes after the hidden states: poolings, and the modules of sentence-transformers behind them. tests/parity has its own vectors."""
+
+import json
+import math
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import BACKENDS, backend_module
+from make_models import make_config, make_weights
+from safetensors.numpy import save_file
+
+import minibert
+from minibert.fetch import download
+from minibert.ops.reference import ACTIVATIONS
+from minibert.pooling import POOLINGS, pool
+from minibert.save import save_int8
+from minibert.weights import from_arrays
+
+SIZE = 24
+TEXTS = ["I hate cancer", "", "Antibiotics aren't painkiller", "a " * 30]
+# Values of PyTorch 2.13 for x = -3, -1, -0.25, 0.5, 2, 7: torch.nn.<name>()(torch.tensor(x)), rounded to seven digits
+X = [-3, -1, -0.25, 0.5, 2, 7]
+TORCH: dict[str, list[float]] = {
+    "Identity": [-3, -1, -0.25, 0.5, 2, 7],
+    "Tanh": [-0.9950548, -0.7615942, -0.2449187, 0.4621172, 0.9640276, 0.9999983],
+    "ReLU": [0, 0, 0, 0.5, 2, 7],
+    "ReLU6": [0, 0, 0, 0.5, 2, 6],
+    "LeakyReLU": [-0.03, -0.01, -0.0025, 0.5, 2, 7],
+    "ELU": [-0.950213, -0.6321205, -0.2211992, 0.5, 2, 7],
+    "GELU": [-0.0040499, -0.1586553, -0.1003234, 0.3457312, 1.9545, 7],
+    "SiLU": [-0.1422776, -0.2689414, -0.1094559, 0.3112297, 1.7615941, 6.9936228],
+    "Sigmoid": [0.0474259, 0.2689414, 0.4378235, 0.6224594, 0.880797, 0.999089],
+}
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def write_chain(folder: Path, source: Path, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]], pooling: Any = "cls") -> Path:
+    """A folder as sentence-transformers 6.2 writes it, with these modules behind the pooling: class, config.json, weights."""
+    shutil.copytree(source, folder)
+    listed = [("Transformer", ""), ("Pooling", "1_Pooling")]
+    write_json(folder / "1_Pooling" / "config.json", {"embedding_dimension": SIZE, "pooling_mode": pooling, "include_prompt": True})
+    for number, (kind, config, weights) in enumerate(modules, 2):
+        listed.append((kind, f"{number}_{kind}"))
+        write_json(folder / f"{number}_{kind}" / "config.json", config)
+        if weights:
+            save_file(weights, folder / f"{number}_{kind}" / "model.safetensors")
+    types = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"} for i, (kind, path) in enumerate(listed)
+    ]
+    write_json(folder / "modules.json", types)
+    return folder
+
+
+def dense(
+    in_features: int, out_features: int, activation: str = "Tanh", **config: Any
+) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    random = np.random.default_rng(in_features * 1000 + out_features)
+    weights = {"linear.weight": random.normal(size=(out_features, in_features)).astype(np.float32) / np.float32(math.sqrt(in_features))}
+    if config.get("bias", True):
+        weights["linear.bias"] = random.normal(size=out_features).astype(np.float32)
+    package = "linear" if activation == "Identity" else "activation"
+    settings = {
+        "in_features": in_features,
+        "out_features": out_features,
+        "bias": True,
+        "activation_function": f"torch.nn.modules.{package}.{activation}",
+    }
+    return "Dense", settings | config, weights
+
+
+def layer_norm(size: int) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    random = np.random.default_rng(size)
+    return "LayerNorm", {"dimension": size}, {f"norm.{name}": random.normal(size=size).astype(np.float32) for name in ("weight", "bias")}
+
+
+NORMALIZE: tuple[str, dict[str, Any], dict[str, np.ndarray]] = ("Normalize", {}, {})
+DROPOUT: tuple[str, dict[str, Any], dict[str, np.ndarray]] = ("Dropout", {"dropout": 0.2}, {})
+
+
+def expected_vectors(vectors: np.ndarray, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]]) -> np.ndarray:
+    """The modules written out in float64. Activations other than tanh and identity have a test of their own."""
+    result = vectors.astype(np.float64)
+    for kind, config, weights in modules:
+        if kind == "Dense":
+            result = result @ weights["linear.weight"].T.astype(np.float64) + weights.get("linear.bias", 0)
+            result = np.tanh(result) if config["activation_function"].endswith("Tanh") else result
+        elif kind == "LayerNorm":
+            centred = result - result.mean(axis=1, keepdims=True)
+            result = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * weights["norm.weight"] + weights["norm.bias"]
+        elif kind == "Normalize":
+            result = result / np.linalg.norm(result, axis=1, keepdims=True)
+    return result
+
+
+CHAINS = {
+    "LaBSE": [dense(SIZE, SIZE), NORMALIZE],
+    "distiluse": [dense(SIZE, 9)],
+    "stella": [dense(SIZE, 40, "Identity")],
+    "no bias": [dense(SIZE, 5, bias=False), NORMALIZE],
+    "every kind": [dense(SIZE, 40), DROPOUT, NORMALIZE, dense(40, 7, "Identity"), layer_norm(7), NORMALIZE, NORMALIZE],
+    "normalised before": [NORMALIZE, dense(SIZE, 3)],
+    "dropout": [DROPOUT],
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", CHAINS)
+def test_modules_behind_the_pooling(name: str, backend: str, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
+    modules = CHAINS[name]
+    model = minibert.load(write_chain(tmp_path / "model", tiny_folder, *modules), backend=backend)
+    vectors, expected = model.encode(TEXTS), expected_vectors(tiny.encode(TEXTS, pooling="cls"), *modules)
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-5)
+    assert model.embedding_dimension == expected.shape[1]
+    assert model.encode([]).shape == (0, expected.shape[1])
+    assert model.encode("hello").shape == expected.shape[1:]
+    assert model.normalize_embeddings == (modules[-1] is NORMALIZE)
+    inner = modules[: len(modules) - sum(module is NORMALIZE for module in modules[-2:])] if modules[-1] is NORMALIZE else modules
+    plain = expected_vectors(tiny.encode(TEXTS, pooling="cls"), *inner)
+    np.testing.assert_allclose(model.encode(TEXTS, normalize_embeddings=False), plain, rtol=0, atol=1e-4)
+    short = plain[:, :3] / np.linalg.norm(plain[:, :3], axis=1, keepdims=True)
+    np.testing.assert_allclose(model.encode(TEXTS, truncate_dim=3, normalize_embeddings=True), short, rtol=0, atol=2e-5)
+    with pytest.raises(ValueError, match=f"truncate_dim: expected 1 to {expected.shape[1]}"):
+        model.encode(TEXTS, truncate_dim=expected.shape[1] + 1)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_text_has_the_same_bits_in_any_batch_behind_modules(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+    folder = write_chain(tmp_path / "model", tiny_folder, *CHAINS[name], pooling=list(POOLINGS[:1]))
+    model, one_thread = minibert.load(folder, num_threads=4), minibert.load(folder, num_threads=1)
+    if model.backend != "numba":  # BLAS rounds as the size of a batch has it
+        np.testing.assert_allclose(model.encode(TEXTS * 40), np.tile(one_thread.encode(TEXTS), (40, 1)), rtol=0, atol=2e-5)
+        return
+    expected = np.stack([one_thread.encode(text) for text in TEXTS])
+    np.testing.assert_array_equal(model.encode(TEXTS * 40), np.tile(expected, (40, 1)))
+    np.testing.assert_array_equal(model.encode(TEXTS[::-1], batch_tokens=1), expected[::-1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_those_of_pytorch(activation: str, backend: str) -> None:
+    config = make_config(1, 24, 3, vocab_size=20, max_position_embeddings=8)
+    ops = backend_module(backend)
+    parameters = ops.prepare(from_arrays(make_weights(config), config))
+    weights = ops.prepare_linear(minibert.weights.Linear(np.eye(6, dtype=np.float32), np.zeros(6, np.float32)))
+    actual = ops.dense(parameters, np.array([X, X], np.float32), weights, activation)
+    np.testing.assert_allclose(actual, [TORCH[activation]] * 2, rtol=0, atol=1e-6)
+    far = ops.dense(parameters, np.array([[3e38, -3e38, 1e5, -1e5, 0, 1]], np.float32), weights, activation)
+    assert np.isfinite(far).all()
+    broken = ops.dense(parameters, np.array([[np.nan, 0, 0, 0, 0, 0], [0, -np.inf, 0, 0, 0, 0]], np.float32), weights, activation)
+    assert np.isnan(broken).all()  # a row of the identity times infinity has NaN everywhere: 0 times infinity
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_weights_of_half_precision_equal_their_widened_values(dtype: Any, tiny_folder: Path, tmp_path: Path) -> None:
+    kind, config, weights = dense(SIZE, 9)
+    stored = {name: array.astype(dtype) for name, array in weights.items()}
+    widened = {name: array.astype(np.float32) for name, array in stored.items()}
+    one, other = (
+        write_chain(tmp_path / name, tiny_folder, (kind, config, tensors)) for name, tensors in (("one", stored), ("other", widened))
+    )
+    np.testing.assert_array_equal(minibert.load(one).encode(TEXTS), minibert.load(other).encode(TEXTS))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "another input": ({"module_input_name": "token_embeddings"}, "module_input_name: expected 'sentence_embedding'"),
+    "another output": ({"module_output_name": "x"}, "module_output_name: expected 'sentence_embedding'"),
+    "residual": ({"use_residual": True}, "use_residual: expected false"),
+    "another activation": ({"activation_function": "torch.nn.modules.activation.PReLU"}, r"expected one of torch\.nn\.Identity, Tanh"),
+    "own activation": ({"activation_function": "custom.Tanh"}, "activation_function: expected one of"),
+    "no activation": ({"activation_function": None}, "activation_function: expected a text, found nothing"),
+    "activation of a number": ({"activation_function": 3}, "activation_function: expected a text"),
+    "other inputs": ({"in_features": 23}, "expected vectors of 23 numbers, found 24"),
+    "no inputs": ({"in_features": None}, "in_features: expected a whole number, found nothing"),
+    "no outputs": ({"out_features": 0}, "out_features: expected 1 to 65536, found 0"),
+    "very many outputs": ({"out_features": 10**30}, "out_features: expected 1 to 65536"),
+    "other outputs": ({"out_features": 8}, r"linear\.weight: expected \(8, 24\)"),
+    "bias of text": ({"bias": "yes"}, "bias: expected true or false"),
+    "no bias": ({"bias": False}, r"expected linear\.weight .*found linear\.bias, linear\.weight"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_dense_modules_that_are_refused(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+    changes, message = REFUSED[name]
+    kind, config, weights = dense(SIZE, 9)
+    folder = write_chain(tmp_path / "model", tiny_folder, (kind, config | changes, weights))
+    with pytest.raises(ValueError, match=message) as error:
+        minibert.load(folder, backend="numpy")
+    assert "2_Dense" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_sizes_of_modules_are_bounded_together(tiny_folder: Path, tmp_path: Path) -> None:
+    """Before anything is allocated: there is no file of weights."""
+    wide = {"in_features": 60_000, "out_features": 4000, "activation_function": "torch.nn.Tanh"}
+    folder = write_chain(tmp_path / "model", tiny_folder, ("Dense", wide, {}), ("Dense", wide, {}))
+    with pytest.raises(ValueError, match=r"3_Dense/config\.json: expected at most 268,435,456 numbers in all modules"):
+        minibert.load(folder, backend="numpy")
+
+
+def test_weights_of_a_module_that_are_missing_or_broken(tiny_folder: Path, tmp_path: Path) -> None:
+    kind, config, weights = dense(SIZE, 9)
+    folder = write_chain(tmp_path / "model", tiny_folder, (kind, config, {}))
+    file = folder / "2_Dense" / "model.safetensors"
+    with pytest.raises(FileNotFoundError, match=r"2_Dense/model\.safetensors: not found; `save_pretrained`"):
+        minibert.load(folder, backend="numpy")
+    (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"`minibert convert` makes it of pytorch_model\.bin"):
+        minibert.load(folder, backend="numpy")
+    file.write_bytes(b"\0" * 100)
+    with pytest.raises(ValueError, match=r"2_Dense/model\.safetensors"):
+        minibert.load(folder, backend="numpy")
+    save_file({name: array.astype(np.int32) for name, array in weights.items()}, file)
+    with pytest.raises(ValueError, match=r"as float32, float16 or bfloat16, found .* int32"):
+        minibert.load(folder, backend="numpy")
+    (folder / "2_Dense" / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"2_Dense/config\.json"):
+        minibert.load(folder, backend="numpy")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("activation", ["Tanh", "Sigmoid", "ReLU6"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_modules_that_are_not_finite_are_named(bad: float, activation: str, backend: str, tiny_folder: Path, tmp_path: Path) -> None:
+    kind, config, weights = dense(SIZE, 9, activation)
+    weights["linear.weight"][3, 5] = bad
+    folder = write_chain(tmp_path / "model", tiny_folder, (kind, config, weights))
+    model = minibert.load(folder, backend=backend)
+    with pytest.raises(ValueError, match=r"2_Dense/model\.safetensors: expected finite numbers, found NaN or infinity in linear\.weight"):
+        model.encode("hello")
+    with pytest.raises(ValueError, match=r"expected finite numbers, found NaN or infinity in linear\.weight"):
+        save_int8(folder, tmp_path / "int8")
+
+
+def test_the_int8_form_keeps_modules_in_float32(tiny_folder: Path, tmp_path: Path) -> None:
+    modules = [dense(SIZE, 40), layer_norm(40), NORMALIZE]
+    source = write_chain(tmp_path / "model", tiny_folder, *modules)
+    (source / "2_Dense_1024").mkdir()
+    (source / "2_Dense_1024" / "config.json").write_text("{}")  # as stella has, beside the one that modules.json names
+    save_int8(source, tmp_path / "int8")
+    for name in ("2_Dense/config.json", "2_Dense/model.safetensors", "3_LayerNorm/model.safetensors"):
+        assert (tmp_path / "int8" / name).read_bytes() == (source / name).read_bytes()
+    assert not (tmp_path / "int8" / "2_Dense_1024").exists()
+    model = minibert.load(tmp_path / "int8")
+    expected = minibert.load(source, precision="int8").encode(TEXTS)
+    np.testing.assert_array_equal(model.encode(TEXTS), expected)
+    assert (expected * minibert.load(source).encode(TEXTS)).sum(axis=1).min() > 0.98
+
+
+def test_what_does_not_fit_is_not_quantised(tiny_folder: Path, tmp_path: Path) -> None:
+    source = write_chain(tmp_path / "model", tiny_folder, dense(23, 9))
+    with pytest.raises(ValueError, match="expected vectors of 23 numbers, found 24"):
+        save_int8(source, tmp_path / "int8")
+    assert not (tmp_path / "int8").exists()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_fetch_brings_the_weights_of_modules(file: str, tiny_folder: Path, tmp_path: Path) -> None:
+    source = write_chain(tmp_path / "model", tiny_folder, dense(SIZE, 9), layer_norm(9), NORMALIZE)
+    (source / "2_Dense" / "model.safetensors").rename(source / "2_Dense" / file)
+    (tmp_path / "downloads").mkdir()
+    received = download("a/b", str(source), tmp_path / "downloads", None)
+    assert {name for name in received if "/" in name} == {
+        "1_Pooling/config.json", "2_Dense/config.json", f"2_Dense/{file}", "3_LayerNorm/config.json", "3_LayerNorm/model.safetensors",
+        "4_Normalize/config.json",
+    }  # fmt: skip
+    with (source / "2_Dense" / file).open("ab") as more:
+        more.write(b"\0" * (1 << 17))
+    with pytest.raises(ValueError, match=r"expected at most 66,4[0-9]{2} bytes"):
+        download("a/b", str(source), tmp_path / "downloads", None)
+    (source / "2_Dense" / file).unlink()
+    with pytest.raises(FileNotFoundError, match=r"a/b/2_Dense: expected model\.safetensors or pytorch_model\.bin, found neither"):
+        download("a/b", str(source), tmp_path / "downloads", None)
+
+
+# Poolings
+
+
+def pooled(hidden: np.ndarray, pooling: str, prompt_length: int = 0) -> np.ndarray:
+    """One text, in float64, as sentence-transformers says it: a mask over positions."""
+    position, kept = np.arange(len(hidden)), np.arange(len(hidden)) >= prompt_length
+    if pooling == "mean_words":
+        kept &= (position > 0) & (position < len(hidden) - 1)
+    if pooling == "cls":
+        return hidden[np.argmax(kept)]
+    if not kept.any():
+        return np.zeros(hidden.shape[1])
+    weights = {"weightedmean": position + 1}.get(pooling, np.ones(len(hidden))) * kept
+    total = weights @ hidden.astype(np.float64)
+    by_name = {
+        "mean_sqrt_len_tokens": lambda: total / math.sqrt(kept.sum()),
+        "max": lambda: hidden[kept].max(axis=0),
+        "lasttoken": lambda: hidden[position[kept][-1]],
+    }
+    return np.asarray(by_name.get(pooling, lambda: total / weights.sum())())
+
+
+@pytest.mark.parametrize("pooling", [name for name in POOLINGS if name != "pooler"])
+@pytest.mark.parametrize("prompt_length", [0, 1, 2, 4, 50])
+def test_poolings_equal_their_definition(pooling: Any, prompt_length: int) -> None:
+    cu_seqlens = np.cumsum([0, 2, 5, 1, 2, 40, 3]).astype(np.int32)
+    hidden = np.random.default_rng(0).normal(size=(cu_seqlens[-1], 7)).astype(np.float32)
+    actual = pool(hidden, cu_seqlens, pooling, prompt_length)
+    for vector, (start, end) in zip(actual, pairwise(cu_seqlens), strict=True):
+        np.testing.assert_allclose(vector, pooled(hidden[start:end], pooling, prompt_length), rtol=0, atol=1e-6)
+        alone = pool(hidden[start:end], np.array([0, end - start], np.int32), pooling, prompt_length)
+        np.testing.assert_array_equal(alone[0], vector)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_several_poolings_stand_side_by_side(backend: str, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
+    expected = {name: tiny.encode(TEXTS, pooling=name) for name in POOLINGS}
+    switches = ("pooling_mode_lasttoken", "pooling_mode_cls_token", "pooling_mode_weightedmean_tokens")  # in another order in the file
+    for pooling, names in (
+        ({"pooling_mode": ["max", "cls"]}, ("max", "cls")),
+        ({"pooling_mode": ["lasttoken"]}, ("lasttoken",)),
+        (dict.fromkeys(switches, True) | {"pooling_mode_mean_tokens": False}, ("cls", "weightedmean", "lasttoken")),
+        ({"embedding_dimension": 5}, ("mean",)),  # sentence-transformers does not look at it
+    ):
+        folder = write_chain(tmp_path / "-".join(names), tiny_folder)
+        write_json(folder / "1_Pooling" / "config.json", pooling)
+        model = minibert.load(folder, backend=backend)
+        assert model.pooling == (names[0] if len(names) == 1 else names)
+        assert model.embedding_dimension == SIZE * len(names)
+        np.testing.assert_allclose(model.encode(TEXTS), np.concatenate([expected[name] for name in names], axis=1), rtol=0, atol=2e-5)
+    vectors = tiny.encode(TEXTS, pooling=("pooler", "mean_words", "pooler"))
+    np.testing.assert_array_equal(vectors, np.concatenate([expected[name] for name in ("pooler", "mean_words", "pooler")], axis=1))
+    np.testing.assert_array_equal(tiny.encode("hello", pooling=["max"]), tiny.encode("hello", pooling="max"))
+
+
+def test_modules_want_as_many_numbers_as_the_poolings_give(tiny_folder: Path, tmp_path: Path) -> None:
+    modules = [dense(2 * SIZE, 9), NORMALIZE]
+    model = minibert.load(write_chain(tmp_path / "model", tiny_folder, *modules, pooling=["mean", "cls"]))
+    expected = expected_vectors(minibert.load(tiny_folder).encode(TEXTS, pooling=["max", "lasttoken"]), *modules)
+    np.testing.assert_allclose(model.encode(TEXTS, pooling=["max", "lasttoken"]), expected, rtol=0, atol=2e-5)
+    with pytest.raises(ValueError, match="expected vectors of 48 numbers, found 24"):
+        model.encode(TEXTS, pooling="cls")
+
+
+@pytest.mark.parametrize("pooling", [[], ["mean"] * 9, "median", ["median"], [["mean"]], 3, {"mean"}])
+def test_poolings_that_are_refused(pooling: Any, tiny: minibert.MiniBert) -> None:
+    with pytest.raises(ValueError, match="pooling: expected"):
+        tiny.encode("hello", pooling=pooling)
+
+
+# Prompts that do not count
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_prompts_are_left_out_of_the_pooling(pooling: Any, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
+    folder = write_chain(tmp_path / "model", tiny_folder)
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "space": " "}})
+    model = minibert.load(folder)
+    assert not model.include_prompt
+    options: dict[str, Any] = {"pooling": pooling, "truncation": "silent"}
+    # [CLS] and the pieces of the prompt alone; nothing of a prompt that is cut is left but [SEP]; no prompt, no exception for [CLS]
+    for prompt, max_length, length in (("query: ", 64, 3), (" ", 64, 1), ("", 64, 0), ("word " * 90, 64, 63), ("query: ", 3, 2)):
+        hidden = [tiny.encode_tokens(prompt + text, max_length=max_length, truncation="silent").vectors for text in TEXTS]
+        expected = [pooled(states, pooling, length) for states in hidden]
+        if pooling == "pooler":
+            expected = list(tiny.encode([prompt + text for text in TEXTS], max_length=max_length, **options))
+        actual = model.encode(TEXTS, prompt=prompt, max_length=max_length, **options)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5, err_msg=prompt)
+    np.testing.assert_array_equal(model.encode_query(TEXTS, **options), model.encode(TEXTS, prompt="query: ", **options))
+    np.testing.assert_array_equal(model.encode(TEXTS, prompt_name="space", **options), model.encode(TEXTS, prompt=" ", **options))
+
+
+def test_a_prompt_that_grows_together_with_its_text(tiny_folder: Path, tmp_path: Path) -> None:
+    """`playin` has as many pieces as [CLS] `playing` [SEP] has tokens: nothing is left, and sentence-transformers gives zeros, too."""
+    folder = write_chain(tmp_path / "model", tiny_folder)
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
+    model = minibert.load(folder)
+    assert len(model.tokenizer.tokenize("playin")) == 2
+    assert len(model.tokenizer("playing")) == 3
+    np.testing.assert_array_equal(model.encode("g", prompt="playin"), np.zeros(SIZE))

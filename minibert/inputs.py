@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .config import BertConfig
 from .fields import shown
 from .packing import Int32
-from .texts import is_pair, listed_texts, no_text
+from .texts import PAIR, is_pair, listed_texts, no_text
 
 Truncation = Literal["warn", "error", "silent"]
 
@@ -40,10 +40,10 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None, me
     return number
 
 
-def check_text(text: object, name: str) -> str:
+def check_text(text: object, name: str, several: str = "") -> str:
     """The text itself; TypeError for what is not a str."""
     if not isinstance(text, str):
-        raise no_text(text, f"{name}: expected a str", name)
+        raise no_text(text, f"{name}: expected a str", name, several)
     return text
 
 
@@ -52,11 +52,7 @@ def check_texts(texts: object) -> list[str]:
     several = listed_texts(texts)
     if {*map(type, several)} <= {str}:
         return several
-    for index, text in enumerate(several):
-        if is_pair(text):
-            found = f"found {type(text).__name__}: {shown(text):.80}"
-            raise TypeError(f"texts[{index}]: expected a str, {found}; pairs of texts are for `encode`")
-    return [check_text(text, f"texts[{index}]") for index, text in enumerate(several)]
+    return [check_text(text, f"texts[{index}]", "only `encode` takes pairs of texts") for index, text in enumerate(several)]
 
 
 def check_texts_or_pairs(texts: object) -> list[str | tuple[str, str]]:
@@ -64,13 +60,7 @@ def check_texts_or_pairs(texts: object) -> list[str | tuple[str, str]]:
     several = listed_texts(texts)
     if {*map(type, several)} <= {str}:
         return several
-    return [(text[0], text[1]) if is_pair(text) else _check_no_pair(text, f"texts[{index}]") for index, text in enumerate(several)]
-
-
-def _check_no_pair(text: object, name: str) -> str:
-    if isinstance(text, tuple | list):
-        raise TypeError(f"{name}: expected a str, found {type(text).__name__}: {shown(text):.80}; a pair has two texts, each a str")
-    return check_text(text, name)
+    return [(text[0], text[1]) if is_pair(text) else check_text(text, f"texts[{index}]", PAIR) for index, text in enumerate(several)]
 
 
 def report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:
@@ -105,6 +95,9 @@ def check_rectangle(
     They are copied before they are checked, because another thread may write to the caller's arrays meanwhile.
     """
     ids = _copied("input_ids", input_ids)
+    if ids.dtype.kind in "SUT" or (ids.dtype.kind == "O" and ids.ndim == 0):
+        advice = "`encode` takes texts, and model(**inputs) what a tokenizer of transformers gives"
+        raise TypeError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {shown(input_ids):.80}; {advice}")
     if ids.ndim != 2 or ids.size == 0 or ids.dtype.kind not in "iu":
         raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
     if ids.shape[1] > config.max_position_embeddings:

@@ -12,12 +12,13 @@ from typing import Any, Literal, NoReturn, Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from . import encoder
+from . import encoder, habits
 from .config import BertConfig
 from .fields import shown
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
 from .formats.safetensors import open_safetensors
+from .habits import explain, explain_attributes
 from .inputs import (
     Truncation,
     check_choice,
@@ -49,6 +50,7 @@ COMPILED_TOKENIZER_PAYS = 10_000  # characters in a call, where Numba is there a
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
 
 
+@explain("load", habits.LOAD)
 def load(
     path: str | Path | None = None,
     *,
@@ -86,6 +88,7 @@ def load(
     return MiniBert(path, backend, precision, num_threads, tokenizer_compat, mmap)
 
 
+@explain_attributes(habits.MODEL)
 class MiniBert:
     """A BERT encoder with its tokenizer. Make one with `minibert.load`.
 
@@ -197,6 +200,7 @@ class MiniBert:
         path = self._options[0] or BOX
         return f"MiniBert({path!r}: {config.num_hidden_layers} layers of {config.hidden_size}, {self.backend}, {self.precision})"
 
+    @explain("encode", habits.ENCODE)
     def encode(
         self,
         texts: str | Iterable[Text],
@@ -299,6 +303,7 @@ class MiniBert:
         batch_tokens: int | None = ...,
     ) -> list[TokenEmbeddings]: ...
 
+    @explain("encode_tokens", habits.ENCODE_TOKENS)
     def encode_tokens(
         self,
         texts: str | Iterable[str],
@@ -345,6 +350,7 @@ class MiniBert:
         self._run(work, [len(each.input_ids) for each in readings], batch_tokens, show_progress=False)
         return results[0] if isinstance(texts, str) else results
 
+    @explain("a model's call", habits.FORWARD)
     def __call__(
         self,
         input_ids: npt.ArrayLike,
@@ -554,6 +560,7 @@ def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenize
     return max_length
 
 
+@explain("load_tokenizer", habits.LOAD_TOKENIZER)
 def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPieceTokenizer:
     """The tokenizer of a model folder alone, or of the model in the box; weights are not looked at. Raises like `load`."""
     check_choice("compat", compat, COMPATS)

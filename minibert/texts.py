@@ -10,6 +10,7 @@ from .fields import shown
 
 Pair = tuple[str, str] | list[str]  # of two
 Text = str | Pair
+PAIR = "a pair has two texts, each a str"
 
 
 def is_pair(text: object) -> TypeGuard[Pair]:
@@ -36,14 +37,14 @@ def listed_texts(texts: object, name: str = "texts") -> list[Any]:
     return texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
 
 
-def no_text(text: object, expected: str, name: str = "text") -> TypeError:
-    """The error for something that is no text, with what to write where that is known."""
-    advice = ""
+def no_text(text: object, expected: str, name: str = "text", several: str = "") -> TypeError:
+    """The error for something that is no text, with what to write where that is known; `several` is that for a list and its like."""
+    advice = several if isinstance(text, Iterable) else ""
     if isinstance(text, bytes | bytearray | memoryview):
-        advice = f"; decode it, as in {name}.decode('utf-8')"
+        advice = f"decode it, as in {name}.decode('utf-8')"
     elif isinstance(text, Mapping) or hasattr(text, "columns"):
-        advice = "; its keys or columns are no texts"
-    return TypeError(f"{expected}, found {type(text).__name__}: {shown(text):.80}{advice}")
+        advice = "its keys or columns are no texts"
+    return TypeError(f"{expected}, found {type(text).__name__}: {shown(text):.80}" + (f"; {advice}" if advice else ""))
 
 
 def whole_numbers(ids: Any) -> list[int]:
@@ -51,6 +52,8 @@ def whole_numbers(ids: Any) -> list[int]:
 
     Raises TypeError for anything else. True and False are no ids, though they are numbers to Python.
     """
+    if type(ids) is list and {*map(type, ids)} <= {int}:
+        return ids
     if isinstance(ids, Mapping) or hasattr(ids, "input_ids"):
         raise TypeError(f"expected the ids of one text, found {type(ids).__name__}; give its input_ids")
     found = ids.tolist() if hasattr(ids, "tolist") else ids  # arrays and tensors

@@ -5,16 +5,20 @@ Source: `truncate_encodings`, `Encoding::truncate` and `BertProcessing` of Huggi
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+
+from .. import habits
+from ..habits import explain_attributes
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
 STRATEGIES: tuple[TruncationStrategy, ...] = ("longest_first", "only_first", "only_second")
 Window = tuple[int, int]  # which pieces of a text: from, to
 
 
+@explain_attributes(habits.ENCODING_ATTRIBUTES)
 @dataclass(frozen=True)
 class Encoding:
     """One text, or a pair of texts, as the model reads it. All lists but the last have one entry per token.
@@ -40,6 +44,11 @@ class Encoding:
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    if not TYPE_CHECKING:  # where there are no items
+
+        def __getitem__(self, name: object) -> NoReturn:
+            raise TypeError("an Encoding has attributes instead of items: write encoding.input_ids")
 
 
 @dataclass(frozen=True)

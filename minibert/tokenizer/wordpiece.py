@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import habits
 from ..fields import shown
+from ..habits import explain, explain_attributes
 from ..jit import can_compile
-from ..texts import Text, is_pair, listed_texts, no_text, whole_numbers
+from ..texts import PAIR, Text, is_pair, listed_texts, no_text, whole_numbers
 from .added import AddedTokens
 from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, join_pairs, overflow, truncate, windows
 from .loading import load_settings
@@ -37,10 +39,12 @@ if TYPE_CHECKING:
 MAX_KNOWN_WORDS = 16_384  # words remembered: 36 MB if all are 24 punctuation marks, the worst case, and less than half of it in prose
 MAX_KNOWN_WORD_CHARS = 24  # longer ones (addresses, lines of Chinese) rarely come back
 COMPILED_LIMIT = 10_000  # characters of a word that the compiled twin has room for
+SEVERAL = "encode_batch takes several texts"
 MAX_TEXT_CHARS = (1 << 31) - 1  # offsets are 32-bit numbers
 COMPILED_PAYS = 3_000_000  # characters in one call from which on "auto" loads the compiled twin: plain Python takes a second for them
 
 
+@explain_attributes(habits.TOKENIZER_ATTRIBUTES)
 class WordPieceTokenizer:
     """Text -> ids as Hugging Face `tokenizers`, or Google's original, gives them (`settings.compat`).
 
@@ -115,6 +119,7 @@ class WordPieceTokenizer:
     def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple[TokenizerSettings, str, int]]:
         return WordPieceTokenizer, (self.settings, self.backend, self.compiled_pays)
 
+    @explain("a tokenizer's call", habits.TOKENIZER)
     def __call__(
         self,
         text: str | Sequence[str],
@@ -156,10 +161,12 @@ class WordPieceTokenizer:
             encoding.overflowing.extend(self.frame.around(pieces, each, self._token_of, 0) for each in overflow(cuts))
         return encoding
 
+    @explain("tokenize", habits.TOKENIZE)
     def tokenize(self, text: str, split_special_tokens: bool = False) -> list[str]:
         """The pieces of a text, without frame."""
         return [self._token_of[id] for id in self._pieces(text, split_special_tokens).ids]
 
+    @explain("encode_batch", habits.ENCODE_BATCH)
     def encode_batch(
         self, texts: Iterable[Text], max_length: int | None = None, split_special_tokens: bool = False, return_offsets: bool = False
     ) -> PackedEncoding:
@@ -184,7 +191,9 @@ class WordPieceTokenizer:
         flat: list[str] = []
         are_second: list[bool] = []
         for text in several:
-            parts = text if is_pair(text) else (text,)
+            if not isinstance(text, str) and not is_pair(text):
+                raise no_text(text, "expected a text (str)", several=PAIR)
+            parts = [text] if isinstance(text, str) else text
             flat += map(_check_text, parts)
             are_second += (False, True)[: len(parts)]
         if not any(are_second):
@@ -225,6 +234,7 @@ class WordPieceTokenizer:
         """(start, end) of every stretch of text between whitespace, in code points."""
         return [match.span() for match in self._find_words.finditer(text)]
 
+    @explain("decode", habits.DECODE)
     def decode(self, ids: Any, skip_special_tokens: bool = True) -> str:
         """Readable text of the ids of one text. Case, accents and spacing that the tokenizer dropped do not come back.
 
@@ -431,7 +441,7 @@ def _each_character(replacements: Iterable[tuple[int, str]]) -> Iterator[tuple[i
 
 def _check_text(text: object) -> str:
     if not isinstance(text, str):
-        raise no_text(text, "expected a text (str)")
+        raise no_text(text, "expected a text (str)", several=SEVERAL)
     if len(text) > MAX_TEXT_CHARS:
         raise ValueError(f"expected a text of at most {MAX_TEXT_CHARS:,} characters, found {len(text):,}; split it")
     return text

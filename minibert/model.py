@@ -477,8 +477,10 @@ class MiniBert:
 
     def _pool(self, hidden: Float32, cu_seqlens: Int32, poolings: Sequence[Pooling], prompt_length: int) -> Float32:
         """One vector per text, those of several poolings side by side."""
-        parts = [pool(hidden, cu_seqlens, each, prompt_length) for each in poolings]
-        parts = [self._pool_cls(part) if each == "pooler" else part for part, each in zip(parts, poolings, strict=True)]
+        parts = []
+        for each in poolings:
+            vectors = pool(hidden, cu_seqlens, each, prompt_length)
+            parts.append(self._pool_cls(vectors) if each == "pooler" else vectors)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _pool_cls(self, vectors: Float32) -> Float32:

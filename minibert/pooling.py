@@ -46,7 +46,9 @@ def pool(hidden_states: Float32, cu_seqlens: Int32, pooling: Pooling, prompt_len
 
 def _pool_rows(hidden_states: Float32, starts: Int32, firsts: Int32, ends: Int32, pooling: Pooling) -> Float32:
     """Of each text, the rows from `firsts` to before `ends`; any numbers where there are none."""
-    counts = np.maximum(ends - firsts, 1)
+    counts = ends - firsts
+    if firsts is not starts:
+        counts = np.maximum(counts, 1)
     result: Float32
     if pooling == "max":
         return _reduce(np.maximum, hidden_states, starts, firsts, ends)

@@ -181,7 +181,7 @@ def test_max_length_has_room_for_the_frame(uncased: WordPieceTokenizer, pair: st
         uncased("a", pair, max_length=smallest - 1)
 
 
-@pytest.mark.parametrize("text", [None, 3, b"bytes", ["a", "list"]])
+@pytest.mark.parametrize("text", [None, 3, b"bytes", ["a", "longer", "list"], ["nested"]])
 def test_only_str_is_a_text(uncased: WordPieceTokenizer, text: object) -> None:
     for call in (lambda: uncased(text), lambda: uncased.tokenize(text), lambda: uncased.encode_batch(["a", text])):
         with pytest.raises(TypeError, match="expected a text"):

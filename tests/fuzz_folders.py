@@ -129,7 +129,22 @@ FOLDERS: list[dict[str, Any]] = [
         "special_tokens_map.json": {"unk_token": "[UNK]", "mask_token": "[MASK]", "additional_special_tokens": ["q:"]},
         "added_tokens.json": {"<x>": 16},
     },
-]
+    COMMON
+    | {
+        "vocab.txt": TOKENS,
+        "modules.json": [
+            _module("Transformer", ""), _module("Pooling", "1_Pooling"), _module("Dense", "2_Dense"), _module("LayerNorm", "3_LayerNorm"),
+            _module("Dropout", "4_Dropout"), _module("Normalize", "5_Normalize"),
+        ],
+        "1_Pooling/config.json": {"embedding_dimension": 4, "pooling_mode": ["cls", "weightedmean"], "include_prompt": False},
+        "2_Dense/config.json": {"in_features": 8, "out_features": 5, "activation_function": "torch.nn.modules.activation.GELU"},
+        "3_LayerNorm/config.json": {"dimension": 5},
+    },
+]  # fmt: skip
+MODULE_WEIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
+    "2_Dense": {"linear.weight": (5, 8), "linear.bias": (5,)},
+    "3_LayerNorm": {"norm.weight": (5,), "norm.bias": (5,)},
+}
 
 
 class Raw:
@@ -216,9 +231,10 @@ class Fuzzer:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder, self.weights = name, folder / "model", folder / "weights.safetensors"
         save_file(make_weights(CONFIG), self.weights)
-        self.lay_out(FOLDERS[0])
-        if self.outcome() != "read":  # this also compiles what is compiled, before memory is limited
-            raise AssertionError("the good folder cannot be read")
+        for files in FOLDERS:
+            self.lay_out(files)
+            if self.outcome() != "read":  # this also compiles what is compiled, before memory is limited
+                raise AssertionError("a good folder cannot be read")
 
     def write(self, number: int) -> None:
         """Input `number`, alone in the folder."""
@@ -239,12 +255,15 @@ class Fuzzer:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("\n".join(content) if name == "vocab.txt" else written(content), encoding="utf-8")
         os.link(self.weights, self.folder / "model.safetensors")
+        for name, shapes in MODULE_WEIGHTS.items():
+            if (self.folder / name).is_dir():
+                save_file({each: np.ones(shape, np.float32) for each, shape in shapes.items()}, self.folder / name / "model.safetensors")
 
     def outcome(self) -> str:
         """`read`, or the refusal without its details. Whatever else comes through."""
         try:
             model = minibert.load(self.folder, backend="numpy", num_threads=1)
-            vectors = model.encode(TEXTS, truncation="silent")
+            vectors = model.encode(TEXTS, truncation="silent", prompt="ab ")
         except (ValueError, FileNotFoundError) as error:
             message = str(error)
             if str(self.folder) not in message or len(message) > LONGEST:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..files import open_regular
+from ..files import listed, open_regular
 from .stored_zip import Span, stored_members
 from .torch_objects import Storage, Tensor, kind
 from .torch_pickle import MAX_PICKLE_BYTES, unpickle
@@ -33,13 +33,15 @@ PROTOCOL = 1001
 LEGACY_START = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little")  # a pickle of MAGIC
 MAX_SHARING = 2  # a decoder is tied to the embeddings
 FREE_BYTES = 1 << 20
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights, beside the epoch and the optimizer
+# Where training scripts put the weights, beside the epoch and the optimizer; DeepSpeed says "module"
+WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
+MAX_WRAPPERS = 4  # in each other
 
 
 def load_torch(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read-only arrays over the mapped file, by name.
 
-    The file must hold a dict of tensors, or a dict with such a dict under one of WRAPPERS. Raises FileNotFoundError, or ValueError that
+    The file must hold a dict of tensors, or a dict with such a dict under one of WRAPPERS, or as its only dict of tensors. Raises FileNotFoundError, or ValueError that
     names the file and what is wrong with it.
     """
     data = _map(path)
@@ -68,14 +70,29 @@ def _map(path: Path) -> mmap.mmap:
 
 
 def _tensors(path: Path, value: object) -> dict[str, Tensor]:
-    if isinstance(value, dict):
-        value = next((value[name] for name in WRAPPERS if isinstance(value.get(name), dict)), value)
+    for _ in range(MAX_WRAPPERS):
+        if (inner := _inner(path, value)) is None:
+            break
+        value = inner
     if not isinstance(value, dict):
         raise ValueError(f"{path}: expected a dict of tensors, found {kind(value)}")
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ValueError(f"{path}: {name!r:.200}: expected a name and its tensor, found {kind(tensor)}; save the state_dict alone")
     return value
+
+
+def _inner(path: Path, value: object) -> object:
+    """The dict with the weights in a dict around them; None where the weights are here."""
+    if not isinstance(value, dict):
+        return None
+    dicts = {id(each): name for name, each in value.items() if isinstance(each, dict)}  # one that has many names is looked at once
+    known: list[object] = [name for name in WRAPPERS if isinstance(value.get(name), dict)]
+    if not known:
+        known = [name for name in dicts.values() if value[name] and all(isinstance(each, Tensor) for each in value[name].values())]
+        if len(known) > 1:
+            raise ValueError(f"{path}: expected one dict of tensors, found {listed(map(str, known))}; save the state_dict of one alone")
+    return value[known[0]] if known else None
 
 
 def _array(data: mmap.mmap, tensor: Tensor, begin: int) -> npt.NDArray[Any]:

@@ -1,14 +1,16 @@
 """{name: array} -> BertWeights: a dataclass with a shape beside every field. The only place that knows the names in a checkpoint.
 
 Accepted are the names of transformers' BertModel, with and without the prefix `bert.`, with `gamma`/`beta` or `weight`/`bias` in the
-norms, with or without a pooler, and with the heads of other tasks, which an encoder has no use for; and what `minibert quantize` writes,
-int8 matrices with a scale for each row. Arrays keep the dtype they are stored in; `ops.prepare` widens what it needs.
+norms, with or without a pooler; and what `minibert quantize` writes, int8 matrices with a scale for each row. Tensors beside the encoder,
+such as the heads of other tasks, are left aside, as transformers does. An unknown tensor inside the encoder is refused, since it belongs
+to an architecture that computes something else. Arrays keep the dtype they are stored in; `ops.prepare` widens what it needs.
 
 A checkpoint may be larger than what is made of it. So tensors may still lie in a file: a layer is read when it is looked at.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -17,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import BertConfig
+from .files import listed
 from .formats import BFLOAT16
 
-FloatArray = npt.NDArray[Any]  # float32, float16 or bfloat16
-FLOATS = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16)
+FloatArray = npt.NDArray[Any]  # one of FLOATS
+FLOATS = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16, np.dtype(np.float64))
+FLOAT_WORDS = "float32, float16, bfloat16 or float64"
 
 # Fields of LayerWeights -> what follows `encoder.layer.N.` in a checkpoint
 LAYER_NAMES = {
@@ -38,7 +42,11 @@ MOST_OF_TWO = 128  # 255 times as much is still an integer of sixteen bits, thro
 # Inputs of the largest int8 matrix. Two of them add up to 255 * MOST_OF_TWO at the most in the sum of products, an int32; to
 # 128 * MOST_OF_TWO in what undoes the offset of INT8["dot"], an int32 too; and to MOST_OF_TWO in the sum of the weights, a float32.
 MOST_INT8_INPUTS = 2 * min((2**31 - 1) // (255 * MOST_OF_TWO), (2**31 - 1) // (128 * MOST_OF_TWO), 2**24 // MOST_OF_TWO)
-HEADS = ("cls.", "classifier.", "qa_outputs.")  # masked language model and next sentence, classification, question answering
+PREFIX = "bert."  # of the encoder in a model with heads; transformers sees through this one and through no other
+PARTS = ("embeddings.", "encoder.", "pooler.")  # of an encoder
+ADAPTERS = re.compile(r"lora_|base_layer|adapter|ia3_")  # what a library of adapters puts into the names of an encoder
+WORDS = "embeddings.word_embeddings.weight"
+FIRST_LAYER = re.compile(r"(?<![^.])encoder\.layer\.0\.(?=attention\.|intermediate\.|output\.)")
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # old transformers stored these index vectors; they carry nothing
 
 
@@ -156,7 +164,8 @@ def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | 
 
     Raises ValueError that lists every missing, unexpected and misshapen tensor at once.
     """
-    tensors = canonical_names(arrays, source)
+    tensors = {name: arrays[stored] for name, stored in encoder_names(arrays, config, source).items()}
+    _check_prefix(arrays, tensors, source)
     _check_tensors(tensors, config, source)
 
     def read(name: str) -> npt.NDArray[Any]:
@@ -214,8 +223,6 @@ Kind = tuple[tuple[int, ...], tuple[np.dtype[Any], ...], str]  # shape, dtypes, 
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], config: BertConfig, source: str | Path) -> None:
-    if config.num_hidden_layers > len(tensors):  # each has 16 tensors
-        raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(tensors)} tensors in all")
     is_int8 = any(name.endswith(SCALE) for name in tensors)
     if is_int8:
         check_int8_sizes(config, source)
@@ -227,8 +234,9 @@ def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: str
         expected = {name: kind for name, kind in expected.items() if not name.startswith("pooler.")}
     missing = sorted(expected.keys() - tensors.keys())
     unexpected = sorted(tensors.keys() - expected.keys())
-    problems = [f"missing: {', '.join(missing)}"] if missing else []
-    problems += [f"unexpected: {', '.join(unexpected)}"] if unexpected else []
+    problems = [f"missing: {listed(missing)}"] if missing else []
+    problems += [f"unexpected: {listed(unexpected)}"] if unexpected else []
+    problems += ["adapters are not read; merge them into the model and save it again"] if any(map(ADAPTERS.search, unexpected)) else []
     problems += [
         f"{name}: expected {shape} from config.json, as {words}, found {tensors[name].shape} {tensors[name].dtype}"
         for name, (shape, dtypes, words) in expected.items()
@@ -244,9 +252,9 @@ def expected_tensors(config: BertConfig, is_int8: bool) -> Iterator[tuple[str, K
     for name, shape in expected_shapes(config):
         if is_int8 and len(shape) == 2 and name not in tables:
             yield name, (shape, (np.dtype(np.int8),), "int8")
-            yield name.removesuffix(".weight") + SCALE, (shape[:1], FLOATS, "float32, float16 or bfloat16")
+            yield name.removesuffix(".weight") + SCALE, (shape[:1], FLOATS, FLOAT_WORDS)
         else:
-            yield name, (shape, FLOATS, "float32, float16 or bfloat16")
+            yield name, (shape, FLOATS, FLOAT_WORDS)
 
 
 def to_arrays(weights: BertWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
@@ -288,19 +296,54 @@ def checked_layers(weights: BertWeights) -> Iterator[LayerWeights]:
         yield layer
 
 
-def canonical_names(arrays: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
-    """The tensors of the encoder under the names of BertModel, without prefix, heads and buffers."""
-    tensors: dict[str, Tensor] = {}
-    for stored, array in arrays.items():
-        name = stored.removeprefix("bert.")
-        if name.startswith(HEADS) or name in BUFFERS:
+def encoder_names(names: Collection[str], config: BertConfig, source: str | Path) -> dict[str, str]:
+    """Name in BertModel -> name in a checkpoint, of each tensor of the encoder. Other tensors are heads and buffers.
+
+    Names that a BERT with this config does not have are among them, where they stand inside the encoder: `_check` refuses those.
+    """
+    if config.num_hidden_layers > len(names):  # each has 16 tensors
+        raise ValueError(f"{source}: expected {config.num_hidden_layers} layers (config.json), found {len(names)} tensors in all")
+    expected = {name for name, _ in expected_tensors(config, is_int8=True)}
+    own = PREFIX if PREFIX in (prefixes := encoder_prefixes(names)) and "" not in prefixes else ""
+    found: dict[str, str] = {}
+    for stored in names:
+        name = modern_name(stored.removeprefix(PREFIX))
+        is_inside = stored.startswith(own) and name.startswith(PARTS) and name not in BUFFERS
+        if name not in expected and not is_inside:
             continue
-        if ".LayerNorm." in name or name.startswith("LayerNorm."):
-            name = name.replace(".gamma", ".weight").replace(".beta", ".bias")
-        if name in tensors:
-            raise ValueError(f"{source}: two tensors for {name} under different names; keep one of them")
-        tensors[name] = array
-    return tensors
+        if name in found:
+            raise ValueError(f"{source}: two tensors for {name:.200} under different names; keep one of them")
+        found[name] = stored
+    return found
+
+
+def modern_name(name: str) -> str:
+    """TensorFlow's words for the parameters of a norm, which older checkpoints have, in those of today.
+
+    >>> modern_name("embeddings.LayerNorm.gamma")
+    'embeddings.LayerNorm.weight'
+    """
+    return re.sub(r"(?<=\bLayerNorm\.)gamma$", "weight", re.sub(r"(?<=\bLayerNorm\.)beta$", "bias", name))
+
+
+def encoder_prefixes(names: Collection[str]) -> list[str]:
+    """What stands before `embeddings.` and `encoder.` in the names of each encoder of a checkpoint.
+
+    >>> encoder_prefixes(["module.embeddings.word_embeddings.weight", "module.encoder.layer.0.output.dense.bias", "cls.predictions.bias"])
+    ['module.']
+    """
+    tables = {name.removesuffix(WORDS) for name in names if name.endswith(WORDS)}
+    layers = {name[: found.start()] for name in names if (found := FIRST_LAYER.search(name))}
+    return sorted(prefix for prefix in tables & layers if not prefix or prefix.endswith("."))
+
+
+def _check_prefix(names: Collection[str], encoder: Mapping[str, Tensor], source: str | Path) -> None:
+    """Raises ValueError if the encoder stands behind a prefix through which transformers does not see."""
+    if WORDS not in encoder and (prefixes := encoder_prefixes(names)):
+        raise ValueError(
+            f"{source}: expected the names of BertModel, with or without {PREFIX!r} before them, found {listed(map(repr, prefixes))} "
+            f"before them; `minibert convert` writes a folder without it"
+        )
 
 
 def expected_shapes(config: BertConfig) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -100,7 +100,7 @@ def test_all_that_is_wrong_with_tensors_is_listed_at_once(folder: Path) -> None:
     tensors = make_weights(CONFIG)
     del tensors["encoder.layer.0.output.dense.bias"], tensors["embeddings.LayerNorm.weight"]
     tensors["encoder.layer.2.output.dense.bias"] = np.zeros(24, np.float32)
-    tensors["adapter.weight"] = np.zeros(1, np.float32)
+    tensors["encoder.layer.0.adapter.weight"] = np.zeros(1, np.float32)
     tensors["encoder.layer.1.intermediate.dense.weight"] = np.zeros((24, 96), np.float32)
     tensors["encoder.layer.1.intermediate.dense.bias"] = np.zeros(96, np.int32)
     save(folder, tensors)
@@ -108,7 +108,8 @@ def test_all_that_is_wrong_with_tensors_is_listed_at_once(folder: Path) -> None:
         minibert.load(folder)
     message = str(error.value)
     assert "missing: embeddings.LayerNorm.weight, encoder.layer.0.output.dense.bias" in message
-    assert "unexpected: adapter.weight, encoder.layer.2.output.dense.bias" in message
+    assert "unexpected: encoder.layer.0.adapter.weight, encoder.layer.2.output.dense.bias" in message
+    assert "merge them into the model" in message
     assert "encoder.layer.1.intermediate.dense.weight: expected (96, 24) from config.json" in message
     assert "found (96,) int32" in message
 

@@ -23,7 +23,8 @@ from test_tensor_bundle import check, check_refusal, mutate, scratch
 
 from minibert.formats import spark_zip
 from minibert.formats.java_objects import parse_sequence_file
-from minibert.formats.spark_zip import MAX_DIRECTORY_BYTES, load_spark_zip, spark_files
+from minibert.formats.spark_zip import load_spark_zip, spark_files
+from minibert.formats.zip_archive import MAX_DIRECTORY_BYTES
 
 PATH = Path(__file__).parent / "golden" / "spark" / "sent_small_bert_L1_8.zip"
 METADATA, PART, GRAPH = "metadata/part-00000", "fields/vocabulary/part-00000", "bert_sentence_tensorflow"
@@ -83,7 +84,7 @@ def test_a_full_disk_is_not_a_damaged_archive(work: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spark_zip, "_extract", full)
+    monkeypatch.setattr(spark_zip, "extract_member", full)
     with pytest.raises(OSError, match="No space left"):
         load_spark_zip(PATH, work)
 

@@ -41,8 +41,8 @@ MAX_WRAPPERS = 4  # in each other
 def load_torch(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read-only arrays over the mapped file, by name.
 
-    The file must hold a dict of tensors, or a dict with such a dict under one of WRAPPERS, or as its only dict of tensors. Raises FileNotFoundError, or ValueError that
-    names the file and what is wrong with it.
+    The file must hold a dict of tensors, or a dict with such a dict under one of WRAPPERS, or as its only dict of tensors.
+    Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
     data = _map(path)
     if data[:4] == b"PK\x03\x04":

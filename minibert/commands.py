@@ -98,6 +98,7 @@ def convert(options: argparse.Namespace) -> None:
     show([f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}"])
     if record["tensors_left_out"]:
         show([f"left out, since an encoder has no use for them: {', '.join(record['tensors_left_out'])}"])
+    show(f"note: {note}" for note in record["notes"])
 
 
 def verify(options: argparse.Namespace) -> None:

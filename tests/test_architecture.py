@@ -21,7 +21,7 @@ PACKAGE = Path(minibert.__file__).parent
 ORDER = [
     "files", "fields", "texts", "habits", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize", "packing",
     "ops", "encoder", "pooling", "sentence_modules", "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels", "scheduling",
-    "model", "tensorflow_names", "convert", "terminal", "partial_files", "fetch", "verify", "streams", "answers", "commands",
+    "model", "tensorflow_names", "modules", "checkpoint_kinds", "checkpoints", "convert", "terminal", "partial_files", "fetch", "verify", "streams", "answers", "commands",
     "text_commands", "cli", "__main__", "__pyinstaller",
 ]  # fmt: skip
 # The only places for Numba

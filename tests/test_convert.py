@@ -14,6 +14,7 @@ from make_models import VOCAB, make_config, write_model
 from safetensors.numpy import load_file, save_file
 
 import minibert
+from minibert import checkpoint_kinds
 from minibert import convert as module
 from minibert.cli import main
 from minibert.convert import convert
@@ -27,6 +28,9 @@ GOOGLE = {
     "intermediate_size": 16, "max_position_embeddings": 12, "num_attention_heads": 2, "num_hidden_layers": 1, "type_vocab_size": 2,
     "vocab_size": 30,
 }  # fmt: skip
+
+
+SMALL = make_config(2, 8, 2, max_position_embeddings=8)
 
 
 @pytest.fixture
@@ -145,26 +149,34 @@ def test_files_whose_names_are_no_text(tmp_path: Path) -> None:
     assert (tmp_path / "model" / "config.json").exists()
 
 
-def test_a_transformer_elsewhere_is_refused(tmp_path: Path) -> None:
-    """Its weights would be written where nobody looks for them."""
-    source = write_model(tmp_path / "source", make_config(1, 8, 2, max_position_embeddings=8))
-    (source / "0_BERT").mkdir()
-    paths = {"Transformer": "0_BERT", "Pooling": "1_Pooling"}
-    content = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in paths.items()]
-    (source / "modules.json").write_text(json.dumps(content))
-    (source / "1_Pooling").mkdir()
-    (source / "1_Pooling" / "config.json").write_text("{}")
-    shutil.copy(source / "vocab.txt", source / "0_BERT")
+def sentence_folder(folder: Path, transformer: str, pooling: str = "1_Pooling", mode: str = "cls_token", old: str = "Transformer") -> Path:
+    """A folder of sentence-transformers whose encoder lies in one of its folders."""
+    write_model(folder / transformer, SMALL)
+    kinds = {old: transformer, "Pooling": pooling}
+    content = [{"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
+               for number, (kind, path) in enumerate(kinds.items())]  # fmt: skip
+    (folder / "modules.json").write_text(json.dumps(content))
+    (folder / pooling).mkdir()
+    (folder / pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": 8, f"pooling_mode_{mode}": True}))
+    (folder / transformer / "sentence_bert_config.json").write_text('{"max_seq_length": 7, "do_lower_case": false}')
+    return folder
+
+
+def test_weights_beside_a_transformer_that_is_elsewhere_are_refused(tmp_path: Path) -> None:
+    """A file that is named itself is not the encoder that modules.json speaks of."""
+    source = sentence_folder(tmp_path / "source", "0_BERT")
+    for name in ("config.json", "vocab.txt", "model.safetensors"):
+        shutil.copy(source / "0_BERT" / name, source)
     with pytest.raises(ValueError, match=r"modules\.json: expected the Transformer in this folder"):
-        convert(source, tmp_path / "model")
+        convert(source / "model.safetensors", tmp_path / "model")
 
 
 def test_what_is_unknown_is_refused_inside_the_encoder_and_recorded_outside() -> None:
     arrays = {"bert/next_sentence/logits/kernel": np.zeros((8, 2), np.float32), "save_counter": np.array(1)}
-    assert module._translated(arrays, Path("x"))["left_out"] == list(arrays)
+    assert checkpoint_kinds._translated(arrays, Path("x"))["left_out"] == list(arrays)
     for name in ("bert/encoder/layer_0/adapter/kernel", "bert/embeddings/rotary_embeddings"):
         with pytest.raises(ValueError, match=f"x: expected the tensors of a BERT, found also {name}"):
-            module._translated({name: np.zeros(3, np.float32)}, Path("x"))
+            checkpoint_kinds._translated({name: np.zeros(3, np.float32)}, Path("x"))
 
 
 def test_heads_that_the_kernels_contradict(tmp_path: Path) -> None:

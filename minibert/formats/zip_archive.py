@@ -35,8 +35,6 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 Members = dict[str, zipfile.ZipInfo]
 
-Members = dict[str, zipfile.ZipInfo]
-
 
 def budget_of(path: Path) -> int:
     """How many bytes a file may unpack to."""

@@ -1,0 +1,181 @@
+"""Where a checkpoint is: in a file, a folder, a folder of sentence-transformers or a zip of any of them -> Checkpoint.
+
+A source is recognised by what it holds: safetensors; torch's `pytorch_model.bin`, in either of its formats; a TensorFlow checkpoint
+(`bert_model.ckpt.index` and its data), or a SavedModel, as TF Hub has them; a model zip of Spark NLP; a zip of any such folder. Of a folder
+that sentence-transformers wrote, `modules.json` says where the weights are.
+
+Bounds: those of the readers in `formats`. What a zip unpacks to lies in a temporary folder.
+"""
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from .checkpoint_kinds import CONFIGS, Checkpoint, spark_checkpoint, tensorflow_checkpoint, transformers_checkpoint
+from .fields import is_there
+from .files import check_inside, listed, open_regular, stamps
+from .folder import FILES, MAX_PATH_LENGTH
+from .formats.torch_file import LEGACY_START
+from .formats.zip_archive import member_names, unpack
+from .modules import Module, module_weights, read_modules, transformer_path
+
+# What weights are called, and their format. The first that a folder has is read; of a pattern, it must have one.
+WEIGHTS = {
+    "model.safetensors": "safetensors",
+    "pytorch_model.bin": "torch",
+    "*.safetensors": "safetensors",
+    "*.bin": "torch",
+    "*.pt": "torch",
+    "*.pth": "torch",
+    "*.ckpt": "torch",
+}
+# What training programs write beside the weights under such names
+NO_WEIGHTS = ("training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin", "scheduler.pt", "scaler.pt", "rng_state.pth")
+# Of a zip of a folder, what shows the place of a model, and what is read of it beside the files of a model folder
+MARKS = ("modules.json", *CONFIGS, "saved_model.pb", "*.index", *WEIGHTS)
+UNPACKED = ("bert_config.json", "*.index", "*.data-[0-9]*", *WEIGHTS)
+MAX_DEPTH = 4  # of a file in such a folder
+# The first bytes of files that are not read -> what they are, and what makes something readable of them
+UNREAD = {
+    b"\x1f\x8b": "a file of gzip; unpack it (`tar xf`, or `gunzip` if it is no archive), and convert what comes out",
+    b"BZh": "a file of bzip2; unpack it (`tar xf`), and convert the folder",
+    b"\xfd7zXZ": "a file of xz; unpack it (`tar xf`), and convert the folder",
+    b"\x28\xb5\x2f\xfd": "a file of zstd; unpack it (`tar xf`), and convert the folder",
+    b"7z\xbc\xaf": "a 7z archive; unpack it (`7z x`), and convert the folder",
+    b"Rar!": "a rar archive; unpack it (`unrar x`), and convert the folder",
+    b"\x89HDF": "a file of HDF5, as Keras has it; save the model with transformers (`save_pretrained`) first",
+    b"GGUF": "a GGUF file of llama.cpp; take the model that it was made from",
+}
+
+
+def read(source: Path, work: Path) -> Checkpoint:
+    """The checkpoint in a file or folder. `work` is an empty folder for what has to be unpacked.
+
+    Raises FileNotFoundError, or ValueError that says what was expected and found.
+    """
+    if source.is_dir():
+        modules = read_modules(source)
+        return _with_modules(_read_folder(source / transformer_path(modules), work), source, modules)
+    if source.exists():
+        return _read_file(source, work)
+    if Path(f"{source}.index").exists():
+        return _beside_modules(tensorflow_checkpoint("TensorFlow checkpoint", source, source.parent))
+    raise FileNotFoundError(f"{source}: not found; expected a checkpoint, or a folder with one in it")
+
+
+def _read_file(source: Path, work: Path) -> Checkpoint:
+    kind = next((kind for pattern, kind in WEIGHTS.items() if fnmatchcase(source.name, pattern)), None)
+    with open_regular(source) as file:
+        start = file.read(262)
+    if kind is None and (start[:4] == b"PK\x03\x04" or source.suffix == ".zip"):
+        names = member_names(source)
+        if any(re.fullmatch(r"([^/]+/)?metadata/part-00000", name) for name in names):
+            return spark_checkpoint(source, work)
+        roots = {name.partition("/")[0] for name in names}
+        if len(roots) != 1 or f"{min(roots)}/data.pkl" not in names:
+            return _read_zip(source, names, work)
+        kind = "torch"
+    if kind is None and start.startswith(LEGACY_START):
+        kind = "torch"
+    if kind is not None:
+        return _beside_modules(transformers_checkpoint(kind, source))
+    for prefix in (source.with_suffix(""), source):
+        if source == Path(f"{prefix}.index") or Path(f"{prefix}.index").exists():
+            return _beside_modules(tensorflow_checkpoint("TensorFlow checkpoint", prefix, source.parent))
+    found = next((words for magic, words in UNREAD.items() if start.startswith(magic)), None)
+    found = "a tar archive; unpack it (`tar xf`), and convert the folder" if start[257:] == b"ustar" else found
+    raise ValueError(f"{source}: expected a checkpoint of torch or TensorFlow, safetensors or a zip, found {found or 'something else'}")
+
+
+def _read_folder(folder: Path, work: Path) -> Checkpoint:
+    exact = {pattern: kind for pattern, kind in WEIGHTS.items() if "*" not in pattern}
+    if (found := _find(folder, exact)) is not None:
+        return transformers_checkpoint(*found)
+    if (folder / "variables" / "variables.index").exists():
+        for name in ("variables", "assets"):
+            check_inside(folder, folder / name)
+        return tensorflow_checkpoint("TensorFlow SavedModel", folder / "variables" / "variables", folder / "assets")
+    if (folder / "fields").is_dir():
+        return spark_checkpoint(folder, work)
+    if (found := _find(folder, {"*.index": "TensorFlow checkpoint"})) is not None:
+        return tensorflow_checkpoint(found[0], found[1].with_suffix(""), folder)
+    if (found := _find(folder, WEIGHTS)) is not None:
+        return transformers_checkpoint(*found)
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    raise ValueError(
+        f"{folder}: expected model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel or a model of Spark "
+        f"NLP, found none of them, but {listed(names)}"
+    )
+
+
+def _find(folder: Path, patterns: dict[str, str]) -> tuple[str, Path] | None:
+    """(format, file): the one file of the first pattern that a folder has files of."""
+    for pattern, kind in patterns.items():
+        found = sorted(path for path in folder.glob(pattern) if path.name not in NO_WEIGHTS)
+        if len(found) > 1:
+            raise ValueError(f"{folder}: expected one {pattern}, found {listed(each.name for each in found)}; name the file")
+        if found:
+            check_inside(folder, found[0])
+            return kind, found[0]
+    return None
+
+
+def _beside_modules(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint that was named itself, with modules.json beside it."""
+    assert checkpoint.beside is not None
+    modules = read_modules(checkpoint.beside)
+    if transformer_path(modules) != ".":
+        raise ValueError(f"{checkpoint.beside / 'modules.json'}: expected the Transformer in this folder, where the weights are")
+    return _with_modules(checkpoint, checkpoint.beside, modules)
+
+
+def _with_modules(checkpoint: Checkpoint, outer: Path, modules: list[Module]) -> Checkpoint:
+    if checkpoint.beside is None:  # of Spark NLP, which writes no such files
+        return checkpoint
+    checkpoint.outer, checkpoint.modules = outer, modules
+    checkpoint.files |= stamps(path for module in modules if (path := module_weights(outer, module)) is not None)
+    if not modules and checkpoint.is_of_transformers and is_there(outer / ".." / "modules.json"):
+        checkpoint.notes.append("modules.json in the folder around was not read; convert that folder to keep its pooling")
+    return checkpoint
+
+
+# --- Zips ----------------------------------------------------------------------------------------------------------------------------
+
+
+def unpacked_folder(work: Path) -> Path:
+    """Where the files of a zip are, which errors are not to speak of."""
+    return work / "unpacked"
+
+
+def _read_zip(source: Path, names: list[str], work: Path) -> Checkpoint:
+    """A zip of a folder, or of a folder in a folder."""
+    before = stamps([source])
+    unpack(source, zip_targets(source, names, unpacked_folder(work)))
+    checkpoint = read(unpacked_folder(work), work)
+    checkpoint.files = before
+    return checkpoint
+
+
+def zip_targets(source: Path, names: list[str], folder: Path) -> dict[str, Path]:
+    """Member -> the file that it becomes, of the model that lies nearest to the root of a zip, and of files that are of use only."""
+    paths = {name: PurePosixPath(name) for name in names if not any(part[0] == "." or part == "__MACOSX" for part in name.split("/"))}
+    places = {path.parent for path in paths.values() if any(fnmatchcase(path.name, mark) for mark in MARKS)}
+    depth = min((len(place.parts) for place in places), default=0)
+    roots = sorted(place for place in places if len(place.parts) == depth)
+    if len(roots) != 1:
+        found = f"some in {listed(map(str, roots))}; unpack it, and convert one folder" if roots else f"{listed(names)}"
+        raise ValueError(f"{source}: expected a zip of a model folder, a model of Spark NLP or a checkpoint of torch, found {found}")
+    targets = {}
+    for name, path in paths.items():
+        inner = path.relative_to(roots[0]) if path.is_relative_to(roots[0]) else None
+        if inner is None or not _is_of_use(inner):
+            continue
+        targets[name] = folder / inner
+    return targets
+
+
+def _is_of_use(path: PurePosixPath) -> bool:
+    """Whether a member is one of those that are read, and has a name that any system takes. No folder has the name of a file."""
+    *folders, name = path.parts
+    is_plain = str(path).isprintable() and len(str(path).encode()) <= MAX_PATH_LENGTH and len(folders) < MAX_DEPTH
+    return is_plain and not FILES & set(folders) and (name in FILES or any(fnmatchcase(name, pattern) for pattern in UNPACKED))

@@ -264,7 +264,10 @@ def provenance(checkpoint: Checkpoint, source: Path, config: dict[str, Any]) -> 
         "format": checkpoint.kind,
         "source": _text(source.name),
         "files": {
-            _text(str(file.relative_to(source if source.is_dir() else file.parent))): {"bytes": file.stat().st_size, "sha256": digest(file)}
+            _text(str(file.relative_to(source if source.is_dir() else source.parent))): {
+                "bytes": file.stat().st_size,
+                "sha256": digest(file),
+            }
             for file in checkpoint.files
         },
         "tensors_left_out": checkpoint.left_out,

@@ -60,4 +60,7 @@ def transformer_path(modules: list[Module]) -> str:
 def module_weights(folder: Path, module: Module) -> Path | None:
     """The file with a module's own weights, as a Dense has them. sentence-transformers reads the first that is there."""
     names = WEIGHTS_FILES if module.name not in ("Transformer", "Pooling", "Normalize") else ()
-    return next((path for name in names if is_there(path := folder / module.path / name)), None)
+    path = next((path for name in names if is_there(path := folder / module.path / name)), None)
+    if path is not None:
+        check_inside(folder, path)
+    return path

@@ -68,11 +68,16 @@ def _files(folder: Path, prefix: str = "") -> Files:
     return {prefix + path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def _weights(prefix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        arrays = {prefix + name: array for name, array in make_weights(MODEL).items()}
+        save_file(arrays, Path(scratch) / "x", metadata={"format": "pt"})
+        return (Path(scratch) / "x").read_bytes()
+
+
 def _kinds() -> dict[str, Files]:
     """Folders that both commands, or at least `convert`, can read."""
-    with tempfile.TemporaryDirectory() as scratch:
-        save_file(make_weights(MODEL), Path(scratch) / "x", metadata={"format": "pt"})
-        weights = (Path(scratch) / "x").read_bytes()
+    weights, wrapped = _weights(""), _weights("module.bert.")
     vocabulary = {"vocab.txt": "\n".join([*TOKENS, ""]).encode()}
     plain = vocabulary | {"config.json": CONFIG, "model.safetensors": weights, "README.md": b"Read me.\n"}
     sentence = {"modules.json": _modules(""), POOLING: b'{"pooling_mode": "cls"}', "sentence_bert_config.json": b'{"max_seq_length": 9}'}
@@ -85,6 +90,7 @@ def _kinds() -> dict[str, Files]:
         "plain": plain,
         "sentence": plain | sentence,
         "inner": inner,
+        "wrapped": inner | {"0_BERT/model.safetensors": wrapped},
         "torch": torch,
         "spark": spark,
         "tensorflow": tensorflow | {f"assets/{name}": data for name, data in vocabulary.items()},
@@ -120,6 +126,8 @@ class Targets:
         self.source = self._snapshot(files) if source.random() < 0.2 else self._folder(files)
         for _ in range(source.choice([0, 1, 1, 2, 3])):
             self._change(source, files)
+        if self.name == "convert" and source.random() < 0.3:
+            self._zip(source)
         self.target = self.world / source.choice(TARGETS)
         if source.random() < 0.05:
             (self.world / "new").mkdir()
@@ -158,6 +166,24 @@ class Targets:
                 self.source / "modules.json",
                 _modules(*(source.choice(PATHS) if source.random() < 0.4 else p for p in ("", "1_Pooling", "2"))),
             )
+
+    def _zip(self, source: random.Random) -> None:
+        """The same in an archive, sometimes with members of odd names, sometimes damaged."""
+        prefix, path = source.choice(["", "model/", "a/b/"]), self.world / "source.zip"
+        with zipfile.ZipFile(path, "w", source.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
+            for name, content in sorted(_tree(self.source).items()):
+                if isinstance(content, bytes):
+                    archive.writestr(prefix + name, content)
+                elif content.startswith("link to ") and source.random() < 0.1:
+                    archive.write(self.source / name, prefix + name) if (self.source / name).is_file() else None
+            for _ in range(source.choice([0, 0, 0, 1, 2])):
+                odd = source.choice([*PATHS, *KNOWN, *UNKNOWN, *LINKS]).encode("utf-8", "replace").decode()
+                info = zipfile.ZipInfo(source.choice(["", prefix]) + odd.replace("\0", "0") or "x")
+                info.external_attr = source.choice([0o100644, 0o120777, 0o010644, 0o040755]) << 16
+                archive.writestr(info, source.choice([b"", b"{}", SECRET[:9], b"../victim", bytes(1 << 21)]))
+        if source.random() < 0.2:
+            path.write_bytes(mutate(source, path.read_bytes(), self.others))
+        self.source = path
 
     def outcome(self) -> str:
         """`read` for a new folder, or the refusal without its details. All else that the command raises comes through."""

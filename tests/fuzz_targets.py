@@ -180,7 +180,7 @@ class Targets:
                 odd = source.choice([*PATHS, *KNOWN, *UNKNOWN, *LINKS]).encode("utf-8", "replace").decode()
                 info = zipfile.ZipInfo(source.choice(["", prefix]) + odd.replace("\0", "0") or "x")
                 info.external_attr = source.choice([0o100644, 0o120777, 0o010644, 0o040755]) << 16
-                archive.writestr(info, source.choice([b"", b"{}", SECRET[:9], b"../victim", bytes(1 << 21)]))
+                archive.writestr(info, source.choice([b"", b"{}", SECRET[:9], b"../victim", bytes(1 << 18)]))
         if source.random() < 0.2:
             path.write_bytes(mutate(source, path.read_bytes(), self.others))
         self.source = path

@@ -104,7 +104,7 @@ def _read_folder(folder: Path, work: Path) -> Checkpoint:
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     raise ValueError(
         f"{folder}: expected model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel or a model of Spark "
-        f"NLP, found none of them, but {listed(names)}"
+        f"NLP, found none of them, but {listed(names)}; name the file if it has another name"
     )
 
 

@@ -57,6 +57,8 @@ EXAMPLES = {
     "convert": """
   minibert convert pytorch_model.bin NEW                                # with config.json and vocab.txt beside it
   minibert convert uncased_L-8_H-128_A-2 NEW                            # a TensorFlow checkpoint
+  minibert convert last.ckpt NEW                                        # of a training program, also with prefixes and an optimizer
+  minibert convert bert-base-nli-mean-tokens.zip NEW                    # a zip of a model folder
   minibert convert sent_small_bert_L8_128_en_2.6.0_2.4_1598350334113.zip NEW
 """,
     "verify": """

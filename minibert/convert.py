@@ -1,7 +1,7 @@
 """Any checkpoint of the family -> a model folder, without the framework that wrote it.
 
 `checkpoints` reads it. What is written is a folder as sentence-transformers writes it today: encoder and tokenizer beside modules.json,
-other modules in `<index>_<class>`, weights as safetensors. Heads of pre-training are kept; other tensors beside the encoder are not.
+other modules in folders of their own, weights as safetensors. Heads of pre-training are kept; other tensors beside the encoder are not.
 
 GELU: google-research/bert wrote "gelu" and computed its tanh form, and so do TF Hub and Spark NLP; what they wrote becomes "gelu_new". What
 transformers wrote says what it means.
@@ -210,10 +210,12 @@ def write_files(checkpoint: Checkpoint, folder: Path) -> None:
         if module.new_path:
             copy_inside(checkpoint.outer / module.path, "config.json", folder / module.new_path, MAX_JSON_BYTES)
         if (weights := module_weights(checkpoint.outer, module)) is not None:
-            (folder / module.new_path).mkdir(exist_ok=True)
+            (folder / module.new_path).mkdir(parents=True, exist_ok=True)
             write_weights(LOADERS[WEIGHTS[weights.name]](weights), folder / module.new_path / "model.safetensors")
     if checkpoint.modules:
-        entries = [{"idx": each.index, "name": str(each.index), "path": each.new_path, "type": each.type} for each in checkpoint.modules]
+        entries = [
+            {"idx": index, "name": str(index), "path": each.new_path, "type": each.type} for index, each in enumerate(checkpoint.modules)
+        ]
         (folder / "modules.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 

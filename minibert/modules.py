@@ -1,7 +1,7 @@
 """The modules of a folder that sentence-transformers wrote, of any version: where they lie, and the same in the layout of today.
 
 Until version 1.x, the encoder lay in a folder of its own (`0_Transformer`, before that `0_BERT`), and modules had weights as torch writes
-them. Today the encoder lies beside modules.json, each module that has files in `<index>_<class>`, and weights are safetensors.
+them. Today the encoder lies beside modules.json, each other module in a folder of its own, and weights are safetensors.
 
 Source: sentence-transformers, `SentenceTransformer.save` of 0.2 to 6.2.
 """
@@ -14,6 +14,7 @@ from .files import check_inside
 from .folder import WEIGHTS_FILES, module_path
 
 MAX_MODULES = 20
+MAX_NAME_LENGTH = 100  # of a class
 # What 0.2 called the encoder; 6.2 knows it by the name of 0.3
 OLD_TYPES = {"sentence_transformers.models.BERT": "sentence_transformers.models.Transformer"}
 
@@ -24,15 +25,15 @@ class Module:
 
     type: str  # dotted path of a class of sentence-transformers
     path: str  # of its folder, within that of modules.json
-    index: int
+    new_path: str  # in the layout of today: the encoder beside modules.json, each other module in a folder of its own
 
     @property
     def name(self) -> str:
-        return self.type.rpartition(".")[2]
+        return class_name(self.type)
 
-    @property
-    def new_path(self) -> str:
-        return "" if self.name == "Transformer" else f"{self.index}_{self.name}"
+
+def class_name(type: str) -> str:
+    return type.rpartition(".")[2]
 
 
 def read_modules(folder: Path) -> list[Module]:
@@ -41,14 +42,20 @@ def read_modules(folder: Path) -> list[Module]:
     if not is_there(path):
         return []
     check_inside(folder, path)
-    modules = []
+    modules: list[Module] = []
+    taken = {"."}
     for index, entry in enumerate(load_list(path)):
-        module = Module(OLD_TYPES.get(kind := entry.need("type", str), kind), module_path(entry, folder), index)
-        if not module.name.isidentifier() or not module.name.isascii() or len(module.name) > 100:
+        type = OLD_TYPES.get(stored := entry.need("type", str), stored)
+        name, place = class_name(type), module_path(entry, folder)
+        if not name.isidentifier() or not name.isascii() or len(name) > MAX_NAME_LENGTH:
             raise entry.refuse("type", "the dotted path of a class")
         if index == MAX_MODULES:
             raise ValueError(f"{path}: expected at most {MAX_MODULES} modules, found more")
-        modules.append(module)
+        new = "" if name == "Transformer" else place if place not in taken else f"{index}_{name}"
+        if new in taken:
+            raise entry.refuse("path", "a folder of its own")
+        taken |= {new} if new else set()
+        modules.append(Module(type, place, new))
     return modules
 
 

@@ -13,6 +13,7 @@ import random
 import shutil
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -170,7 +171,10 @@ class Targets:
     def _zip(self, source: random.Random) -> None:
         """The same in an archive, sometimes with members of odd names, sometimes damaged."""
         prefix, path = source.choice(["", "model/", "a/b/"]), self.world / "source.zip"
-        with zipfile.ZipFile(path, "w", source.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            zipfile.ZipFile(path, "w", source.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive,
+        ):
             for name, content in sorted(_tree(self.source).items()):
                 if isinstance(content, bytes):
                     archive.writestr(prefix + name, content)

@@ -225,11 +225,12 @@ def test_folders_of_sentence_transformers(layout: str, tmp_path: Path) -> None:
     today = vector(sentence_folder(tmp_path / "today", ""))
     source = sentence_folder(tmp_path / "source", *LAYOUTS[layout])
     convert(source, tmp_path / "model")
+    pooling = LAYOUTS[layout][1]
     files = {path.relative_to(tmp_path / "model").as_posix() for path in (tmp_path / "model").rglob("*") if path.is_file()}
     assert files == {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "sentence_bert_config.json", "modules.json",
-                     "README.md", "provenance.json", "1_Pooling/config.json"}  # fmt: skip
+                     "README.md", "provenance.json", f"{pooling}/config.json"}  # fmt: skip
     modules = json.loads((tmp_path / "model" / "modules.json").read_text())
-    assert [(each["path"], each["type"].rpartition(".")[2]) for each in modules] == [("", "Transformer"), ("1_Pooling", "Pooling")]
+    assert [(each["path"], each["type"].rpartition(".")[2]) for each in modules] == [("", "Transformer"), (pooling, "Pooling")]
     model = minibert.load(tmp_path / "model", backend="numpy")
     assert (model.pooling, model.max_length) == ("cls", 7)
     np.testing.assert_array_equal(vector(tmp_path / "model"), today)
@@ -270,7 +271,8 @@ def test_weights_of_a_module_become_safetensors(kind: str, tmp_path: Path) -> No
     """A Dense has some; the golden file of torch stands for its own."""
     source = sentence_folder(tmp_path / "source", "0_Transformer")
     content = json.loads((source / "modules.json").read_text())
-    (source / "modules.json").write_text(json.dumps([*content, {"type": "sentence_transformers.models.Dense", "path": "dense"}]))
+    content += [{"type": "sentence_transformers.models.Dense", "path": path} for path in ("dense", "dense")]
+    (source / "modules.json").write_text(json.dumps(content))
     (source / "dense").mkdir()
     (source / "dense" / "config.json").write_text('{"in_features": 8, "out_features": 4}')
     if kind == "torch":
@@ -282,12 +284,14 @@ def test_weights_of_a_module_become_safetensors(kind: str, tmp_path: Path) -> No
     (tmp_path / "new").mkdir()
     modules = read_modules(source)
     write_files(Checkpoint(kind, {}, {}, beside=source / "0_Transformer", outer=source, modules=modules), tmp_path / "new")
-    assert json.loads((tmp_path / "new" / "modules.json").read_text())[2]["path"] == "2_Dense"
-    assert (tmp_path / "new" / "2_Dense" / "config.json").read_bytes() == (source / "dense" / "config.json").read_bytes()
-    written = load_file(tmp_path / "new" / "2_Dense" / "model.safetensors")
-    assert written.keys() == expected.keys()
-    for name, array in expected.items():
-        np.testing.assert_array_equal(written[name], array, strict=True)
+    paths = [each["path"] for each in json.loads((tmp_path / "new" / "modules.json").read_text())]
+    assert paths == ["", "1_Pooling", "dense", "3_Dense"]  # each has a folder of its own
+    for path in paths[2:]:
+        assert (tmp_path / "new" / path / "config.json").read_bytes() == (source / "dense" / "config.json").read_bytes()
+        written = load_file(tmp_path / "new" / path / "model.safetensors")
+        assert written.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(written[name], array, strict=True)
 
 
 def test_weights_of_a_module_that_lead_out_are_refused(tmp_path: Path) -> None:

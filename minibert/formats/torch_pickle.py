@@ -193,7 +193,8 @@ def _global(machine: Machine) -> None:
     name = f"{machine.line()}.{machine.line()}"
     if name not in FUNCTIONS and name not in STORAGES:
         shown = name if name.isprintable() else repr(name)
-        raise ValueError(f"asks for {shown:.200}; expected one of {', '.join([*FUNCTIONS, *STORAGES])}")
+        expected = f"expected one of {', '.join([*FUNCTIONS, *STORAGES])}"
+        raise ValueError(f"asks for {shown:.200}; {expected}; save the state_dict of the model alone")
     machine.push(Global(name))
 
 

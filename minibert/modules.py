@@ -25,15 +25,15 @@ class Module:
 
     type: str  # dotted path of a class of sentence-transformers
     path: str  # of its folder, within that of modules.json
-    new_path: str  # in the layout of today: the encoder beside modules.json, each other module in a folder of its own
 
     @property
     def name(self) -> str:
-        return class_name(self.type)
+        return self.type.rpartition(".")[2]
 
-
-def class_name(type: str) -> str:
-    return type.rpartition(".")[2]
+    @property
+    def new_path(self) -> str:
+        """In the layout of today, where the encoder lies beside modules.json."""
+        return "" if self.name == "Transformer" else self.path
 
 
 def read_modules(folder: Path) -> list[Module]:
@@ -43,19 +43,18 @@ def read_modules(folder: Path) -> list[Module]:
         return []
     check_inside(folder, path)
     modules: list[Module] = []
-    taken = {"."}
+    taken = {"."}  # so that no file is read for two modules
     for index, entry in enumerate(load_list(path)):
-        type = OLD_TYPES.get(stored := entry.need("type", str), stored)
-        name, place = class_name(type), module_path(entry, folder)
-        if not name.isidentifier() or not name.isascii() or len(name) > MAX_NAME_LENGTH:
+        stored = entry.need("type", str)
+        module = Module(OLD_TYPES.get(stored, stored), module_path(entry, folder))
+        if not module.name.isidentifier() or not module.name.isascii() or len(module.name) > MAX_NAME_LENGTH:
             raise entry.refuse("type", "the dotted path of a class")
         if index == MAX_MODULES:
             raise ValueError(f"{path}: expected at most {MAX_MODULES} modules, found more")
-        new = "" if name == "Transformer" else place if place not in taken else f"{index}_{name}"
-        if new in taken:
+        if module.path in taken and module.name != "Transformer":
             raise entry.refuse("path", "a folder of its own")
-        taken |= {new} if new else set()
-        modules.append(Module(type, place, new))
+        taken.add(module.path)
+        modules.append(module)
     return modules
 
 

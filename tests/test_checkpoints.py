@@ -245,11 +245,22 @@ def test_the_inner_folder_is_a_model_with_mean_pooling_and_a_note_says_so(tmp_pa
         assert minibert.load(tmp_path / f"{number}", backend="numpy").pooling == "mean"
 
 
+def test_weights_beside_a_transformer_that_is_elsewhere_are_refused(tmp_path: Path) -> None:
+    """A file that is named itself is not the encoder that modules.json speaks of."""
+    source = sentence_folder(tmp_path / "source", "0_BERT")
+    for name in ("config.json", "vocab.txt", "model.safetensors"):
+        shutil.copy(source / "0_BERT" / name, source)
+    with pytest.raises(ValueError, match=r"modules\.json: expected the Transformer in this folder"):
+        convert(source / "model.safetensors", tmp_path / "model")
+
+
 MODULES: dict[str, tuple[Any, str]] = {
     "a path out": ([("Transformer", "../victim")], "relative path that stays in the folder"),
     "a class that is a path": ([("Transformer", ""), ("../../victim", "1_Pooling")], "the dotted path of a class"),
     "an unknown class": ([("Transformer", ""), ("Pooling", "1_Pooling"), ("Marvel", "2")], "source/modules.json"),
     "two encoders": ([("Transformer", ""), ("Transformer", "1_Pooling")], "source/modules.json"),
+    "a module in the folder of the encoder": ([("Transformer", ""), ("Pooling", "")], "a folder of its own"),
+    "two modules in a folder": ([("Transformer", "1_Pooling"), ("Pooling", "1_Pooling")], "a folder of its own"),
     "many modules": ([("Transformer", "")] * 21, "at most 20 modules"),
 }
 
@@ -271,8 +282,7 @@ def test_weights_of_a_module_become_safetensors(kind: str, tmp_path: Path) -> No
     """A Dense has some; the golden file of torch stands for its own."""
     source = sentence_folder(tmp_path / "source", "0_Transformer")
     content = json.loads((source / "modules.json").read_text())
-    content += [{"type": "sentence_transformers.models.Dense", "path": path} for path in ("dense", "dense")]
-    (source / "modules.json").write_text(json.dumps(content))
+    (source / "modules.json").write_text(json.dumps([*content, {"type": "sentence_transformers.models.Dense", "path": "dense"}]))
     (source / "dense").mkdir()
     (source / "dense" / "config.json").write_text('{"in_features": 8, "out_features": 4}')
     if kind == "torch":
@@ -284,14 +294,12 @@ def test_weights_of_a_module_become_safetensors(kind: str, tmp_path: Path) -> No
     (tmp_path / "new").mkdir()
     modules = read_modules(source)
     write_files(Checkpoint(kind, {}, {}, beside=source / "0_Transformer", outer=source, modules=modules), tmp_path / "new")
-    paths = [each["path"] for each in json.loads((tmp_path / "new" / "modules.json").read_text())]
-    assert paths == ["", "1_Pooling", "dense", "3_Dense"]  # each has a folder of its own
-    for path in paths[2:]:
-        assert (tmp_path / "new" / path / "config.json").read_bytes() == (source / "dense" / "config.json").read_bytes()
-        written = load_file(tmp_path / "new" / path / "model.safetensors")
-        assert written.keys() == expected.keys()
-        for name, array in expected.items():
-            np.testing.assert_array_equal(written[name], array, strict=True)
+    assert [each["path"] for each in json.loads((tmp_path / "new" / "modules.json").read_text())] == ["", "1_Pooling", "dense"]
+    assert (tmp_path / "new" / "dense" / "config.json").read_bytes() == (source / "dense" / "config.json").read_bytes()
+    written = load_file(tmp_path / "new" / "dense" / "model.safetensors")
+    assert written.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(written[name], array, strict=True)
 
 
 def test_weights_of_a_module_that_lead_out_are_refused(tmp_path: Path) -> None:

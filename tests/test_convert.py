@@ -30,9 +30,6 @@ GOOGLE = {
 }  # fmt: skip
 
 
-SMALL = make_config(2, 8, 2, max_position_embeddings=8)
-
-
 @pytest.fixture
 def expected() -> dict[str, np.ndarray]:
     """What TensorFlow was told to save, in google-research/bert's words."""
@@ -147,28 +144,6 @@ def test_files_whose_names_are_no_text(tmp_path: Path) -> None:
         pytest.skip("names are text here")
     assert convert(strange, tmp_path / "model")["source"] == "\\udcff"
     assert (tmp_path / "model" / "config.json").exists()
-
-
-def sentence_folder(folder: Path, transformer: str, pooling: str = "1_Pooling", mode: str = "cls_token", old: str = "Transformer") -> Path:
-    """A folder of sentence-transformers whose encoder lies in one of its folders."""
-    write_model(folder / transformer, SMALL)
-    kinds = {old: transformer, "Pooling": pooling}
-    content = [{"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
-               for number, (kind, path) in enumerate(kinds.items())]  # fmt: skip
-    (folder / "modules.json").write_text(json.dumps(content))
-    (folder / pooling).mkdir()
-    (folder / pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": 8, f"pooling_mode_{mode}": True}))
-    (folder / transformer / "sentence_bert_config.json").write_text('{"max_seq_length": 7, "do_lower_case": false}')
-    return folder
-
-
-def test_weights_beside_a_transformer_that_is_elsewhere_are_refused(tmp_path: Path) -> None:
-    """A file that is named itself is not the encoder that modules.json speaks of."""
-    source = sentence_folder(tmp_path / "source", "0_BERT")
-    for name in ("config.json", "vocab.txt", "model.safetensors"):
-        shutil.copy(source / "0_BERT" / name, source)
-    with pytest.raises(ValueError, match=r"modules\.json: expected the Transformer in this folder"):
-        convert(source / "model.safetensors", tmp_path / "model")
 
 
 def test_what_is_unknown_is_refused_inside_the_encoder_and_recorded_outside() -> None:

@@ -24,7 +24,7 @@ from .formats.safetensors import load_safetensors
 from .formats.spark_zip import load_spark_zip, spark_files
 from .formats.tensor_bundle import bundle_files, load_tensor_bundle
 from .formats.torch_file import load_torch
-from .modules import Module
+from .layout import ListedModule
 from .tensorflow_names import ENCODER, translate, turned
 from .weights import PREFIX, encoder_prefixes
 
@@ -49,7 +49,7 @@ class Checkpoint:
     vocabulary: list[str] | None = None
     beside: Path | None = None  # a folder with the tokenizer
     outer: Path | None = None  # a folder with modules.json, where it has one, and the licence
-    modules: list[Module] = field(default_factory=list)
+    modules: list[ListedModule] = field(default_factory=list)
     is_of_transformers: bool = False  # whether transformers reads such a source, so that its rules hold where the source does not tell
     stored: dict[str, str] = field(default_factory=dict)  # name in `arrays` -> name in the file, where that differs
     left_out: list[str] = field(default_factory=list)  # names in the file

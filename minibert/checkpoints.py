@@ -14,10 +14,9 @@ from pathlib import Path, PurePosixPath
 from .checkpoint_kinds import CONFIGS, Checkpoint, spark_checkpoint, tensorflow_checkpoint, transformers_checkpoint
 from .fields import is_there
 from .files import check_inside, listed, open_regular, stamps
-from .folder import FILES, MAX_PATH_LENGTH
 from .formats.torch_file import LEGACY_START
 from .formats.zip_archive import member_names, unpack
-from .modules import Module, module_weights, read_modules, transformer_path
+from .layout import FILES, MAX_PATH_LENGTH, ListedModule, module_weights, read_modules, transformer_path
 
 # What weights are called, and their format. The first that a folder has is read; of a pattern, it must have one.
 WEIGHTS = {
@@ -129,7 +128,7 @@ def _beside_modules(checkpoint: Checkpoint) -> Checkpoint:
     return _with_modules(checkpoint, checkpoint.beside, modules)
 
 
-def _with_modules(checkpoint: Checkpoint, outer: Path, modules: list[Module]) -> Checkpoint:
+def _with_modules(checkpoint: Checkpoint, outer: Path, modules: list[ListedModule]) -> Checkpoint:
     if checkpoint.beside is None:  # of Spark NLP, which writes no such files
         return checkpoint
     checkpoint.outer, checkpoint.modules = outer, modules

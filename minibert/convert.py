@@ -31,10 +31,10 @@ from .checkpoints import WEIGHTS, read, unpacked_folder
 from .config import BertConfig, load_config
 from .fields import optional_fields
 from .files import MAX_JSON_BYTES, MAX_VOCABULARY_BYTES, check_unchanged, copy_inside, listed, open_regular, read_text
-from .folder import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, load_folder
+from .folder import load_folder
 from .formats import BFLOAT16, widen
 from .formats.safetensors import release_pages
-from .modules import module_weights
+from .layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, module_weights
 from .save import new_folder, save_arrays, write_json
 from .tokenizer import load_settings
 from .weights import encoder_names, from_arrays
@@ -254,7 +254,7 @@ def has_capitals(vocabulary: Path) -> bool:
 def check_folder(folder: Path, config: BertConfig, source: Path) -> None:
     """Refuse what could not be loaded later."""
     load_folder(folder)
-    greatest = max(load_settings(folder).ids.values())
+    greatest = load_settings(folder).last_id
     if greatest >= config.vocab_size:
         raise ValueError(f"{source}: expected a vocabulary of at most {config.vocab_size} tokens, found ids up to {greatest}")
 

@@ -30,7 +30,8 @@ from typing import IO, Any
 from .config import BertConfig, load_config
 from .convert import convert, digest
 from .files import copy_inside
-from .folder import WEIGHTS_FILES, known_files, load_folder
+from .folder import load_folder
+from .layout import WEIGHTS_FILES, known_files
 from .partial_files import locked, open_part, read_note, size_of, write_note
 from .terminal import visible
 from .weights import expected_shapes

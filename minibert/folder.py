@@ -8,28 +8,15 @@ Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and th
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
-from .fields import Fields, is_there, load_fields, load_list, optional_fields, shown, shown_name
-from .files import inside
+from .fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
+from .layout import TRANSFORMER_FILES, ListedModule, read_modules
 from .pooling import Pooling
 from .sentence_modules import READERS, Module, check_total, read_module, size_after
 
 BOX = "minibert-L8-H128"  # the model that comes along
 MODULES = ("Transformer", "Pooling", *READERS)
-MAX_MODULES = 16
-# The names that sentence-transformers has given to the settings of Transformer; it reads the first that is there.
-TRANSFORMER_FILES = tuple(
-    f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
-# Beside config.json and the weights, a model folder has files of these names, and those that modules.json speaks of.
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-GENERAL_FILES = ("modules.json", "config_sentence_transformers.json", "provenance.json",
-                 "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")  # fmt: skip
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
-FILES = {"config.json", *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *GENERAL_FILES}
-MAX_PATH_LENGTH = 255  # of a module's path
 MAX_PROMPT_CHARS = 10_000  # of a prompt, which is put before each text: a long one would multiply the work
 # What those settings may say: any value, or only the given one. Anything else would change the result in ways that are not implemented.
 TRANSFORMER_FIELDS = {
@@ -100,15 +87,16 @@ def load_folder(folder: Path) -> FolderSettings:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected one with config.json, model.safetensors and a tokenizer")
-    modules = list_modules(folder)
-    if not modules:
+    if not is_there(folder / "modules.json"):
         return FolderSettings(folder)
+    modules = read_modules(folder)
+    _check_order(folder / "modules.json", modules)
     weights = folder / modules[0].path
     transformer = _transformer(weights)
     general = optional_fields(folder / "config_sentence_transformers.json")
     prompts, default_prompt_name = _prompts(general)
     pooling = load_fields(folder / modules[1].path / "config.json")
-    after = [read_module(name, folder / path) for name, path in modules[2:]]
+    after = [read_module(module.name, folder / module.path) for module in modules[2:]]
     check_total(after)
     return FolderSettings(
         weights=weights,
@@ -123,14 +111,6 @@ def load_folder(folder: Path) -> FolderSettings:
     )
 
 
-def known_files(folder: Path) -> list[str]:
-    """Names, within the folder, of all that a model folder may have beside config.json and weights. Raises as `load_folder`."""
-    modules = list_modules(folder)
-    inner = PurePosixPath(modules[0].path if modules else "")
-    configs = [str(PurePosixPath(path) / "config.json") for _, path in modules[1:]]
-    return [*GENERAL_FILES, *(str(inner / name) for name in (*TOKENIZER_FILES, *TRANSFORMER_FILES)), *configs]
-
-
 def _positive(fields: Fields, name: str) -> int | None:
     number = fields.get(name, int)
     if number is not None and number < 1:
@@ -138,45 +118,16 @@ def _positive(fields: Fields, name: str) -> int | None:
     return number
 
 
-class ListedModule(NamedTuple):
-    """A line of modules.json."""
-
-    name: str  # of its class
-    path: str  # within the folder
-
-
-def list_modules(folder: Path) -> list[ListedModule]:
-    """Transformer, Pooling, and what comes after them; nothing where there is no modules.json.
-
-    The path of a class has changed with every major version; its last name has not.
-    """
-    path = folder / "modules.json"
-    if not is_there(path):
-        return []
-    modules: list[ListedModule] = []
-    for module in load_list(path)[: MAX_MODULES + 1]:
-        package, _, name = module.need("type", str).rpartition(".")
-        if not package.startswith("sentence_transformers.") or name not in MODULES:
-            raise module.refuse("type", f"one of sentence_transformers' {', '.join(MODULES)}")
-        modules.append(ListedModule(name, module_path(module, folder)))
+def _check_order(path: Path, modules: list[ListedModule]) -> None:
+    """Raises ValueError unless the modules are of known classes, in an order that gives a vector."""
+    for number, module in enumerate(modules):
+        if not module.type.startswith("sentence_transformers.") or module.name not in MODULES:
+            raise ValueError(f"{path}: [{number}]: type: expected one of {', '.join(MODULES)} of sentence_transformers, "
+                             f"found {shown(module.type)}, which is not implemented")  # fmt: skip
     names = [module.name for module in modules]
-    if names[:2] != ["Transformer", "Pooling"] or not {*names[2:]} <= {*READERS} or len(names) > MAX_MODULES:
-        expected = f"expected Transformer, then Pooling, then any of {', '.join(READERS)}, at most {MAX_MODULES}"
+    if names[:2] != ["Transformer", "Pooling"] or not {*names[2:]} <= {*READERS}:
+        expected = f"expected Transformer, then Pooling, then any of {', '.join(READERS)}"
         raise ValueError(f"{path}: {expected}, found {', '.join(names) or 'nothing'}")
-    return modules
-
-
-def module_path(module: Fields, folder: Path) -> str:
-    """The path of a module, as long as it leads nowhere else than into the folder, on any system."""
-    path = module.need("path", str)
-    parts = PurePosixPath(path).parts
-    is_plain = len(path) <= MAX_PATH_LENGTH and path.isprintable() and not {"\\", ":"} & set(path)
-    if not is_plain or path.startswith("/") or ".." in parts or not inside(folder, folder / path):
-        raise module.refuse("path", "a relative path that stays in the folder")
-    # A folder and a file cannot both have a name; and a file on its way has a hidden one
-    if any(part in FILES or part.startswith(".") for part in parts):
-        raise module.refuse("path", "names of folders that are neither hidden nor names of files of a model")
-    return str(PurePosixPath(path))
 
 
 def _poolings(config: Fields) -> tuple[Pooling, ...]:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from .config import QUANTIZED, load_config
 from .files import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, errors_name, listed, stamps
-from .folder import known_files, load_folder
+from .folder import load_folder
 from .formats import widen
 from .formats.safetensors import load_safetensors, open_safetensors
+from .layout import known_files
 from .quantize import quantize
 from .sentence_modules import read_tensors
 from .tokenizer import load_settings

@@ -25,7 +25,8 @@ from safetensors.numpy import save_file
 
 from minibert import convert as convert_module
 from minibert.convert import convert
-from minibert.folder import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, load_folder
+from minibert.folder import load_folder
+from minibert.layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES
 from minibert.save import save_int8
 
 SECRET = b"2b1d0c7f a secret that nobody may find in a target 99aa01"

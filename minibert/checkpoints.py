@@ -17,34 +17,25 @@ from .files import check_inside, listed, open_regular, stamps
 from .formats.torch_file import LEGACY_START
 from .formats.zip_archive import member_names, unpack
 from .layout import FILES, MAX_PATH_LENGTH, ListedModule, module_weights, read_modules, transformer_path
+from .sources import HEAD_BYTES, is_aside, missing
 
 # What weights are called, and their format. The first that a folder has is read; of a pattern, it must have one.
 WEIGHTS = {
     "model.safetensors": "safetensors",
+    "model.safetensors.index.json": "safetensors",
     "pytorch_model.bin": "torch",
+    "pytorch_model.bin.index.json": "torch",
     "*.safetensors": "safetensors",
     "*.bin": "torch",
     "*.pt": "torch",
     "*.pth": "torch",
     "*.ckpt": "torch",
 }
-# What training programs write beside the weights under such names
-NO_WEIGHTS = ("training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin", "scheduler.pt", "scaler.pt", "rng_state.pth")
 # Of a zip of a folder, what shows the place of a model, and what is read of it beside the files of a model folder
 MARKS = ("modules.json", *CONFIGS, "saved_model.pb", "*.index", *WEIGHTS)
 UNPACKED = ("bert_config.json", "*.index", "*.data-[0-9]*", *WEIGHTS)
 MAX_DEPTH = 4  # of a file in such a folder
-# The first bytes of files that are not read -> what they are, and what makes something readable of them
-UNREAD = {
-    b"\x1f\x8b": "a file of gzip; unpack it (`tar xf`, or `gunzip` if it is no archive), and convert what comes out",
-    b"BZh": "a file of bzip2; unpack it (`tar xf`), and convert the folder",
-    b"\xfd7zXZ": "a file of xz; unpack it (`tar xf`), and convert the folder",
-    b"\x28\xb5\x2f\xfd": "a file of zstd; unpack it (`tar xf`), and convert the folder",
-    b"7z\xbc\xaf": "a 7z archive; unpack it (`7z x`), and convert the folder",
-    b"Rar!": "a rar archive; unpack it (`unrar x`), and convert the folder",
-    b"\x89HDF": "a file of HDF5, as Keras has it; save the model with transformers (`save_pretrained`) first",
-    b"GGUF": "a GGUF file of llama.cpp; take the model that it was made from",
-}
+EXPECTED = "model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel, a model of Spark NLP or a zip"
 
 
 def read(source: Path, work: Path) -> Checkpoint:
@@ -63,9 +54,9 @@ def read(source: Path, work: Path) -> Checkpoint:
 
 
 def _read_file(source: Path, work: Path) -> Checkpoint:
-    kind = next((kind for pattern, kind in WEIGHTS.items() if fnmatchcase(source.name, pattern)), None)
+    kind = next((kind for pattern, kind in WEIGHTS.items() if fnmatchcase(source.name, pattern) and not is_aside(source.name)), None)
     with open_regular(source) as file:
-        start = file.read(262)
+        start = file.read(HEAD_BYTES)
     if kind is None and (start[:4] == b"PK\x03\x04" or source.suffix == ".zip"):
         names = member_names(source)
         if any(re.fullmatch(r"([^/]+/)?metadata/part-00000", name) for name in names):
@@ -81,9 +72,7 @@ def _read_file(source: Path, work: Path) -> Checkpoint:
     for prefix in (source.with_suffix(""), source):
         if source == Path(f"{prefix}.index") or Path(f"{prefix}.index").exists():
             return _beside_modules(tensorflow_checkpoint("TensorFlow checkpoint", prefix, source.parent))
-    found = next((words for magic, words in UNREAD.items() if start.startswith(magic)), None)
-    found = "a tar archive; unpack it (`tar xf`), and convert the folder" if start[257:] == b"ustar" else found
-    raise ValueError(f"{source}: expected a checkpoint of torch or TensorFlow, safetensors or a zip, found {found or 'something else'}")
+    raise ValueError(missing(source, EXPECTED, converting=True, head=start))
 
 
 def _read_folder(folder: Path, work: Path) -> Checkpoint:
@@ -100,17 +89,13 @@ def _read_folder(folder: Path, work: Path) -> Checkpoint:
         return tensorflow_checkpoint(found[0], found[1].with_suffix(""), folder)
     if (found := _find(folder, WEIGHTS)) is not None:
         return transformers_checkpoint(*found)
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    raise ValueError(
-        f"{folder}: expected model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel or a model of Spark "
-        f"NLP, found none of them, but {listed(names)}; name the file if it has another name"
-    )
+    raise ValueError(missing(folder, EXPECTED, converting=True))
 
 
 def _find(folder: Path, patterns: dict[str, str]) -> tuple[str, Path] | None:
     """(format, file): the one file of the first pattern that a folder has files of."""
     for pattern, kind in patterns.items():
-        found = sorted(path for path in folder.glob(pattern) if path.name not in NO_WEIGHTS)
+        found = sorted(path for path in folder.glob(pattern) if not is_aside(path.name))
         if len(found) > 1:
             raise ValueError(f"{folder}: expected one {pattern}, found {listed(each.name for each in found)}; name the file")
         if found:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .fields import is_there, load_fields, shown
+from .files import recognised
+from .sources import missing
 
 # hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote "gelu" and computed the tanh form;
 # in a file that transformers reads, "gelu" is the erf form.
@@ -102,14 +104,15 @@ def load_config(path: Path) -> BertConfig:
     Raises FileNotFoundError, or ValueError for a file that is not the configuration of a BERT that minibert implements.
     """
     if not is_there(path):
-        raise FileNotFoundError(f"{path}: not found; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt")
+        raise FileNotFoundError(missing(path.parent, "config.json"))
     fields = load_fields(path)
     for name, values in IMPLEMENTED.items():
         if fields.content.get(name) not in (None, *values):
             raise fields.refuse(name, json.dumps(values[0]))
-    missing = [name for name in (*ARCHITECTURE, "hidden_act") if fields.content.get(name) is None]
-    if missing:
-        raise ValueError(f"{path}: missing {', '.join(missing)}; is this the config.json of a BERT?")
+    absent = [name for name in (*ARCHITECTURE, "hidden_act") if fields.content.get(name) is None]
+    if absent:
+        with recognised(path, "the config.json of a BERT"):
+            raise ValueError(f"{path}: missing {', '.join(absent)}; is this the config.json of a BERT?")
     if fields.get("embedding_size", int, fields.need("hidden_size", int)) != fields.need("hidden_size", int):
         raise fields.refuse("embedding_size", f"hidden_size ({fields.content['hidden_size']})")
     numbers = {name: fields.need(name, int) for name in ARCHITECTURE}

@@ -9,7 +9,8 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any, TypeVar, overload
 
-from .files import MAX_JSON_BYTES, read_text
+from .files import MAX_JSON_BYTES, read_text, recognised
+from .sources import broken_link
 
 T = TypeVar("T")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -99,7 +100,11 @@ def load_text(path: Path, limit: int) -> str:
         return read_text(path, limit)
     except UnicodeEncodeError as error:  # a name with a lone surrogate
         raise ValueError(f"{ascii(str(path))[1:-1]}: expected the name of a file: {error.reason}") from None
-    except (FileNotFoundError, PermissionError):
+    except FileNotFoundError:
+        if is_there(path):
+            raise FileNotFoundError(broken_link(path)) from None
+        raise
+    except PermissionError:
         raise
     except OSError as error:  # a link to itself, a name that is too long, a folder that is none
         raise ValueError(f"{path}: expected a file, found none: {error.strerror}") from None
@@ -107,7 +112,8 @@ def load_text(path: Path, limit: int) -> str:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(load_text(path, MAX_JSON_BYTES), parse_int=_number, object_pairs_hook=_object)
+        with recognised(path, "JSON"):
+            return json.loads(load_text(path, MAX_JSON_BYTES), parse_int=_number, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: expected JSON: {error}") from None
     except RecursionError:

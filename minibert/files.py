@@ -13,6 +13,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
+from .sources import HEAD_BYTES, POINTER, described, is_pointer
+
 MAX_JSON_BYTES = 1 << 26  # of tokenizer.json and its like; that of a BERT in 100 languages has 3 MB
 MAX_VOCABULARY_BYTES = 1 << 26
 BLOCK_BYTES = 1 << 20
@@ -31,16 +33,45 @@ NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) 
 def open_regular(path: Path) -> BufferedReader:
     """A regular file, opened to be read; links are followed.
 
-    Raises OSError if it is not there, ValueError if it is a folder, a FIFO, a device or a socket.
+    Raises OSError if it is not there, ValueError if it is a folder, a FIFO, a device or a socket, or a Git-LFS pointer.
     """
     _check_regular(path, os.stat(path).st_mode)
     descriptor = os.open(path, OPEN_FLAGS)
     try:
         _check_regular(path, os.fstat(descriptor).st_mode)  # the name may stand for something else by now
-    except ValueError:
+        if is_pointer(os.read(descriptor, HEAD_BYTES)):
+            raise ValueError(f"{path}: expected the file itself, found {POINTER.what}; {POINTER.advice}")
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except (OSError, ValueError):
         os.close(descriptor)
         raise
     return open(descriptor, "rb")
+
+
+def head_of(path: Path) -> bytes | None:
+    """What a regular file begins with; None for anything else, and for one that cannot be read."""
+    try:
+        descriptor = os.open(path, OPEN_FLAGS)
+    except (OSError, ValueError):
+        return None
+    try:
+        return os.read(descriptor, HEAD_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def recognised(path: Path, expected: str) -> Iterator[None]:
+    """A ValueError about a file that is of another kind says which kind, and what to do."""
+    try:
+        yield
+    except ValueError:
+        head = head_of(path)
+        if head is None or (found := described(head, expected)) is None:
+            raise
+        raise ValueError(f"{path}: expected {expected}, found {found}") from None
 
 
 def _check_regular(path: Path, mode: int) -> None:

@@ -19,10 +19,10 @@ from minibert.ops import Backend, reference
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "files", "fields", "texts", "habits", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize", "packing",
-    "ops", "encoder", "pooling", "sentence_modules", "layout", "folder", "zoo", "save", "warmup", "inputs", "outputs", "levels",
-    "scheduling", "model", "tensorflow_names", "checkpoint_kinds", "checkpoints", "convert", "terminal", "partial_files", "fetch",
-    "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__", "__pyinstaller",
+    "sources", "files", "fields", "texts", "habits", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize",
+    "packing", "ops", "encoder", "pooling", "sentence_modules", "layout", "folder", "hub_cache", "zoo", "save", "warmup", "inputs",
+    "outputs", "levels", "scheduling", "model", "tensorflow_names", "checkpoint_kinds", "checkpoints", "convert", "terminal",
+    "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__", "__pyinstaller",
 ]  # fmt: skip
 # The only places for Numba
 COMPILED = {"jit.py", "ops/tiers.py", "ops/simd.py", "ops/memory.py", "ops/tiles.py", "ops/team.py", "tokenizer/compiled.py"}

@@ -341,7 +341,7 @@ ARCHIVES = {
     "model.tar.gz": (b"\x1f\x8b\x08\x00", "tar xf"), "model.tgz": (b"\x1f\x8b\x08\x00", "tar xf"), "model.tar.bz2": (b"BZh9", "tar xf"),
     "model.tar.xz": (b"\xfd7zXZ\0", "tar xf"), "model.tar": (bytes(257) + b"ustar", "tar xf"), "model.7z": (b"7z\xbc\xaf\x27\x1c", "7z x"),
     "model.rar": (b"Rar!\x1a\x07", "unrar x"), "tf_model.h5": (b"\x89HDF\r\n", "save_pretrained"), "model.gguf": (b"GGUF", "llama.cpp"),
-    "notes.txt": (b"", "found something else"),
+    "notes.txt": (b"see", "found nothing of the kind"),
 }  # fmt: skip
 
 
@@ -419,7 +419,7 @@ ZIPS: dict[str, tuple[Callable[[zipfile.ZipFile], Any], str]] = {
     ),
     "a folder with the name of a file": (
         lambda archive: [archive.writestr(f"model/{name}", "{}") for name in ("config.json", "config.json/vocab.txt")],
-        "found none of them",
+        "found nothing of the kind but config",
     ),
 }
 

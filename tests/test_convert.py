@@ -271,7 +271,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no vocabulary": (lambda folder: (folder / "vocab.txt").unlink(), r"no vocab\.txt beside it"),
     "no config": (lambda folder: (folder / "config.json").unlink(), r"config\.json: not found"),
-    "nothing": (lambda folder: [path.unlink() for path in folder.iterdir()], "found none of them"),
+    "nothing": (lambda folder: [path.unlink() for path in folder.iterdir()], "found an empty folder"),
     "two of a kind": (
         lambda folder: (
             [shutil.copy(folder / "model.safetensors", folder / name) for name in ("a.index", "b.index")]

@@ -86,7 +86,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     code = """if True:
         import pathlib, sys
         from minibert.fields import load_fields, load_list
-        from minibert.tokenizer.settings import load_vocab
+        from minibert.tokenizer.loading import load_vocab
         for name in ("fifo.json", "zero.json", "loop.json", "folder.json", "file/file.json"):
             for load in (load_fields, load_list, load_vocab):
                 path = pathlib.Path(sys.argv[1]) / name

@@ -401,7 +401,7 @@ def change(index: int, **fields: Any) -> Callable[[Path], Path]:
 FILES_OF_ALL_KINDS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (lambda path: write(path, b""), "found an empty file"),
     "a folder": (lambda path: path.mkdir() or path, "expected a regular file, found a folder"),  # type: ignore[func-returns-value]
-    "a page": (lambda path: write(path, b"<html>"), "found a file that begins b'<html>'"),
+    "a page": (lambda path: write(path, b"<html>"), "found an HTML page; "),
     "a plain pickle": (lambda path: write(path, GOOD), "found a file that begins"),
     "tar": (tar, "found a tar archive"),
     # zip

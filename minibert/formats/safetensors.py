@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..files import listed, open_regular
+from ..files import listed, open_regular, recognised
 from . import BFLOAT16
 
 MAX_HEADER_BYTES = 1 << 22  # that of BERT-large has 50 KB; as Python objects, a header takes up to thirty times as much
@@ -97,12 +97,13 @@ def _entries(path: Path, file: BinaryIO) -> dict[str, Entry]:
     """What the header says, with places in the file, after all that can be checked without reading the data."""
     size = os.fstat(file.fileno()).st_size
     header_size = int.from_bytes(file.read(8), "little")
-    if size < 8 or header_size > min(MAX_HEADER_BYTES, size - 8):
-        raise ValueError(
-            f"{path}: expected a safetensors file, found {size} bytes whose header claims {header_size} "
-            f"(at most {MAX_HEADER_BYTES}); the file is cut off or something else"
-        )
-    entries = _parse_header(path, file.read(header_size))
+    with recognised(path, "a safetensors file"):
+        if size < 8 or header_size > min(MAX_HEADER_BYTES, size - 8):
+            raise ValueError(
+                f"{path}: expected a safetensors file, found {size} bytes whose header claims {header_size} "
+                f"(at most {MAX_HEADER_BYTES}); the file is cut off or something else"
+            )
+        entries = _parse_header(path, file.read(header_size))
     data = 8 + header_size
     _check_layout(path, entries, size - data)
     return {name: (dtype, shape, data + begin, data + end) for name, (dtype, shape, begin, end) in entries.items()}

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..files import read_bytes
+from ..sources import HEAD_BYTES, described
 from .protobuf import read_varint
 
 MAGIC = 0xDB4775248B80FB57
@@ -70,7 +71,8 @@ def _parse_table(data: bytes) -> list[Pair]:
     footer = data[-FOOTER_BYTES:]
     magic = int.from_bytes(footer[40:], "little")
     if magic != MAGIC:
-        raise ValueError(f"expected a sorted string table, which ends in {MAGIC:#x}, found {magic:#x}; cut off or something else")
+        found = described(data[:HEAD_BYTES]) or f"{magic:#x}; cut off or something else"
+        raise ValueError(f"expected a sorted string table, which ends in {MAGIC:#x}, found {found}")
     metaindex, position = _parse_handle(footer[:40], 0)
     index, position = _parse_handle(footer[:40], position)
     if any(footer[position:40]):

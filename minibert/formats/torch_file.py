@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import listed, open_regular
+from ..sources import HEAD_BYTES, described
 from .stored_zip import Span, stored_members
 from .torch_objects import Storage, Tensor, kind
 from .torch_pickle import MAX_PICKLE_BYTES, unpickle
@@ -54,7 +55,8 @@ def load_torch(path: Path) -> dict[str, npt.NDArray[Any]]:
             f"{path}: expected a torch checkpoint, found a tar archive, which torch wrote long ago; load it with torch and save it again"
         )
     else:
-        raise ValueError(f"{path}: expected a torch checkpoint, a zip or a pickle of {MAGIC:#x}, found a file that begins {data[:16]!r}")
+        found = described(data[:HEAD_BYTES]) or f"a file that begins {data[:16]!r}"
+        raise ValueError(f"{path}: expected a torch checkpoint, a zip or a pickle of {MAGIC:#x}, found {found}")
     tensors = _tensors(path, value)
     total = sum(math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors.values())
     if total > MAX_SHARING * len(data) + FREE_BYTES:

@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..files import open_regular
+from ..files import head_of, open_regular
+from ..sources import described
 
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 1 << 21
@@ -64,7 +65,8 @@ def open_archive(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise  # of the disk that is read or written; EINVAL is a seek to where a damaged archive points
-        raise ValueError(f"{where}: expected a zip archive, found a damaged one, or something else: {error}") from None
+        found = described(head_of(path) or b"", "a zip archive") or f"a damaged one, or something else: {error}"
+        raise ValueError(f"{where}: expected a zip archive, found {found}") from None
 
 
 def check_members(archive: zipfile.ZipFile, budget: int) -> tuple[Members, int]:

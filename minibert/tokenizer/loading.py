@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ..fields import Fields, is_there, load_fields, load_text, optional_fields
-from ..files import MAX_VOCABULARY_BYTES
+from ..files import MAX_VOCABULARY_BYTES, recognised
+from ..sources import missing
 from .named_tokens import read_tokens
 from .pipeline import check_ids, check_model, is_bert, read_pipeline
 from .settings import MAX_ENTRIES, TokenizerSettings, check_vocab
@@ -57,13 +58,13 @@ def load_settings(folder: Path) -> TokenizerSettings:
         path, file = vocab_path, Fields(str(vocab_path), {})
         values = _bert_rules(config) | {"vocab": load_vocab(vocab_path)}
     else:
-        raise FileNotFoundError(f"{folder}: expected tokenizer.json or vocab.txt, found neither; copy one of them from the model's source")
+        raise FileNotFoundError(missing(folder, "tokenizer.json or vocab.txt", beside=True))
     is_own = "cls_token" in values
     if file.content:
         with _errors_name(path):
             check_vocab(values["vocab"])  # its numbers become ids of the tokens
     named = read_tokens(folder, config, file, values["vocab"], is_bert=not is_own)
-    with _errors_name(path):
+    with _errors_name(path), recognised(path, "a vocabulary"):
         settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
     if is_own:
         check_ids(file, settings.ids)
@@ -139,7 +140,8 @@ def _length(config: Fields, name: str) -> int | None:
 
 def load_vocab(path: Path) -> dict[str, int]:
     """Token -> id from a `vocab.txt`, one token a line, ids from 0. A line ends at a line feed alone; blanks before it do not count."""
-    text = load_text(path, MAX_VOCABULARY_BYTES).removesuffix("\n")
+    with recognised(path, "a vocabulary"):
+        text = load_text(path, MAX_VOCABULARY_BYTES).removesuffix("\n")
     if (number := text.count("\n") + 1) > MAX_ENTRIES:
         raise ValueError(f"{path}: expected at most {MAX_ENTRIES:,} tokens, one a line, found {number:,}")
     blanks = "".join(sorted(referent("hf").characters("WHITESPACE")))

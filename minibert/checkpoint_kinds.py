@@ -21,6 +21,7 @@ import numpy.typing as npt
 from .fields import is_there, load_fields
 from .files import Stamps, check_inside, listed, stamps
 from .formats.safetensors import load_safetensors
+from .formats.shards import files_of, load_whole
 from .formats.spark_zip import load_spark_zip, spark_files
 from .formats.tensor_bundle import bundle_files, load_tensor_bundle
 from .formats.torch_file import load_torch
@@ -65,8 +66,8 @@ def transformers_checkpoint(kind: str, file: Path) -> Checkpoint:
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; a checkpoint of transformers has it beside {file.name}")
     check_inside(file.parent, path)
-    files = stamps([file])
-    arrays = LOADERS[kind](file)
+    files = stamps(files_of(file))
+    arrays = load_whole(file, LOADERS[kind])
     names, outside = unwrapped_names(arrays, file)
     return Checkpoint(
         kind,

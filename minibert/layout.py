@@ -21,7 +21,9 @@ TRANSFORMER_FILES = tuple(
 TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 GENERAL_FILES = ("modules.json", "config_sentence_transformers.json", "provenance.json",
                  "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")  # fmt: skip
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+# In the order in which transformers looks for them
+WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+MODULE_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # of a Dense and its like
 FILES = {"config.json", *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *GENERAL_FILES}
 MAX_PATH_LENGTH = 255  # of a module's path
 MAX_MODULES = 20
@@ -76,7 +78,7 @@ def transformer_path(modules: list[ListedModule]) -> str:
 
 def module_weights(folder: Path, module: ListedModule) -> Path | None:
     """The file with a module's own weights, as a Dense has them. sentence-transformers reads the first that is there."""
-    names = WEIGHTS_FILES if module.name not in ("Transformer", "Pooling", "Normalize") else ()
+    names = MODULE_WEIGHTS_FILES if module.name not in ("Transformer", "Pooling", "Normalize") else ()
     path = next((path for name in names if is_there(path := folder / module.path / name)), None)
     if path is not None:
         check_inside(folder, path)

@@ -17,7 +17,7 @@ from .config import BertConfig
 from .fields import shown
 from .folder import BOX, FolderSettings, load_folder
 from .formats import widen
-from .formats.safetensors import open_safetensors
+from .formats.shards import open_whole
 from .habits import explain, explain_attributes
 from .inputs import (
     Truncation,
@@ -36,9 +36,9 @@ from .outputs import BertOutput, TokenEmbeddings
 from .packing import Int32, PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
 from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
 from .quantize import quantize
-from .save import open_weights
+from .save import open_weights, weights_file
 from .scheduling import Schedule
-from .sentence_modules import WEIGHTS, Module, Step, prepare_module, size_after
+from .sentence_modules import Module, Step, prepare_module, size_after
 from .texts import Text
 from .threads import forks_wait, is_inside, usable_threads
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
@@ -65,9 +65,9 @@ def load(
     A loaded model does not depend on its files any more, unless they are mapped.
 
     Args:
-        path: a folder with `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`; or the name of a model that
-            `minibert fetch` has brought, or an alias (`minibert models`); None for the model in the box, minibert-L8-H128, which turns
-            English texts into 128 numbers.
+        path: a folder with `config.json`, `model.safetensors` (or shards and their index), and `tokenizer.json` or `vocab.txt`; or the
+            name of a model that `minibert fetch` has brought, or an alias (`minibert models`); or OWNER/REPO that is in the cache of the
+            Hugging Face hub; None for the model in the box, minibert-L8-H128, which turns English texts into 128 numbers.
         backend: "numba", compiled kernels; "numpy", which needs nothing but NumPy; or "auto": the first where Numba imports.
         precision: "float32"; "int8", matrix products of eight-bit integers, several times as fast, a quarter of the memory, vectors with a
             cosine of 0.998 to the others; or "auto": as the folder stores its weights.
@@ -177,7 +177,7 @@ class MiniBert:
             _parameters=parameters,
             _modules=inner,
             _steps=tuple(prepare_module(module, ops, parameters) for module in inner),
-            _weights_files=tuple(place / WEIGHTS for place in (folder.weights, *(module.folder for module in inner if module.shapes))),
+            _weights_files=(weights_file(folder.weights), *(module.weights for module in inner if module.shapes)),
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -525,13 +525,13 @@ class MiniBert:
     def _refuse_weights(self) -> NoReturn:
         """Name the tensors that hold NaN or infinity. They are looked for only when a result shows that there may be one."""
         for file in self._weights_files:
-            guilty = []
-            with suppress(OSError, ValueError), open_safetensors(file) as tensors:  # another file may be there now, or none
-                guilty = sorted(
-                    name for name, each in tensors.items() if each.dtype in FLOATS and not np.isfinite(widen(np.asarray(each))).all()
-                )
-            if guilty:
-                raise ValueError(f"{file}: expected finite numbers, found NaN or infinity in {', '.join(guilty)}; the file is damaged")
+            guilty: dict[Path, list[str]] = {}  # by shard
+            with suppress(OSError, ValueError), open_whole(file) as tensors:  # another file may be there now, or none
+                for name, each in sorted(tensors.items()):
+                    if each.dtype in FLOATS and not np.isfinite(widen(np.asarray(each))).all():
+                        guilty.setdefault(each.path, []).append(name)
+            for path, names in guilty.items():
+                raise ValueError(f"{path}: expected finite numbers, found NaN or infinity in {', '.join(names)}; the file is damaged")
         file = self._weights_files[0]
         raise ValueError(f"{file}: the result is not finite though all weights are: float32 overflowed on the way")
 

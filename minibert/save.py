@@ -25,10 +25,12 @@ from .config import QUANTIZED, load_config
 from .files import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, errors_name, listed, stamps
 from .folder import load_folder
 from .formats import widen
-from .formats.safetensors import load_safetensors, open_safetensors
+from .formats.safetensors import load_safetensors
+from .formats.shards import INDEX, files_of, load_whole, open_whole
 from .layout import known_files
 from .quantize import quantize
 from .sentence_modules import read_tensors
+from .sources import missing
 from .tokenizer import load_settings
 from .weights import BertWeights, from_arrays, to_arrays
 
@@ -40,15 +42,23 @@ def open_weights(folder: Path, mmap: bool = False) -> Iterator[BertWeights]:
     They are read from the file, a layer when it is looked at; or all are mapped, and stay so.
     Raises FileNotFoundError, or ValueError for a file that is broken or changes meanwhile.
     """
-    file = folder / "model.safetensors"
     config = load_config(folder / "config.json")
-    if not file.exists():
-        raise FileNotFoundError(f"{file}: not found; `save_pretrained` of transformers writes it")
+    file = weights_file(folder)
     if mmap:
-        yield from_arrays(load_safetensors(file), config, file)
+        mapped = load_whole(file, load_safetensors)
+        yield from_arrays(mapped, config, file)
         return
-    with open_safetensors(file) as tensors:
+    with open_whole(file) as tensors:
         yield from_arrays(tensors, config, file)
+
+
+def weights_file(folder: Path) -> Path:
+    """`model.safetensors`, else the index of its shards, as in transformers. Raises FileNotFoundError that says what is there instead."""
+    files = folder / "model.safetensors", folder / f"model.safetensors{INDEX}"
+    found = next((file for file in files if file.exists()), None)
+    if found is None:
+        raise FileNotFoundError(missing(folder, "model.safetensors"))
+    return found
 
 
 def save_int8(source: Path, target: Path) -> None:
@@ -62,9 +72,11 @@ def save_int8(source: Path, target: Path) -> None:
         settings = load_folder(source)
         folder, heads = settings.weights, [module for module in settings.modules if module.shapes]
         inner = part / folder.relative_to(source)
-        check_inside(source, folder / "model.safetensors")
+        files = files_of(weights_file(folder))
+        for file in files:
+            check_inside(source, file)
         names = [str(folder.relative_to(source) / "config.json"), *known_files(source)]
-        before = stamps([folder / "model.safetensors", *(module.weights for module in heads), *(source / name for name in names)])
+        before = stamps([*files, *(module.weights for module in heads), *(source / name for name in names)])
         load_settings(folder)  # what could not be loaded is not written
         for name in names:
             copy_inside(source, name, part, MAX_JSON_BYTES)

@@ -1,0 +1,83 @@
+"""Weights in shards -> {name: tensor}: some files, and an index that says which tensor is in which of them.
+
+The index is `model.safetensors.index.json` or `pytorch_model.bin.index.json`, `{"weight_map": {tensor: file}}`. transformers writes it
+for models above a size (`max_shard_size`), and reads every tensor of every file. So does this reader; it also checks the files against the
+index.
+
+Bounds: an index names at most MAX_SHARDS files, which lie beside it; each is read by the reader of its format.
+
+Source: transformers, `save_pretrained` and `get_checkpoint_shard_files`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from ..fields import load_fields, shown
+from ..files import inside, listed
+from .safetensors import StoredTensor, open_safetensors
+
+T = TypeVar("T")
+INDEX = ".index.json"  # follows the name of the one file that the shards stand for
+MAX_SHARDS = 256
+MAX_NAME_LENGTH = 255
+SUFFIXES = {".safetensors": (".safetensors",), ".bin": (".bin", ".pt", ".pth")}  # of the one file -> of its shards
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a checkpoint: one, or an index and its shards. Raises like `load_fields`, and ValueError for names that are none."""
+    return [path, *(path.parent / name for name in sorted(set(weight_map(path).values())))] if path.name.endswith(INDEX) else [path]
+
+
+def weight_map(index: Path) -> dict[str, str]:
+    """Tensor -> the file beside the index that has it. Raises ValueError that names what is wrong."""
+    content = load_fields(index).need("weight_map", dict)
+    suffixes = SUFFIXES.get(Path(index.name.removesuffix(INDEX)).suffix, ())
+    names = {name: None for name in content.values() if isinstance(name, str)}
+    if not content or len(names) > MAX_SHARDS:
+        raise ValueError(f"{index}: weight_map: expected tensors in 1 to {MAX_SHARDS} files, found {len(names)} files")
+    for tensor, name in content.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{index}: weight_map: {tensor:.200}: expected the name of a file, found {shown(name)}")
+    for name in names:
+        is_plain = 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable() and name[0] != "." and not {"/", "\\", ":"} & set(name)
+        if not is_plain or not name.endswith(suffixes):
+            raise ValueError(f"{index}: weight_map: expected names of {' or '.join(suffixes)} files beside it, found {shown(name)}")
+        if not inside(index.parent, index.parent / name):
+            raise ValueError(f"{index.parent / name}: is a link to a file outside the folder; copy the file there")
+    return content
+
+
+def joined(index: Path, read: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
+    """The tensors of all shards, each of which `read` reads.
+
+    Raises FileNotFoundError for a shard that is not there, ValueError if the shards are not as the index says.
+    """
+    places = weight_map(index)
+    tensors: dict[str, T] = {}
+    found: dict[str, str] = {}
+    for name in sorted(set(places.values())):
+        path = index.parent / name
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not found; {index.name} names it, so put it there")
+        part = read(path)
+        if twice := found.keys() & part.keys():
+            raise ValueError(f"{index}: expected each tensor in one file, found {listed(twice)} in {found[min(twice)]} and {name}")
+        tensors |= part
+        found |= dict.fromkeys(part, name)
+    if wrong := [f"{tensor} in {name}" for tensor, name in places.items() if found.get(tensor) != name]:
+        raise ValueError(f"{index}: expected in its files {listed(wrong)}, found it not there; the files do not belong together")
+    return tensors
+
+
+def load_whole(path: Path, load: Callable[[Path], dict[str, T]]) -> dict[str, T]:
+    """The tensors of one file, or of all shards of an index. Raises like `load` and `joined`."""
+    return joined(path, load) if path.name.endswith(INDEX) else load(path)
+
+
+@contextmanager
+def open_whole(path: Path) -> Iterator[dict[str, StoredTensor]]:
+    """As `open_safetensors`, for one file or for all shards of an index."""
+    with ExitStack() as stack:
+        yield load_whole(path, lambda file: stack.enter_context(open_safetensors(file)))

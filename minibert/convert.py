@@ -34,6 +34,7 @@ from .files import MAX_JSON_BYTES, MAX_VOCABULARY_BYTES, check_unchanged, copy_i
 from .folder import load_folder
 from .formats import BFLOAT16, widen
 from .formats.safetensors import release_pages
+from .hub_cache import snapshot
 from .layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, module_weights
 from .save import new_folder, save_arrays, write_json
 from .tokenizer import load_settings
@@ -60,6 +61,7 @@ def convert(source: Path, target: Path, hidden_act: str | None = None, fetched: 
 
     Weights are mapped. A program that makes their file shorter meanwhile ends this process (SIGBUS); no Python can catch that.
     """
+    source = snapshot(source)
     with (
         new_folder(target, source) as part,
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,  # Windows keeps what is mapped

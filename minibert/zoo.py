@@ -17,12 +17,15 @@ from itertools import product
 from pathlib import Path
 
 from .folder import BOX, box_folder
+from .hub_cache import cached, snapshot
 
 HUB = "https://huggingface.co"
 SPARK_MODELS = "https://s3.amazonaws.com/auxdata.johnsnowlabs.com/public/models"
 LAYERS, SIZES = (2, 4, 6, 8, 10, 12), (128, 256, 512, 768)
 VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of the vocab.txt of all miniatures
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)  # the hub allows 96 characters
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}", re.ASCII)  # of the few old repositories that have no owner
+ADDRESS = r"(?:https?://[^/]+/|hf://)(?:models/)?([^/]+/[^/?#@]+)"  # of a repository, or of something in it
 # The number in the name of each of Spark NLP's files, the token model's and the sentence model's; by hidden size, for 2 to 12 layers
 SPARK_NUMBERS = {
     128: (1598344320681, 1598350305687, 1598344330158, 1598350314094, 1598344340449, 1598350323564,
@@ -183,22 +186,43 @@ def folder_name(name: str) -> str:
 
 
 def resolve(path: str | Path | None) -> Path:
-    """The folder of a model by its path, its name, or the repository that it was fetched from; None for the model in the box.
+    """The folder of a model by its path, its name, or its repository; None for the model in the box.
 
-    Raises FileNotFoundError that says how to get it.
+    What `fetch` has brought comes before the cache of the hub. Names that stand for another GELU than their repository's are not taken from
+    that cache. Raises FileNotFoundError that says how to get it.
     """
     if path is None:
         return box_folder()
     folder, name = Path(path), str(path)
     if exists(folder):
-        return folder
+        return snapshot(folder)
     model = find(name)
     if model is None and not REPOSITORY.fullmatch(name):
-        raise FileNotFoundError(f"{name:.200}: no such folder, and no model of that name; `minibert models` lists those that have one")
+        if PLAIN_NAME.fullmatch(name) and (found := cached(name)) is not None:
+            return found
+        raise FileNotFoundError(f"{name:.200}: no such folder, and no model of that name; {advice(name)}")
     fetched = model.path if model else home() / "models" / folder_name(name)
-    if not fetched.exists():
-        raise FileNotFoundError(f"{path}: no such folder, and no such model has been fetched; `minibert fetch {name}` gets one")
-    return fetched
+    if fetched.exists():
+        return fetched
+    found = cached(name if model is None else str(model.repository))
+    if found is not None and (model is None or model.hidden_act is None):
+        return found
+    also = f", or `minibert convert {found} NEW --hidden-act {model.hidden_act}` from the hub's cache" if model and found else ""
+    raise FileNotFoundError(
+        f"{path}: no such folder, and no such model has been fetched or is in the hub's cache; `minibert fetch {name}` gets one{also}"
+    )
+
+
+def advice(name: str) -> str:
+    """What to give instead of a name that is none."""
+    if (address := re.match(ADDRESS, name)) and REPOSITORY.fullmatch(address[1]):
+        return f"give the repository without its address, {address[1]}"
+    if name.startswith("~") and exists(Path(os.path.expanduser(name))):
+        return f"`~` means nothing here; give {os.path.expanduser(name)}"
+    models = "`minibert models` lists those that have one"
+    if PLAIN_NAME.fullmatch(name):
+        return f"{models}, and a repository of the hub is OWNER/REPO, such as sentence-transformers/{name}"
+    return models
 
 
 def exists(folder: Path) -> bool:

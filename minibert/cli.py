@@ -24,6 +24,9 @@ from .terminal import one_line
 from .tokenizer import COMPATS
 
 DESCRIPTION = "Embed text with BERT: no torch, and no network but for `fetch`."
+MODEL = f"""
+MODEL: a name that `minibert models` lists, OWNER/REPO in the cache of the Hugging Face hub, or a folder as transformers
+or sentence-transformers write it; else {BOX}."""
 EXAMPLES = {
     "embed": """
   minibert embed "I hate cancer" "Antibiotics aren't painkiller"
@@ -52,7 +55,8 @@ EXAMPLES = {
     "fetch": """
   minibert fetch small_bert_L6_768
   minibert fetch BAAI/bge-small-en-v1.5
-  minibert fetch small_bert_L6_768 --from /media/stick                  # where there is no network
+  minibert fetch small_bert_L6_768 --list                               # the files to carry to a machine without a network
+  minibert fetch small_bert_L6_768 --from /media/stick                  # and what to type there
 """,
     "convert": """
   minibert convert pytorch_model.bin NEW                                # with config.json and vocab.txt beside it
@@ -128,9 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="minibert",
         description=DESCRIPTION,
-        epilog="examples:"
-        + "".join(EXAMPLES.values()).replace("\n\n", "\n")
-        + f"\nMODEL: a name that `minibert models` lists, or a folder as transformers or sentence-transformers write it; else {BOX}.",
+        epilog="examples:" + "".join(EXAMPLES.values()).replace("\n\n", "\n") + MODEL,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"minibert {minibert.__version__}")
@@ -202,7 +204,14 @@ def _add_model_commands(plain: Callable[[str, Callable[[argparse.Namespace], Non
     _add_output(listed, ".jsonl")
     fetched = plain("fetch", commands.fetch, "Download a model, convert it, and compare it with the numbers published of it.")
     fetched.add_argument("name", metavar="NAME", help="a name that `minibert models` lists, or OWNER/REPO of the Hugging Face hub")
-    fetched.add_argument("--from", dest="source", metavar="URL|DIR", help="a mirror of the hub, or a folder with the same files")
+    places = fetched.add_mutually_exclusive_group()
+    places.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL|DIR",
+        help="a mirror of the hub, or a folder with the same files (default: HF_ENDPOINT, or the hub)",
+    )
+    places.add_argument("--list", action="store_true", help="print the addresses of its files, to be carried here from another machine")
     converted = plain("convert", commands.convert, "Write a model folder from a checkpoint of torch, TensorFlow or Spark NLP.")
     converted.add_argument("source", type=Path, metavar="SRC", help="checkpoint, or a folder with one in it")
     converted.add_argument("target", type=Path, metavar="DST", help="name of the folder to write; it must not exist")

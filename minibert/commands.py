@@ -80,8 +80,12 @@ def is_here(model: Model) -> bool:
 
 
 def fetch(options: argparse.Namespace) -> None:
-    from .fetch import fetch as bring  # nothing else needs the network
+    from .fetch import addresses  # nothing else needs the network
+    from .fetch import fetch as bring
 
+    if options.list:
+        _list(options.name, list(addresses(options.name)))
+        return
     folder = bring(options.name, options.source)
     show([folder])
     model = find(options.name)
@@ -89,6 +93,20 @@ def fetch(options: argparse.Namespace) -> None:
         _judge(options.name, folder)
     else:
         show(["no numbers of its vectors were published to compare with"])
+
+
+def _list(name: str, files: list[tuple[str, str, str]]) -> None:
+    """What to carry to a machine without a network, and what to type there."""
+    if not files:
+        show([f"{name} is part of minibert: there is nothing to carry"])
+        return
+    show(f"{when:<14}  {file:<34}  {address}" for when, file, address in files)
+    show(
+        [
+            "Put them into one folder, under the names of the second column. Add what an index (*.index.json) or modules.json names.",
+            f"Then, on the other machine: minibert fetch {name} --from FOLDER",
+        ]
+    )
 
 
 def convert(options: argparse.Namespace) -> None:

@@ -5,13 +5,15 @@ downloaded beside its name, goes on where a broken connection left it, and is he
 the hub announces. The small ones come first, so that what is no BERT is refused before its weights are asked for, and config.json tells how
 large those can be. Then `convert` makes a model folder of them, which takes its name when it is whole.
 
-Proxies are those of the environment (`https_proxy`). A mirror with the hub's layout, or a folder with the same files, is given as `--from`.
+Proxies are those of the environment (`https_proxy`). HF_ENDPOINT names a mirror with the hub's layout, as for huggingface_hub; `--from`
+names a mirror, or a folder with the same files. `addresses` lists the files that are to be carried to a machine without a network.
 """
 
 import errno
 import hashlib
 import http.client
 import math
+import os
 import re
 import shutil
 import socket
@@ -21,7 +23,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -29,19 +31,23 @@ from typing import IO, Any
 
 from .config import BertConfig, load_config
 from .convert import convert, digest
-from .files import copy_inside
+from .files import copy_inside, head_of
 from .folder import load_folder
-from .layout import WEIGHTS_FILES, known_files
+from .formats.shards import INDEX, files_of
+from .hub_cache import snapshot
+from .layout import MODULE_WEIGHTS_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, WEIGHTS_FILES, known_files
 from .partial_files import locked, open_part, read_note, size_of, write_note
+from .sources import HUB_PREFIX, missing, no_folder
 from .terminal import visible
 from .weights import expected_shapes
-from .zoo import HUB, REPOSITORY, VOCABULARY, Model, find, folder_name, home
+from .zoo import HUB, REPOSITORY, VOCABULARY, Model, advice, find, folder_name, home
 
 BLOCK = 1 << 20
 # A server that brings nothing is left after 6 tries, of two minutes each at most, and 5 pauses of a minute at most.
 ATTEMPTS, PATIENCE = 6, 60.0  # tries of a file; seconds without a byte, of a pause, and of a rate that is too low
 SLOWEST = 1000  # bytes a second
 SMALL = 64 << 20  # bytes of a file that is not weights, at most
+ADDRESSES = ("http://", "https://")
 SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 STRONG_TAG = re.compile(r'"[!#-~]{1,1000}"')  # W/"..." stands for files that need not have the same bytes
 NUMBER = re.compile(r"[0-9]{1,18}")
@@ -51,6 +57,10 @@ REVISION = re.compile(r"[0-9A-Za-z]{1,64}")
 
 class Missing(Exception):
     """The file is not published there."""
+
+
+class Unreachable(OSError):
+    """The network does not bring a file."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ def fetch(name: str, source: str | None = None) -> Path:
     """Bring a model: its name or an alias (`zoo`), or any OWNER/REPO of the hub with a BERT in it.
 
     Args:
-        source: a mirror's address, or a folder with the same files, instead of the hub.
+        source: a mirror's address, or a folder with the same files, instead of the hub or HF_ENDPOINT.
 
     Returns the folder, which `minibert.load(name)` finds. What is there already stays.
 
@@ -76,12 +86,9 @@ def fetch(name: str, source: str | None = None) -> Path:
         ValueError: no such name; a file is damaged, or not what a BERT needs. FileNotFoundError: it is not published there.
         OSError: the network or the disk refused; said again, it goes on.
     """
-    model = find(name)
-    if model is None and not REPOSITORY.fullmatch(name):
-        raise ValueError(f"{name}: expected a name that `minibert models` lists, or OWNER/REPO, found neither")
-    if model is not None and model.repository is None:
+    model, repository = published(name)
+    if model is not None and repository is None:
         return model.path  # in the box
-    repository = name if model is None else str(model.repository)
     target = home() / "models" / folder_name(name) if model is None else model.path
     downloads = home() / "downloads" / target.name
     if not target.exists():
@@ -89,8 +96,50 @@ def fetch(name: str, source: str | None = None) -> Path:
         _make(downloads)
         with locked(downloads / "lock"):
             if not target.exists():
-                _bring(repository, source or HUB, model, downloads, target)
+                try:
+                    _bring(str(repository), source or endpoint(), model, downloads, target)
+                except Unreachable as error:
+                    raise OSError(
+                        f"{error}; HF_ENDPOINT or --from names a mirror, and `minibert fetch --list {name}` the files to carry here"
+                    ) from None
     return target
+
+
+def published(name: str) -> tuple[Model | None, str | None]:
+    """The model of a name, if it has one, and the repository of its files, if it is not in the box. Raises ValueError for other names."""
+    model = find(name)
+    if model is None and not REPOSITORY.fullmatch(name):
+        raise ValueError(f"{name:.200}: expected a name that `minibert models` lists, or OWNER/REPO, found neither; {advice(name)}")
+    return model, name if model is None else model.repository
+
+
+def endpoint() -> str:
+    """The address of the hub, or of the mirror that HF_ENDPOINT names. Raises ValueError if that is no address."""
+    address = os.environ.get("HF_ENDPOINT") or HUB
+    if not address.startswith(ADDRESSES):
+        raise ValueError(f"HF_ENDPOINT: expected an address, https://..., found {address!r:.200}")
+    return address.rstrip("/")
+
+
+def address_of(source: str, repository: str, file: str, revision: str = "main") -> str:
+    return f"{source.rstrip('/')}/{repository}/resolve/{revision}/{urllib.parse.quote(file)}"
+
+
+def addresses(name: str) -> Iterator[tuple[str, str, str]]:
+    """(when it is needed, name within the folder, address) of each file that `fetch` looks for, without a look at the network.
+
+    Nothing for the model in the box. Raises ValueError for names that are none.
+    """
+    model, repository = published(name)
+    if repository is None:
+        return
+    needed = ("config.json",) if model is None else ("config.json", "vocab.txt")
+    tokenizer = ("tokenizer.json", "vocab.txt") if model is None else ()
+    sentence = ("modules.json", "1_Pooling/config.json", TRANSFORMER_FILES[0], "config_sentence_transformers.json")
+    others = (*TOKENIZER_FILES, *sentence, "README.md", "LICENSE")
+    rest = [file for file in others if file not in (*needed, *tokenizer)]
+    for when, files in (("needed", needed), ("one of these", tokenizer), ("first of these", WEIGHTS_FILES), ("if it exists", rest)):
+        yield from ((when, file, address_of(endpoint(), repository, file)) for file in files)
 
 
 def _bring(repository: str, source: str, model: Model | None, downloads: Path, target: Path) -> None:
@@ -103,9 +152,11 @@ def _bring(repository: str, source: str, model: Model | None, downloads: Path, t
         received = download(repository, source, folder, model)
         fetched = {file: vars(each) for file, each in received.items()}
         convert(folder, target, None if model is None else model.hidden_act, fetched)
-    except (ValueError, FileNotFoundError):
+    except (ValueError, FileNotFoundError) as error:
         shutil.rmtree(folder)
-        raise
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        place = f"{source.rstrip('/')}/{repository}" if source.startswith(ADDRESSES) else source
+        raise kind(str(error).replace(str(folder), place)) from None  # what had come is gone
     shutil.rmtree(folder)
 
 
@@ -121,18 +172,14 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
 
     Raises FileNotFoundError if it has no BERT, ValueError for a BERT that cannot be run, or that is not the one that was asked for.
     """
-    is_address = source.startswith(("http://", "https://"))
-    if not is_address:
-        place = _place(Path(source), repository)
+    place = None if source.startswith(ADDRESSES) else _place(Path(source), repository)
     received: dict[str, Received] = {}
 
     def bring(file: str, limit: int = SMALL) -> bool:
         revision = received["config.json"].revision if received else None
         try:
-            if is_address:
-                received[file] = get(
-                    f"{source.rstrip('/')}/{repository}/resolve/{revision or 'main'}/{urllib.parse.quote(file)}", file, folder, limit
-                )
+            if place is None:
+                received[file] = get(address_of(source, repository, file, revision or "main"), file, folder, limit)
             else:
                 received[file] = copy(place, file, folder, limit)
         except Missing:
@@ -140,7 +187,8 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
         return True
 
     if not bring("config.json"):
-        raise FileNotFoundError(f"{source}: no config.json of {repository}; is that the name of a BERT that everybody may read?")
+        public = f"{source}: no config.json of {repository}; is that the name of a BERT that everybody may read?"
+        raise FileNotFoundError(public if place is None else missing(place, "config.json"))
     check_shape(folder, repository, model)
     bring("modules.json")
     for file in sorted({*known_files(folder)} - {"modules.json"}):
@@ -148,18 +196,31 @@ def download(repository: str, source: str, folder: Path, model: Model | None) ->
     load_folder(folder)
     if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
         raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")
-    for lies_in, limit in places_of_weights(folder).items():
-        if not any(bring(str(lies_in / file), limit) for file in WEIGHTS_FILES):
-            where = PurePosixPath(repository) / lies_in
-            raise FileNotFoundError(f"{source}: {where}: expected {' or '.join(WEIGHTS_FILES)}, found neither")
+    if not _bring_weights(bring, folder, f"{source}: {repository}"):
+        expected = " or ".join(WEIGHTS_FILES)
+        where = f"{source}: {repository}: expected {expected}, found none of them"
+        raise FileNotFoundError(where if place is None else missing(place, expected))
+    for module in load_folder(folder).modules:
+        lies_in = PurePosixPath(module.folder.relative_to(folder))
+        if module.shapes and not any(bring(str(lies_in / file), module.most_bytes) for file in MODULE_WEIGHTS_FILES):
+            raise FileNotFoundError(f"{source}: {repository}/{lies_in}: expected {' or '.join(MODULE_WEIGHTS_FILES)}, found neither")
     return received
 
 
-def places_of_weights(folder: Path) -> dict[PurePosixPath, int]:
-    """Where in a repository files of weights lie -> how many bytes each has at most: the encoder's, and those of modules behind it."""
-    modules = [module for module in load_folder(folder).modules if module.shapes]
-    places = {PurePosixPath(module.folder.relative_to(folder)): module.most_bytes for module in modules}
-    return {PurePosixPath(): most_bytes(load_config(folder / "config.json"))} | places
+def _bring_weights(bring: Callable[[str, int], bool], folder: Path, where: str) -> bool:
+    """One file, or an index and its shards, which may have as many bytes together as one file; False if there is neither.
+
+    Raises FileNotFoundError for a shard that is not there.
+    """
+    limit = most_bytes(load_config(folder / "config.json"))
+    found = next((file for file in WEIGHTS_FILES if bring(file, SMALL if file.endswith(INDEX) else limit)), None)
+    if found is None:
+        return False
+    for shard in files_of(folder / found)[1:]:
+        if not bring(shard.name, limit):
+            raise FileNotFoundError(f"{where}: {shard.name}: {found} names it, but it is not there")
+        limit -= shard.stat().st_size
+    return True
 
 
 def check_shape(folder: Path, repository: str, model: Model | None) -> None:
@@ -173,9 +234,12 @@ def check_shape(folder: Path, repository: str, model: Model | None) -> None:
 
 def _place(folder: Path, repository: str) -> Path:
     """Where a folder has the files of a repository: below its name, or at once."""
+    if folder.is_file():
+        raise ValueError(no_folder(folder, head_of(folder)))
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected the address of a mirror (https://...) or a folder")
-    return next((each for each in (folder / repository, folder / folder_name(repository)) if each.is_dir()), folder)
+    names = repository, folder_name(repository), HUB_PREFIX + folder_name(repository)
+    return snapshot(next((folder / name for name in names if (folder / name).is_dir()), folder))
 
 
 def most_bytes(config: BertConfig) -> int:
@@ -305,7 +369,7 @@ def _persistently(url: str, target: Path, limit: int) -> Received:
             if (error.code in (401, 404) and target.name == "config.json") or error.code == 404:
                 raise Missing from None
             if error.code in (401, 403):
-                raise OSError(f"{url}: refused ({error.code} {_plain(error.reason)})") from None
+                raise Unreachable(f"{url}: refused ({error.code} {_plain(error.reason)})") from None
             problem = problem if problem and error.code == 416 else error
             asked = error.headers.get("Retry-After", "")
             pause = max(pause, min(float(asked), PATIENCE)) if asked.isdecimal() else pause  # "too many requests"
@@ -317,7 +381,7 @@ def _persistently(url: str, target: Path, limit: int) -> Received:
             problem = error
         if attempt + 1 < ATTEMPTS:
             time.sleep(pause)
-    raise OSError(f"{url}: {_plain(problem)}; {size_of(part):,} bytes have come; say it again to go on")
+    raise Unreachable(f"{url}: {_plain(problem)}; {size_of(part):,} bytes have come; say it again to go on")
 
 
 def _attempt(url: str, part: Path, target: Path, limit: int) -> Received:

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -648,3 +650,130 @@ def test_a_folder_in_the_place_of_the_hub_gives_its_own_files_only(
     with pytest.raises(ValueError, match=r"expected a regular file, found a FIFO|is a link to a file outside the folder"):
         fetch(REPOSITORY, str(folder))
     assert models(tmp_path / "home") == []
+
+
+# A mirror, and no network at all
+
+
+def test_the_environment_names_a_mirror(hub: Hub, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"{hub.url}/")
+    np.testing.assert_array_equal(vectors(fetch(REPOSITORY)), vectors(published / REPOSITORY))
+    record = json.loads((tmp_path / "home" / "models" / "someone--tiny-bert" / "provenance.json").read_text())
+    assert record["fetched"]["config.json"]["url"] == f"{hub.url}/{REPOSITORY}/resolve/main/config.json"
+
+
+def test_from_comes_before_the_environment(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nothing answers
+    fetch(REPOSITORY, str(published))
+
+
+def test_without_a_mirror_it_is_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, ""):
+        monkeypatch.delenv("HF_ENDPOINT", raising=False)
+        if value is not None:
+            monkeypatch.setenv("HF_ENDPOINT", value)
+        assert client.endpoint() == "https://huggingface.co"
+
+
+@pytest.mark.parametrize("value", ["hf-mirror.com", "/media/stick", "ftp://mirror"])
+def test_a_mirror_is_an_address(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", value)
+    for options in ([], ["--list"]):
+        assert main(["fetch", REPOSITORY, *options]) == 2
+        assert capsys.readouterr().err == f"minibert: error: HF_ENDPOINT: expected an address, https://..., found {value!r}\n"
+
+
+def test_without_a_network_the_error_says_what_to_do(hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main(["fetch", REPOSITORY]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f"HF_ENDPOINT or --from names a mirror, and `minibert fetch --list {REPOSITORY}` the files to carry here\n")
+    assert said.count("\n") == 1
+
+
+def listed(name: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, tuple[str, str]], str]:
+    """File -> (when it is needed, address), and the last line."""
+    assert main(["fetch", "--list", name]) == 0
+    *lines, _, last = capsys.readouterr().out.splitlines()
+    rows = [re.fullmatch(r"(\S.*?)  +(\S+)  +(\S+)", line) for line in lines]
+    return {row[2]: (row[1], row[3]) for row in rows if row is not None}, last
+
+
+@pytest.mark.parametrize("name", [REPOSITORY, "google/bert_uncased_L-2_H-128_A-2", "small_bert_L2_128"])
+def test_what_the_list_says_is_what_from_takes(
+    name: str, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list is printed without a network; what it names is downloaded elsewhere, carried, and fetched."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    files, last = listed(name, capsys)
+    assert not hub.requests
+    (tmp_path / "stick").mkdir()
+    for file, (_, address) in files.items():
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(address) as answer:
+            (tmp_path / "stick" / file).write_bytes(answer.read())
+    brought = {path.name for path in (tmp_path / "stick").iterdir()}
+    assert {file for file, (when, _) in files.items() if when == "needed"} <= brought
+    number = len(hub.requests)
+    command = last.removeprefix("Then, on the other machine: ").replace("FOLDER", str(tmp_path / "stick")).split()
+    assert command[:3] == ["minibert", "fetch", name]
+    assert main(command[1:]) in (0, 2)  # the weights are random, and no published numbers are theirs
+    assert len(hub.requests) == number
+    assert models(tmp_path / "home") == [folder_name(name)]
+    vectors(name)
+
+
+def test_the_list_has_all_that_fetch_asks_for(
+    hub: Hub, pooled: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """But for files that only other families have, and such as are for people."""
+    name = pooled("1_Pooling").relative_to(hub.root).as_posix()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    files, _ = listed(name, capsys)
+    fetch(name)
+    asked = {path.partition("/resolve/main/")[2] for path, _ in hub.requests}
+    others = {f"sentence_{each}_config.json" for each in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")}
+    assert asked - set(files) <= others | {"provenance.json", "LICENSE.txt", "LICENSE.md", "NOTICE"}
+    assert "1_Pooling/config.json" in asked
+
+
+def test_nothing_is_to_be_carried_of_the_model_in_the_box(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch", "--list", "minibert-L8-H128"]) == 0
+    assert capsys.readouterr().out == "minibert-L8-H128 is part of minibert: there is nothing to carry\n"
+    assert main(["fetch", "--list", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "{folder}: expected config.json, found nothing of the kind"),
+        (lambda folder: (folder / "model.safetensors").rename(folder / "tf_model.h5"), "found tf_model.h5, weights of Keras; "),
+        (
+            lambda folder: (folder / "model.safetensors").rename(folder / "bert.pt"),
+            "a torch checkpoint; `minibert convert {folder}/bert.pt NEW`",
+        ),
+        (lambda folder: (folder / "config.json").write_text("<html>"), "{folder}/config.json: expected JSON, found an HTML page"),
+        (
+            lambda folder: (folder / "vocab.txt").write_text("version https://git-lfs.github.com/spec/v1\n"),
+            "{folder}/vocab.txt: expected the file itself, found a Git-LFS pointer to it; run `git lfs pull`",
+        ),
+        (lambda folder: (folder / "modules.json").write_text("{}"), "{folder}/modules.json: expected a list"),
+    ],
+)
+def test_what_a_folder_has_instead_is_named_where_it_is(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], Any], expected: str
+) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    folder = Path(shutil.copytree(published / REPOSITORY, tmp_path / "stick"))
+    damage(folder)
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        fetch(REPOSITORY, str(folder))
+    assert expected.format(folder=folder) in str(caught.value)
+    assert str(tmp_path / "home") not in str(caught.value)
+
+
+def test_a_file_in_the_place_of_the_folder(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    with pytest.raises(ValueError, match="found a file of one; give its folder, "):
+        fetch(REPOSITORY, str(published / REPOSITORY / "model.safetensors"))

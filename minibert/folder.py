@@ -7,13 +7,23 @@ implemented here is refused by name, since without it the vectors would be other
 Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and the older files of 2.x to 5.x.
 """
 
+import os
+import shutil
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
+from .files import BLOCK_BYTES, head_of
 from .layout import TRANSFORMER_FILES, ListedModule, read_modules
 from .pooling import Pooling
 from .sentence_modules import READERS, Module, check_total, read_module, size_after
+from .sources import missing, no_folder
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 BOX = "minibert-L8-H128"  # the model that comes along
 MODULES = ("Transformer", "Pooling", *READERS)
@@ -71,13 +81,44 @@ class FolderSettings:
 
 
 def box_folder() -> Path:
-    """The model in the box: inside an installed package, or in `weights/` of a checkout. Raises FileNotFoundError where neither is."""
+    """The model in the box: inside an installed package, or in `weights/` of a checkout; out of an archive, a copy of it.
+
+    Raises FileNotFoundError where it is in none of them.
+    """
     places = Path(__file__).parent / "box", Path(__file__).parents[1] / "weights" / BOX
-    found = next((place for place in places if (place / "config.json").exists()), None)
+    found = next((place for place in places if (place / "config.json").exists()), None) or unpacked_box(os.getpid())
     if found is None:
-        advice = "install the package again" if places[0].parent.is_dir() else "unpack the archive, out of which no model is read"
-        raise FileNotFoundError(f"{BOX}: expected in {' or '.join(map(str, places))}; {advice}, or load a folder of your own")
+        expected = f"{BOX}: expected in {' or '.join(map(str, places))}"
+        raise FileNotFoundError(f"{expected}; install the package again, with its data files, or load a folder of your own")
     return found
+
+
+@cache
+def unpacked_box(process: int) -> Path | None:
+    """The model in an archive that Python imports from (zipapp), as files, which last as long as the process; None if there is none.
+
+    A child of a fork makes a copy of its own, since its parent may end before it.
+    """
+    from importlib.resources import files  # most programs run from no archive
+    from multiprocessing.util import Finalize  # unlike atexit, it also runs in workers, and for its own process alone
+
+    source = files(__package__) / "box"
+    if not (source / "config.json").is_file():
+        return None
+    target = Path(tempfile.mkdtemp(prefix="minibert-"))
+    Finalize(None, shutil.rmtree, args=(target, True), exitpriority=0)
+    _unpack(source, target)
+    return target
+
+
+def _unpack(source: "Traversable", target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for entry in source.iterdir():
+        if entry.is_dir():
+            _unpack(entry, target / entry.name)
+        else:
+            with entry.open("rb") as file, (target / entry.name).open("wb") as copy:
+                shutil.copyfileobj(file, copy, BLOCK_BYTES)
 
 
 def load_folder(folder: Path) -> FolderSettings:
@@ -86,6 +127,8 @@ def load_folder(folder: Path) -> FolderSettings:
     Raises FileNotFoundError if it is not there, ValueError for what is not implemented.
     """
     if not folder.is_dir():
+        if folder.exists():
+            raise ValueError(no_folder(folder, head_of(folder)))
         raise FileNotFoundError(f"{folder}: no such folder; expected one with config.json, model.safetensors and a tokenizer")
     if not is_there(folder / "modules.json"):
         return FolderSettings(folder)
@@ -95,7 +138,10 @@ def load_folder(folder: Path) -> FolderSettings:
     transformer = _transformer(weights)
     general = optional_fields(folder / "config_sentence_transformers.json")
     prompts, default_prompt_name = _prompts(general)
-    pooling = load_fields(folder / modules[1].path / "config.json")
+    pooling_path = folder / modules[1].path / "config.json"
+    if not is_there(pooling_path):
+        raise FileNotFoundError(missing(folder, str(pooling_path.relative_to(folder)), beside=True))
+    pooling = load_fields(pooling_path)
     after = [read_module(module.name, folder / module.path) for module in modules[2:]]
     check_total(after)
     return FolderSettings(

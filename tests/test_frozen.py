@@ -43,14 +43,35 @@ def test_it_runs_without_sources(bytecode: Path, tmp_path: Path, tiny_folder: Pa
     assert (result.stdout, result.stderr) == ("(2, 24)\n", "")
 
 
-def test_a_model_in_an_archive_is_an_error_that_says_what_to_do(bytecode: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mmap", [False, True])
+def test_the_model_in_an_archive_is_loaded_and_leaves_nothing_behind(bytecode: Path, tmp_path: Path, mmap: bool) -> None:
     place = shutil.copytree(bytecode, tmp_path / "whole")
     shutil.copytree(box_folder(), place / "minibert" / "box")
-    load = "minibert.load(backend='numpy').encode('x')"
-    assert run(place, load).returncode == 0
-    result = run(Path(shutil.make_archive(str(tmp_path / "packed"), "zip", place)), load)
+    (tmp_path / "scratch").mkdir()
+    code = f"""
+import multiprocessing, os, tempfile
+tempfile.tempdir = {str(tmp_path / "scratch")!r}
+one, two = (minibert.load(backend='numpy', mmap={mmap}) for _ in range(2))
+print(*one.encode('x')[:3], len(minibert.model.load_tokenizer()('x')), len(os.listdir(tempfile.tempdir)))
+if os.fork() == 0:
+    raise SystemExit
+os.wait()
+worker = multiprocessing.get_context('fork').Process(target=minibert.load, kwargs=dict(backend='numpy'))
+worker.start()
+worker.join()
+assert worker.exitcode == 0
+assert (two.encode('x') == one.encode('x')).all() and len(os.listdir(tempfile.tempdir)) == 1
+"""
+    result = run(Path(shutil.make_archive(str(tmp_path / "packed"), "zip", place)), code)
+    expected = minibert.load(backend="numpy").encode("x")[:3]
+    assert (result.stdout, result.stderr) == (f"{' '.join(map(str, expected))} 3 1\n", "")
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_an_archive_without_the_model_says_what_to_do(bytecode: Path, tmp_path: Path) -> None:
+    result = run(Path(shutil.make_archive(str(tmp_path / "packed"), "zip", bytecode)), "minibert.load(backend='numpy')")
     assert f"FileNotFoundError: {BOX}: expected in " in result.stderr
-    assert "unpack the archive" in result.stderr
+    assert "install the package again, with its data files" in result.stderr
 
 
 def test_the_hook_of_pyinstaller_names_the_model_and_modules_that_are_there() -> None:

@@ -95,6 +95,7 @@ ENCODE = RESULTS | {
     "show_progress": "write show_progress_bar=True",
     "level": "write encode_tokens(texts, level=...)",
     "text_pair": "write encode([(text, text_pair)])",
+    "split_special_tokens": "leave it out: in `encode`, [SEP] in a text is a separator; model.tokenizer(...) has this argument",
 }
 ENCODE_TOKENS = RESULTS | {
     "output_value": "leave it out: encode_tokens gives a vector of each token",

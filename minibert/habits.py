@@ -227,6 +227,15 @@ ENCODING_ATTRIBUTES = {
     "words": "write encoding.word_ids",
     **dict.fromkeys(("keys", "items", "data", "to"), "write encoding.input_ids and encoding.token_type_ids"),
 }
+PACKED_ATTRIBUTES = ENCODING_ATTRIBUTES | {
+    "ids": "write batch.input_ids, or batch[i] for text i",
+    "type_ids": "write batch.token_type_ids",
+    "offset_mapping": "write batch.offsets, with return_offsets=True",
+    "special_tokens_mask": "write batch.word_ids < 0, with return_offsets=True",
+    "words": "write batch.word_ids, with return_offsets=True",
+    "tokens": "write tokenizer(text).tokens for one text at a time",
+    **dict.fromkeys(("keys", "items", "data", "to"), "write batch.input_ids, or batch[i] for text i"),
+}
 
 
 def explain(name: str, habits: Habits) -> Callable[[Callable[P, R]], Callable[P, R]]:

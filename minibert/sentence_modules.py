@@ -41,6 +41,7 @@ class Module:
     in_features: int | None = None  # None for any
     out_features: int | None = None  # None for as many as come in
     activation: str = "Identity"
+    has_residual: bool = False
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of its tensors
 
     @property
@@ -60,7 +61,7 @@ class Module:
     def __str__(self) -> str:
         if self.kind != "Dense":
             return self.kind
-        return f"Dense({self.in_features} -> {self.out_features}, {self.activation})"
+        return f"Dense({self.in_features} -> {self.out_features}, {self.activation}{', residual' if self.has_residual else ''})"
 
 
 def read_module(kind: str, folder: Path) -> Module:
@@ -71,13 +72,14 @@ def read_module(kind: str, folder: Path) -> Module:
 
 def _dense(config: Fields, folder: Path) -> Module:
     _check_names(config)
-    if config.get("use_residual", bool, False):
-        raise config.refuse("use_residual", "false")
+    has_residual = config.get("use_residual", bool, False)
     in_features, out_features = _features(config, "in_features"), _features(config, "out_features")
     shapes: dict[str, tuple[int, ...]] = {"linear.weight": (out_features, in_features)}
     if config.get("bias", bool, True):
         shapes["linear.bias"] = (out_features,)
-    return Module("Dense", config.where, folder, in_features, out_features, _activation(config), shapes)
+    if has_residual and in_features != out_features:
+        shapes["residual.weight"] = (out_features, in_features)
+    return Module("Dense", config.where, folder, in_features, out_features, _activation(config), has_residual, shapes)
 
 
 def _layer_norm(config: Fields, folder: Path) -> Module:
@@ -171,6 +173,15 @@ def prepare_module(module: Module, ops: Backend, parameters: Any) -> Step:
     if module.kind == "LayerNorm":
         norm = LayerNorm(tensors["norm.weight"], tensors["norm.bias"], LAYER_NORM_EPS)
         return lambda vectors: reference.layer_norm(np.array(vectors, order="C"), norm)
-    bias = tensors.get("linear.bias", np.zeros(module.shapes["linear.weight"][0], np.float32))
-    linear = ops.prepare_linear(Linear(tensors["linear.weight"], bias))
-    return lambda vectors: ops.dense(parameters, np.require(vectors, requirements=["C", "W"]), linear, module.activation)
+    zeros = np.zeros(module.shapes["linear.weight"][0], np.float32)
+    linear = ops.prepare_linear(Linear(tensors["linear.weight"], tensors.get("linear.bias", zeros)))
+    residual = ops.prepare_linear(Linear(tensors["residual.weight"], zeros)) if "residual.weight" in tensors else None
+
+    def dense(vectors: Float32) -> Float32:
+        vectors = np.require(vectors, requirements=["C", "W"])
+        result = ops.dense(parameters, vectors, linear, module.activation)
+        if module.has_residual:
+            result += vectors if residual is None else ops.dense(parameters, vectors, residual, "Identity")
+        return result
+
+    return dense

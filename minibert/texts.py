@@ -42,6 +42,8 @@ def no_text(text: object, expected: str, name: str = "text", several: str = "") 
     advice = several if isinstance(text, Iterable) else ""
     if isinstance(text, bytes | bytearray | memoryview):
         advice = f"decode it, as in {name}.decode('utf-8')"
+    elif hasattr(text, "as_py"):  # pyarrow's
+        advice = "give texts.to_pylist()"
     elif isinstance(text, Mapping) or hasattr(text, "columns"):
         advice = "its keys or columns are no texts"
     return TypeError(f"{expected}, found {type(text).__name__}: {shown(text):.80}" + (f"; {advice}" if advice else ""))

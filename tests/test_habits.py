@@ -10,7 +10,7 @@ import pytest
 import minibert
 from minibert import WordPieceTokenizer, habits
 from minibert.model import load_tokenizer
-from minibert.tokenizer import Encoding
+from minibert.tokenizer import Encoding, PackedEncoding
 
 FUNCTIONS: dict[str, tuple[Any, dict[str, str]]] = {
     "load": (minibert.load, habits.LOAD),
@@ -43,12 +43,14 @@ CLASSES: dict[type, dict[str, str]] = {
     minibert.MiniBert: habits.MODEL,
     WordPieceTokenizer: habits.TOKENIZER_ATTRIBUTES,
     Encoding: habits.ENCODING_ATTRIBUTES,
+    PackedEncoding: habits.PACKED_ATTRIBUTES,
 }
 
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_attributes_of_others_are_refused_with_advice(kind: type, tiny: minibert.MiniBert) -> None:
-    objects = {minibert.MiniBert: tiny, WordPieceTokenizer: tiny.tokenizer, Encoding: tiny.tokenizer("a")}
+    tokenizer = tiny.tokenizer
+    objects = {each.__class__: each for each in (tiny, tokenizer, tokenizer("a"), tokenizer.encode_batch(["a"]))}
     for name, advice in CLASSES[kind].items():
         for owner in (objects[kind], kind):
             assert not hasattr(owner, name)
@@ -73,6 +75,9 @@ def test_the_advice_is_true(tiny: minibert.MiniBert) -> None:
     assert "input_ids" in dir(tokenizer("a"))
     with pytest.raises(TypeError, match=r"write encoding\.input_ids"):
         tokenizer("a")["input_ids"]  # type: ignore[index]
+    for index in ("input_ids", slice(0, 1), 1.0):
+        with pytest.raises(TypeError, match=r"expected the number of a text, found .*; write batch\.input_ids"):
+            batch[index]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("call", ["encode_query", "encode_document"])

@@ -85,13 +85,22 @@ NORMALIZE: tuple[str, dict[str, Any], dict[str, np.ndarray]] = ("Normalize", {},
 DROPOUT: tuple[str, dict[str, Any], dict[str, np.ndarray]] = ("Dropout", {"dropout": 0.2}, {})
 
 
+def residual(in_features: int, out_features: int) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    kind, config, weights = dense(in_features, out_features, use_residual=True)
+    if in_features != out_features:
+        weights["residual.weight"] = np.random.default_rng(7).normal(size=(out_features, in_features)).astype(np.float32)
+    return kind, config, weights
+
+
 def expected_vectors(vectors: np.ndarray, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]]) -> np.ndarray:
     """The modules written out in float64. Activations other than tanh and identity have a test of their own."""
     result = vectors.astype(np.float64)
     for kind, config, weights in modules:
         if kind == "Dense":
-            result = result @ weights["linear.weight"].T.astype(np.float64) + weights.get("linear.bias", 0)
+            given, result = result, result @ weights["linear.weight"].T.astype(np.float64) + weights.get("linear.bias", 0)
             result = np.tanh(result) if config["activation_function"].endswith("Tanh") else result
+            if config.get("use_residual"):
+                result = result + (given @ weights["residual.weight"].T if "residual.weight" in weights else given)
         elif kind == "LayerNorm":
             centred = result - result.mean(axis=1, keepdims=True)
             result = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * weights["norm.weight"] + weights["norm.bias"]
@@ -106,6 +115,7 @@ CHAINS = {
     "stella": [dense(SIZE, 40, "Identity")],
     "no bias": [dense(SIZE, 5, bias=False), NORMALIZE],
     "every kind": [dense(SIZE, 40), DROPOUT, NORMALIZE, dense(40, 7, "Identity"), layer_norm(7), NORMALIZE, NORMALIZE],
+    "residual": [residual(SIZE, SIZE), residual(SIZE, 7), NORMALIZE],
     "normalised before": [NORMALIZE, dense(SIZE, 3)],
     "dropout": [DROPOUT],
 }
@@ -172,7 +182,8 @@ def test_weights_of_half_precision_equal_their_widened_values(dtype: Any, tiny_f
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another input": ({"module_input_name": "token_embeddings"}, "module_input_name: expected 'sentence_embedding'"),
     "another output": ({"module_output_name": "x"}, "module_output_name: expected 'sentence_embedding'"),
-    "residual": ({"use_residual": True}, "use_residual: expected false"),
+    "residual": ({"use_residual": True}, r"expected linear\.bias, linear\.weight, residual\.weight .*found linear\.bias, linear\.weight"),
+    "residual of a number": ({"use_residual": 1}, "use_residual: expected true or false"),
     "another activation": ({"activation_function": "torch.nn.modules.activation.PReLU"}, r"expected one of torch\.nn\.Identity, Tanh"),
     "own activation": ({"activation_function": "custom.Tanh"}, "activation_function: expected one of"),
     "no activation": ({"activation_function": None}, "activation_function: expected a text, found nothing"),

@@ -3,6 +3,7 @@
 Source: `truncate_encodings`, `Encoding::truncate` and `BertProcessing` of Hugging Face tokenizers.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import habits
+from ..fields import shown
 from ..habits import explain_attributes
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
@@ -51,6 +53,7 @@ class Encoding:
             raise TypeError("an Encoding has attributes instead of items: write encoding.input_ids")
 
 
+@explain_attributes(habits.PACKED_ATTRIBUTES)
 @dataclass(frozen=True)
 class PackedEncoding:
     """Many texts on one token axis, without padding.
@@ -76,6 +79,11 @@ class PackedEncoding:
 
     def __getitem__(self, index: int) -> npt.NDArray[np.int32]:
         """The ids of one text."""
+        try:
+            index = operator.index(index)
+        except TypeError:
+            advice = "write batch.input_ids, or batch.between(start, stop) for some of the texts"
+            raise TypeError(f"expected the number of a text, found {shown(index):.80}; {advice}") from None
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected the number of one of {len(self)} texts, found {index}")
         index %= len(self)

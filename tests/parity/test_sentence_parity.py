@@ -109,6 +109,7 @@ CHAINS: dict[str, Callable[[], list[nn.Module]]] = {
     "every kind": lambda: [
         Dense(SIZE, 40, activation_function=nn.GELU()), Dropout(0.3), Normalize(), Dense(40, 7), layer_norm(7), Normalize(), Normalize(),
     ],
+    "residual": lambda: [Dense(SIZE, SIZE, use_residual=True), Dense(SIZE, 9, use_residual=True, activation_function=nn.ReLU())],
     "normalised before": lambda: [Normalize(), Dense(SIZE, 5)],
     "LayerNorm": lambda: [layer_norm(SIZE)],
     "Dropout": lambda: [Dropout(0.5)],

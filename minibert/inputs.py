@@ -3,7 +3,7 @@
 import operator
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,12 @@ def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """ValueError unless an argument has one of the allowed values."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {shown(value)}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """TypeError unless an argument is True, False or None."""
+    if value is not None and not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True, False or None, found {shown(value)}")
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None, meaning: str = "") -> int:
@@ -94,10 +100,11 @@ def check_rectangle(
 
     They are copied before they are checked, because another thread may write to the caller's arrays meanwhile.
     """
-    ids = _copied("input_ids", input_ids)
-    if ids.dtype.kind in "SUT" or (ids.dtype.kind == "O" and ids.ndim == 0):
-        advice = "`encode` takes texts, and model(**inputs) what a tokenizer of transformers gives"
-        raise TypeError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {shown(input_ids):.80}; {advice}")
+    is_encoding = isinstance(input_ids, Mapping) or hasattr(input_ids, "input_ids")
+    if is_encoding or (ids := _copied("input_ids", input_ids)).dtype.kind in "SUT":
+        expected = "input_ids: expected whole numbers (num_sequences, seq_len)"
+        advice = "give its input_ids, attention_mask and token_type_ids" if is_encoding else "`encode` takes texts"
+        raise TypeError(f"{expected}, found {type(input_ids).__name__}: {shown(input_ids):.80}; {advice}")
     if ids.ndim != 2 or ids.size == 0 or ids.dtype.kind not in "iu":
         raise ValueError(f"input_ids: expected whole numbers (num_sequences, seq_len), found {ids.dtype} {ids.shape}")
     if ids.shape[1] > config.max_position_embeddings:

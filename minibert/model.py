@@ -22,6 +22,7 @@ from .habits import explain, explain_attributes
 from .inputs import (
     Truncation,
     check_choice,
+    check_flag,
     check_integer,
     check_rectangle,
     check_text,
@@ -241,6 +242,7 @@ class MiniBert:
             the weights are not finite numbers.
         """
         poolings = self._poolings(pooling)
+        check_flag("normalize_embeddings", normalize_embeddings)
         layers = self._layers(layer)
         size = size_after(self._modules, len(poolings) * self.config.hidden_size)
         if truncate_dim is not None:

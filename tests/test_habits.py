@@ -120,10 +120,30 @@ def test_strategies_are_named_where_a_flag_is_given(tiny: minibert.MiniBert) -> 
         tiny.encode("a b", truncation=True)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", ["a text", ["a text"], {"input_ids": [[101]]}, UserDict(input_ids=[[101]])])
-def test_a_model_takes_ids(value: Any, tiny: minibert.MiniBert) -> None:
-    with pytest.raises(TypeError, match=r"input_ids: expected whole numbers .*`encode` takes texts, and model\(\*\*inputs\)"):
+@pytest.mark.parametrize("value", ["a text", ["a text"], np.array(["a text"])])
+def test_a_model_takes_no_texts(value: Any, tiny: minibert.MiniBert) -> None:
+    with pytest.raises(TypeError, match=r"input_ids: expected whole numbers .*; `encode` takes texts"):
         tiny(value)
+
+
+def test_a_model_takes_arrays_and_no_encodings(tiny: minibert.MiniBert) -> None:
+    content = {"input_ids": [[101]]}
+    for value in (content, UserDict(content), tiny.tokenizer("a"), tiny.tokenizer.encode_batch(["a"])):
+        with pytest.raises(TypeError, match=r"input_ids: expected whole numbers .*; give its input_ids, attention_mask and token_type_ids"):
+            tiny(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["l2", "False", 1, 0.0, [True]])
+def test_flags_are_bools(value: Any, tiny: minibert.MiniBert) -> None:
+    with pytest.raises(TypeError, match="normalize_embeddings: expected True, False or None, found"):
+        tiny.encode("a", normalize_embeddings=value)
+    np.testing.assert_array_equal(tiny.encode("a", normalize_embeddings=np.bool_(True)), tiny.encode("a", normalize_embeddings=True))
+
+
+@pytest.mark.parametrize("value", ["a b", b"a b", {"a": "b"}, None, 3])
+def test_words_are_a_list(value: Any, tiny: minibert.MiniBert) -> None:
+    with pytest.raises(TypeError, match=r"expected a list of words \(is_split_into_words=True\), found"):
+        tiny.tokenizer(value, is_split_into_words=True)
 
 
 class Tensor:

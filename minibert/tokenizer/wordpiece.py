@@ -16,7 +16,7 @@ Sources: Wu et al. 2016 (WordPiece); google-research/bert, tokenization.py; Hugg
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -276,8 +276,9 @@ class WordPieceTokenizer:
         """All pieces of a text, or of a list of words, each of which stands alone."""
         if not is_split_into_words:
             return self._pieces(text, split_special_tokens)  # type: ignore[arg-type]  # looked at there
-        if isinstance(text, str):
-            raise TypeError(f"expected a list of words (is_split_into_words=True), found the str {text!r:.80}")
+        if isinstance(text, str | bytes | bytearray | Mapping) or not isinstance(text, Iterable):
+            found = f"found {type(text).__name__}: {shown(text):.80}"
+            raise TypeError(f"expected a list of words (is_split_into_words=True), {found}")
         result = WordPieces([], [], [])
         for number, word in enumerate(text):
             pieces = self._pieces(word, split_special_tokens)

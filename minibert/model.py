@@ -466,7 +466,7 @@ class MiniBert:
         limit = self._limit(max_length)
         prefixed = [prefix + text if isinstance(text, str) else (prefix + text[0], text[1]) for text in texts]
         encoding = self.tokenizer.encode_batch(prefixed, limit)
-        if encoding.token_type_ids is not None and self.config.type_vocab_size < 2:
+        if encoding.token_type_ids is not None and self.tokenizer.frame.second_type >= self.config.type_vocab_size:
             raise ValueError("texts: expected no pairs for a model with one token type (type_vocab_size in config.json), found some")
         report_truncation(encoding.num_truncated.tolist(), limit, truncation)
         return encoding

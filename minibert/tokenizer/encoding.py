@@ -116,10 +116,10 @@ def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEn
     )
 
 
-def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_length: int | None) -> PackedEncoding:
+def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_length: int | None, second_type: int) -> PackedEncoding:
     """Texts that were encoded one by one and whole -> texts and pairs, cut to `max_length`. `are_second` says which texts end a pair.
 
-    A second text loses its [CLS]; each keeps its first pieces and its [SEP].
+    A second text loses its [CLS] and gets `second_type`; each keeps its first pieces and its [SEP].
     """
     lengths, is_first = np.diff(single.cu_seqlens) - 2, ~are_second
     kept = _kept(lengths, np.flatnonzero(is_first), max_length)
@@ -135,7 +135,7 @@ def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_le
         np.bincount(owners, lengths - kept).astype(np.int32),
         None if single.offsets is None else single.offsets[sources],
         None if single.word_ids is None else single.word_ids[sources],
-        np.repeat(are_second, sizes).astype(np.int32),
+        np.repeat(are_second * np.int32(second_type), sizes),
     )
 
 

@@ -200,7 +200,7 @@ class WordPieceTokenizer:
             return self._encode_texts(flat, max_length, split_special_tokens, return_offsets)
         truncate([0, 0], max_length)
         single = self._encode_texts(flat, None, split_special_tokens, return_offsets)
-        return join_pairs(single, np.array(are_second), max_length)
+        return join_pairs(single, np.array(are_second), max_length, self.frame.second_type)
 
     def _encode_texts(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
         truncate([0], max_length)

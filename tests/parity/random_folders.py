@@ -103,6 +103,8 @@ def tokenizer_config(draw: Draw, vocab: list[str]) -> dict[str, Any]:
             "TokenizersBackend",
             "PreTrainedTokenizerFast",
             "TokenizersBackend",
+            "PreTrainedTokenizerFast",
+            "BertTokenizer",
             "RobertaTokenizer",
         ),
         do_lower_case=(ABSENT, True, False),
@@ -112,8 +114,8 @@ def tokenizer_config(draw: Draw, vocab: list[str]) -> dict[str, Any]:
         max_len=(ABSENT, ABSENT, ABSENT, 16),
         do_basic_tokenize=(ABSENT, ABSENT, True, False),
         never_split=(ABSENT, ABSENT, None, SPECIAL, ["hello"]),
-        padding_side=(*[ABSENT] * 8, "right", "left"),
-        truncation_side=(*[ABSENT] * 8, "right", "left"),
+        padding_side=(*[ABSENT] * 20, "right", "left"),
+        truncation_side=(*[ABSENT] * 20, "right", "left"),
         clean_up_tokenization_spaces=(ABSENT, True, False),
     )
     fields |= role_fields(draw, is_map=False)
@@ -163,7 +165,7 @@ def tokenizer_json(draw: Draw, vocab: list[str]) -> dict[str, Any]:
             None,
             None,
             None,
-            {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": draw.one("Right", "Right", "Right", "Left")},
+            {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": draw.one(*["Right"] * 6, "Left")},
         ),
         "padding": draw.one(
             None,
@@ -171,7 +173,7 @@ def tokenizer_json(draw: Draw, vocab: list[str]) -> dict[str, Any]:
             None,
             {
                 "strategy": "BatchLongest",
-                "direction": draw.one("Right", "Right", "Right", "Left"),
+                "direction": draw.one(*["Right"] * 6, "Left"),
                 "pad_to_multiple_of": None,
                 "pad_id": 0,
                 "pad_type_id": 0,
@@ -229,9 +231,8 @@ def write_tokenizer(draw: Draw, folder: Path) -> list[str]:
 # --- Weights and sentence-transformers' modules ---------------------------------------------------------------------------------------
 
 POOLINGS = ["cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
-ACTIVATIONS = ["torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity", "torch.nn.modules.activation.ReLU",
-               "torch.nn.modules.activation.GELU", "torch.nn.modules.activation.Softplus"]  # fmt: skip
-TYPES = ["sentence_transformers.models.", "sentence_transformers.sentence_transformer.modules.", "sentence_transformers.base.modules."]
+ACTIVATIONS = [f"torch.nn.modules.activation.{name}" for name in ("Tanh", "ReLU", "GELU", "Sigmoid", "Softplus")]
+ACTIVATIONS += ["torch.nn.modules.linear.Identity"]
 
 
 def bert_config(draw: Draw, vocab_size: int) -> dict[str, Any]:
@@ -288,10 +289,10 @@ def pooling_config(draw: Draw, size: int) -> dict[str, Any]:
     return {"embedding_dimension": size, "pooling_mode": names[0] if len(names) == 1 else tuple(names)} | prompt
 
 
-def write_modules(draw: Draw, folder: Path, size: int) -> None:
+def write_modules(draw: Draw, folder: Path, inner: str, size: int) -> None:
     """modules.json and the folder of each module behind the Transformer."""
-    package = draw.one(*TYPES[:1])
-    modules = [("", "Transformer")]
+    package = "sentence_transformers.models."
+    modules = [(inner, "Transformer")]
     pooling = pooling_config(draw, size)
     modules.append((draw.one("1_Pooling", "1_Pooling", "pooling"), "Pooling"))
     (folder / modules[-1][0]).mkdir()
@@ -319,11 +320,12 @@ def write_modules(draw: Draw, folder: Path, size: int) -> None:
     ])  # fmt: skip
 
 
-def write_settings(draw: Draw, folder: Path) -> None:
+def write_settings(draw: Draw, folder: Path, encoder: Path) -> None:
     """sentence_bert_config.json and config_sentence_transformers.json."""
     if draw.chance(0.7):
         write(
-            folder / "sentence_bert_config.json", draw.fields(max_seq_length=(ABSENT, None, 5, 9, 200), do_lower_case=(ABSENT, False, True))
+            encoder / "sentence_bert_config.json",
+            draw.fields(max_seq_length=(ABSENT, None, 5, 9, 200), do_lower_case=(ABSENT, False, True)),
         )
     if draw.chance(0.7):
         general = draw.fields(
@@ -338,13 +340,17 @@ def write_settings(draw: Draw, folder: Path) -> None:
 
 def write_folder(draw: Draw, folder: Path) -> None:
     """A whole model."""
-    vocab = write_tokenizer(draw, folder)
+    has_modules = draw.chance(0.85)
+    inner = draw.one("", "", "", "0_Transformer") if has_modules else ""
+    encoder = folder / inner
+    encoder.mkdir(exist_ok=True)
+    vocab = write_tokenizer(draw, encoder)
     config = bert_config(draw, len(vocab) + draw.one(0, 0, 3, 6))
-    write(folder / "config.json", config)
-    write_weights(draw, folder, weights(draw, config))
-    if draw.chance(0.85):
-        write_modules(draw, folder, config["hidden_size"])
-        write_settings(draw, folder)
+    write(encoder / "config.json", config)
+    write_weights(draw, encoder, weights(draw, config))
+    if has_modules:
+        write_modules(draw, folder, inner, config["hidden_size"])
+        write_settings(draw, folder, encoder)
 
 
 def write(path: Path, content: Any) -> None:

@@ -21,6 +21,7 @@ from .added import AddedToken
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 BERT_TOKENS = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
 NEEDED = ("unk_token", "cls_token", "sep_token")  # BERT does not work without them
+TRANSFORMERS = "5.24"  # whose rules these are
 LISTS = ("extra_special_tokens", "additional_special_tokens")  # the name since transformers 5, and the one before
 
 

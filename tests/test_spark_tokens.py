@@ -8,7 +8,7 @@ from make_models import VOCAB, make_config, write_model
 
 import minibert
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer
-from minibert.tokenizer.settings import load_vocab
+from minibert.tokenizer.loading import load_vocab
 from minibert.tokenizer.spark import PUNCTUATION, first_word, spark_tokens
 
 

@@ -23,7 +23,7 @@ from hard_texts import (
 )
 
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch, compiled
-from minibert.tokenizer.settings import load_vocab
+from minibert.tokenizer.loading import load_vocab
 
 DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
 VOCABULARY = load_vocab(VOCAB)

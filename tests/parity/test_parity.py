@@ -27,7 +27,7 @@ from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertMode
 
 import minibert
 from minibert.tokenizer import TokenizerSettings
-from minibert.tokenizer.settings import load_vocab
+from minibert.tokenizer.loading import load_vocab
 
 TOLERANCE = 2e-5
 VECTOR_TOLERANCE = 1e-5

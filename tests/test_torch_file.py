@@ -15,6 +15,7 @@ import tarfile
 import time
 import tracemalloc
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,22 @@ def write_raw_zip(path: Path, members: dict[str, bytes | int], change: Callable[
         file.write(struct.pack("<4sIQI", b"PK\6\7", 0, end, 1))
         file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
     return path
+
+
+def test_what_deepspeed_keeps_beside_the_weights(tmp_path: Path) -> None:
+    """Its checkpoints have the shapes of the parameters and a set, as torch writes them."""
+    inner = b"}" + text("x") + tensor(storage()) + b"s"
+    shapes = text("param_shapes") + b"]}" + text("x") + b"ctorch\nSize\nK\x02K\x03\x86\x85Rsa"
+    names = text("sparse_tensor_module_names") + pickle.dumps({"y"}, 2)[2:-1]
+    others = text("device") + b"ctorch\ndevice\n" + text("cpu") + b"\x85R" + text("milestones") + pickle.dumps(Counter([3]), 2)[2:-1]
+    path = write_zip(tmp_path / "x.bin", program(b"}(" + text("module") + inner + shapes + names + others + b"u"))
+    assert list(load_torch(path)) == ["x"]
+
+
+def test_a_set_is_no_tensor(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.bin", dictionary(pickle.dumps({"y"}, 2)[2:-1]))
+    with pytest.raises(ValueError, match="'x': expected a name and its tensor, found None"):
+        load_torch(path)
 
 
 # What is wrong

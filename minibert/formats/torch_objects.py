@@ -132,9 +132,17 @@ def kind(value: object) -> str:
     return f"{value!r:.200}" if isinstance(value, (str, int, float, Global, type(None))) else type(value).__name__
 
 
+def _aside(_: tuple[object, ...]) -> None:
+    """What programs for training keep beside the weights, and torch.load reads with `weights_only`. Nothing here needs it."""
+
+
 FUNCTIONS: dict[str, Callable[[tuple[object, ...]], object]] = {
     "collections.OrderedDict": _ordered_dict,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch.Size": _aside,
+    "torch.device": _aside,
+    "collections.Counter": _aside,
+    "__builtin__.set": _aside,
 }

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,11 @@ WRAPPERS: dict[str, Callable[[BertModel], dict[str, object]]] = {
         "epoch": 3, "global_step": 9, "pytorch-lightning_version": "2.5.0", "loops": {"fit_loop": {"state_dict": {}}}, "callbacks": {},
         "optimizer_states": [torch.optim.AdamW(bert.parameters()).state_dict()], "lr_schedulers": [], "hparams_name": "kwargs",
         "hyper_parameters": {"lr": 1e-3}, "state_dict": {f"model.bert.{name}": each for name, each in bert.state_dict().items()},
+    },
+    "DeepSpeed": lambda bert: {
+        "module": {f"module.bert.{name}": each for name, each in bert.state_dict().items()}, "optimizer": None, "ds_version": "0.17.0",
+        "param_shapes": [{name: each.shape for name, each in bert.named_parameters()}], "sparse_tensor_module_names": {"x"},
+        "lr_scheduler": {"milestones": Counter([3])}, "device": torch.device("cpu"),
     },
     "sentence-transformers": lambda bert: {f"0.auto_model.{name}": each for name, each in bert.state_dict().items()},
 }  # fmt: skip

@@ -37,6 +37,7 @@ from .formats.safetensors import release_pages
 from .hub_cache import snapshot
 from .layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, module_weights
 from .save import new_folder, save_arrays, write_json
+from .sentence_modules import read_tensors
 from .tokenizer import load_settings
 from .weights import encoder_names, from_arrays
 
@@ -255,7 +256,11 @@ def has_capitals(vocabulary: Path) -> bool:
 
 def check_folder(folder: Path, config: BertConfig, source: Path) -> None:
     """Refuse what could not be loaded later."""
-    load_folder(folder)
+    settings = load_folder(folder)
+    settings.dimension(config.hidden_size)
+    for module in settings.modules:
+        if module.shapes:
+            read_tensors(module)
     greatest = load_settings(folder).last_id
     if greatest >= config.vocab_size:
         raise ValueError(f"{source}: expected a vocabulary of at most {config.vocab_size} tokens, found ids up to {greatest}")

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import IO, Any
 
 from .config import BertConfig, load_config
@@ -35,7 +36,7 @@ from .files import copy_inside, head_of
 from .folder import load_folder
 from .formats.shards import INDEX, files_of
 from .hub_cache import snapshot
-from .layout import MODULE_WEIGHTS_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, WEIGHTS_FILES, known_files
+from .layout import MODULE_WEIGHTS_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, WEIGHTS_FILES, known_files, read_modules, transformer_path
 from .partial_files import locked, open_part, read_note, size_of, write_note
 from .sources import HUB_PREFIX, missing, no_folder
 from .terminal import visible
@@ -239,7 +240,16 @@ def _place(folder: Path, repository: str) -> Path:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected the address of a mirror (https://...) or a folder")
     names = repository, folder_name(repository), HUB_PREFIX + folder_name(repository)
-    return snapshot(next((folder / name for name in names if (folder / name).is_dir()), folder))
+    place = snapshot(next((folder / name for name in names if (folder / name).is_dir()), folder))
+    _check_layout(place)
+    return place
+
+
+def _check_layout(place: Path) -> None:
+    """Raises ValueError for an old model: its encoder lies in a folder of its own, which has no pooling."""
+    if transformer_path(read_modules(place)) != ".":
+        advice = f"`minibert convert {quote(str(place))} NEW` makes a model folder of it"
+        raise ValueError(f"{place}: expected the encoder beside modules.json, found it in a folder of its own; {advice}")
 
 
 def most_bytes(config: BertConfig) -> int:

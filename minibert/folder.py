@@ -19,8 +19,8 @@ from .fields import Fields, is_there, load_fields, optional_fields, shown, shown
 from .files import BLOCK_BYTES, head_of
 from .layout import TRANSFORMER_FILES, ListedModule, read_modules
 from .pooling import Pooling
-from .sentence_modules import READERS, Module, check_total, read_module, size_after
-from .sources import missing, no_folder
+from .sentence_modules import READERS, WITHOUT_FILES, Module, check_total, read_module, size_after
+from .sources import hub_name, no_folder
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -134,14 +134,12 @@ def load_folder(folder: Path) -> FolderSettings:
         return FolderSettings(folder)
     modules = read_modules(folder)
     _check_order(folder / "modules.json", modules)
+    _check_configs(folder, modules)
     weights = folder / modules[0].path
     transformer = _transformer(weights)
     general = optional_fields(folder / "config_sentence_transformers.json")
     prompts, default_prompt_name = _prompts(general)
-    pooling_path = folder / modules[1].path / "config.json"
-    if not is_there(pooling_path):
-        raise FileNotFoundError(missing(folder, str(pooling_path.relative_to(folder)), beside=True))
-    pooling = load_fields(pooling_path)
+    pooling = load_fields(folder / modules[1].path / "config.json")
     after = [read_module(module.name, folder / module.path) for module in modules[2:]]
     check_total(after)
     return FolderSettings(
@@ -174,6 +172,15 @@ def _check_order(path: Path, modules: list[ListedModule]) -> None:
     if names[:2] != ["Transformer", "Pooling"] or not {*names[2:]} <= {*READERS}:
         expected = f"expected Transformer, then Pooling, then any of {', '.join(READERS)}"
         raise ValueError(f"{path}: {expected}, found {', '.join(names) or 'nothing'}")
+
+
+def _check_configs(folder: Path, modules: list[ListedModule]) -> None:
+    """Raises FileNotFoundError if modules.json names a folder that was not copied."""
+    for module in modules[1:]:
+        if module.name not in WITHOUT_FILES and not is_there(folder / module.path / "config.json"):
+            name = hub_name(folder)
+            advice = "copy that folder too" if name is None else f"`minibert fetch {name}` brings all of it"
+            raise FileNotFoundError(f"{folder}: expected {module.path}/config.json, since modules.json lists it, found none; {advice}")
 
 
 def _poolings(config: Fields) -> tuple[Pooling, ...]:

@@ -20,12 +20,14 @@ from .formats import widen
 from .formats.safetensors import open_safetensors
 from .ops import Backend, Float32, reference
 from .pooling import unit_length
-from .weights import FLOATS, LayerNorm, Linear
+from .weights import FLOAT_WORDS, FLOATS, LayerNorm, Linear
 
 WEIGHTS = "model.safetensors"
+WITHOUT_FILES = ("Normalize", "Dropout")  # which need none
 HEADER_BYTES = 1 << 16  # of a file with two tensors, at most
 MAX_FEATURES = 1 << 16  # numbers of a vector; the widest model has 8,192
 MAX_NUMBERS = 1 << 28  # of the weights of all modules
+MOST_BYTES = max(dtype.itemsize for dtype in FLOATS)  # of a number
 TORCH = ("torch.nn.", "torch.nn.modules.activation.", "torch.nn.modules.linear.")  # where PyTorch has its activations
 LAYER_NORM_EPS = 1e-5  # PyTorch's, which sentence-transformers does not change
 Step = Callable[[Float32], Float32]  # vectors (num_texts, in_features) -> (num_texts, out_features)
@@ -56,7 +58,7 @@ class Module:
     @property
     def most_bytes(self) -> int:
         """Of its file of weights, at most."""
-        return 4 * self.num_parameters + HEADER_BYTES
+        return MOST_BYTES * self.num_parameters + HEADER_BYTES
 
     def __str__(self) -> str:
         if self.kind != "Dense":
@@ -66,7 +68,7 @@ class Module:
 
 def read_module(kind: str, folder: Path) -> Module:
     """A module by its config.json. Raises ValueError for what is not implemented, FileNotFoundError for a missing file."""
-    load = optional_fields if kind in ("Normalize", "Dropout") else load_fields
+    load = optional_fields if kind in WITHOUT_FILES else load_fields
     return READERS[kind](load(folder / "config.json"), folder)
 
 
@@ -160,7 +162,7 @@ def read_tensors(module: Module) -> dict[str, Float32]:
             raise ValueError(f"{path}: expected {listed(module.shapes)} ({module.config}), found {listed(tensors)}")
         for name, shape in module.shapes.items():
             if tensors[name].shape != shape or tensors[name].dtype not in FLOATS:
-                expected = f"expected {shape} ({module.config}), as float32, float16 or bfloat16"
+                expected = f"expected {shape} ({module.config}), as {FLOAT_WORDS}"
                 raise ValueError(f"{path}: {name}: {expected}, found {tensors[name].shape} {tensors[name].dtype}")
         return {name: widen(np.asarray(tensors[name])) for name in module.shapes}
 

@@ -210,6 +210,7 @@ def test_what_deepspeed_keeps_beside_the_weights(tmp_path: Path) -> None:
     inner = b"}" + text("x") + tensor(storage()) + b"s"
     shapes = text("param_shapes") + b"]}" + text("x") + b"ctorch\nSize\nK\x02K\x03\x86\x85Rsa"
     names = text("sparse_tensor_module_names") + pickle.dumps({"y"}, 2)[2:-1]
+    names += text("dtype") + b"ctorch\nfloat16\n" + b"".join(text(str(each)) + pickle.dumps(each, 2)[2:-1] for each in (b"abc", 1j))
     others = text("device") + b"ctorch\ndevice\n" + text("cpu") + b"\x85R" + text("milestones") + pickle.dumps(Counter([3]), 2)[2:-1]
     path = write_zip(tmp_path / "x.bin", program(b"}(" + text("module") + inner + shapes + names + others + b"u"))
     assert list(load_torch(path)) == ["x"]

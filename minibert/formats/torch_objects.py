@@ -136,13 +136,11 @@ def _aside(_: tuple[object, ...]) -> None:
     """What programs for training keep beside the weights, and torch.load reads with `weights_only`. Nothing here needs it."""
 
 
+ASIDE = ("torch.Size", "torch.device", "torch.float32", "torch.float16", "torch.bfloat16", "torch.float64", "collections.Counter",
+         "__builtin__.set", "__builtin__.bytearray", "__builtin__.complex", "_codecs.encode")  # fmt: skip
 FUNCTIONS: dict[str, Callable[[tuple[object, ...]], object]] = {
     "collections.OrderedDict": _ordered_dict,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
-    "torch.Size": _aside,
-    "torch.device": _aside,
-    "collections.Counter": _aside,
-    "__builtin__.set": _aside,
-}
+} | dict.fromkeys(ASIDE, _aside)

@@ -131,7 +131,7 @@ WRAPPERS: dict[str, Callable[[BertModel], dict[str, object]]] = {
     "DeepSpeed": lambda bert: {
         "module": {f"module.bert.{name}": each for name, each in bert.state_dict().items()}, "optimizer": None, "ds_version": "0.17.0",
         "param_shapes": [{name: each.shape for name, each in bert.named_parameters()}], "sparse_tensor_module_names": {"x"},
-        "lr_scheduler": {"milestones": Counter([3])}, "device": torch.device("cpu"),
+        "lr_scheduler": {"milestones": Counter([3])}, "device": torch.device("cpu"), "dtype": torch.float16, "client_state": {"id": b"abc"},
     },
     "sentence-transformers": lambda bert: {f"0.auto_model.{name}": each for name, each in bert.state_dict().items()},
 }  # fmt: skip

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BOX = "minibert-L8-H128"  # the model that comes along
 MODULES = ("Transformer", "Pooling", *READERS)
+MODEL_TYPE = "SentenceTransformer"  # of any other, sentence-transformers takes the encoder alone
 MAX_PROMPT_CHARS = 10_000  # of a prompt, which is put before each text: a long one would multiply the work
 # What those settings may say: any value, or only the given one. Anything else would change the result in ways that are not implemented.
 TRANSFORMER_FIELDS = {
@@ -138,6 +139,8 @@ def load_folder(folder: Path) -> FolderSettings:
     weights = folder / modules[0].path
     transformer = _transformer(weights)
     general = optional_fields(folder / "config_sentence_transformers.json")
+    if general.content.get("model_type", MODEL_TYPE) != MODEL_TYPE:
+        raise general.refuse("model_type", repr(MODEL_TYPE))
     prompts, default_prompt_name = _prompts(general)
     pooling = load_fields(folder / modules[1].path / "config.json")
     after = [read_module(module.name, folder / module.path) for module in modules[2:]]
@@ -145,7 +148,7 @@ def load_folder(folder: Path) -> FolderSettings:
     return FolderSettings(
         weights=weights,
         poolings=_poolings(pooling),
-        include_prompt=pooling.get("include_prompt", bool, True),
+        include_prompt=pooling.get("include_prompt", bool, "include_prompt" not in pooling.content),  # null means false
         modules=tuple(module for module in after if module.kind != "Dropout"),
         max_seq_length=_positive(transformer, "max_seq_length"),
         do_lower_case=transformer.get("do_lower_case", bool, False),

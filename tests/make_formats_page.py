@@ -189,7 +189,7 @@ error when a text has it.
 ## Modules of sentence-transformers
 
 modules.json lists {code(folder.MODULES)}: Transformer, then Pooling, then any of the others in any order. Other modules
-are refused.
+are refused. So is another `model_type` than {code([folder.MODEL_TYPE])} in config_sentence_transformers.json.
 
 {
         table(

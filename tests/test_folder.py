@@ -367,6 +367,7 @@ MODULE_FILES: dict[str, tuple[str, Any, str]] = {
     "negative length": ("sentence_bert_config.json", {"max_seq_length": -3}, "max_seq_length: expected a positive number"),
     "prompt of a number": ("config_sentence_transformers.json", {"prompts": {"a": 3}}, "prompts: a: expected a text"),
     "normalised tokens": ("2_Normalize/config.json", {"module_input_name": "token_embeddings"}, "module_input_name"),
+    "a CrossEncoder": ("config_sentence_transformers.json", {"model_type": "CrossEncoder"}, "model_type: expected 'SentenceTransformer'"),
     "default prompt": ("config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": "q"}, "default_prompt_name"),
     "not JSON": ("1_Pooling/config.json", None, "expected JSON"),
 }
@@ -382,6 +383,14 @@ def test_modules_and_options_that_are_refused(folder: Path, name: str) -> None:
         (folder / path).write_text("{")
     with pytest.raises(ValueError, match=message):
         minibert.load(folder)
+
+
+def test_null_leaves_prompts_out_of_the_pooling(folder: Path) -> None:
+    """As in sentence-transformers 6.2, where null counts as false."""
+    for number, stored in enumerate(({}, {"include_prompt": None})):
+        write_json(folder / "modules.json", OLD[:2])
+        write_json(folder / "1_Pooling" / "config.json", OLD_POOLING | stored)
+        assert minibert.load(folder).include_prompt is (number == 0)
 
 
 PATHS = [

@@ -1,6 +1,7 @@
 """Folders that sentence-transformers writes with modules of its own, beside sentence-transformers: poolings, prompts, Dense, pairs."""
 
 import itertools
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Dropout, L
 from torch import nn
 
 import minibert
+from minibert.convert import convert
 from minibert.ops.reference import ACTIVATIONS
 from minibert.tokenizer import WordPieceTokenizer
 
@@ -157,3 +159,22 @@ def test_ids_out_of_torch(encoder: Path) -> None:
     for wrong in (torch.tensor([ids]), torch.tensor([101.0]), torch.tensor([1.5], requires_grad=True), torch.tensor([True])):
         with pytest.raises(TypeError, match="expected"):
             tokenizer.decode(wrong)
+
+
+@pytest.mark.parametrize("inner", ["", "0_Transformer"])
+def test_convert_of_weights_of_torch(inner: str, encoder: Path, tmp_path: Path) -> None:
+    """A Dense in pytorch_model.bin, in the layout of today and in that until 1.x."""
+    torch.manual_seed(0)
+    modules = [Transformer(str(encoder)), Pooling(SIZE), Dense(SIZE, SIZE, use_residual=True), layer_norm(SIZE), Dense(SIZE, 9)]
+    source = tmp_path / "source"
+    SentenceTransformer(modules=modules, device="cpu", prompts=PROMPTS).save(str(source), safe_serialization=False)
+    assert len(list(source.glob("*/pytorch_model.bin"))) == 3
+    if inner:
+        (source / inner).mkdir()
+        kept = ("modules.json", "config_sentence_transformers.json")
+        for path in [path for path in source.iterdir() if path.is_file() and path.name not in kept]:
+            path.rename(source / inner / path.name)
+        entries = json.loads((source / "modules.json").read_text())
+        (source / "modules.json").write_text(json.dumps([entries[0] | {"path": inner}, *entries[1:]]))
+    convert(source, tmp_path / "new")
+    check(tmp_path / "new", SentenceTransformer(str(source), device="cpu"))

@@ -139,6 +139,15 @@ CASES = {
     "a token beyond the vocabulary": Case(
         beside_vocab(tokenizer_config={"extra_special_tokens": ["[E1]"]}), "a[E1]", ["a", "[E1]"], [19, 20]
     ),
+    "a role of the model's own, written by transformers 5": Case(
+        beside_vocab(tokenizer_config={"model_specific_special_tokens": {"boi": "[E1]"}}), "a[E1]", ["a", "[E1]"], [19, 20]
+    ),
+    "roles of the model's own, of which one name ends in token": Case(
+        beside_vocab(tokenizer_config={"e_token": "[E2]", "model_specific_special_tokens": {"boi": "und"}}),
+        "[E2]und Und",
+        ["[E2]", "und", "und"],
+        [20, 6, 6],
+    ),
     "tokens under their old name": Case(
         beside_vocab(tokenizer_config={"additional_special_tokens": ["[E2]", "[E1]"]}), "[E1]", ["[E1]"], [21]
     ),

@@ -23,6 +23,7 @@ BERT_TOKENS = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
 NEEDED = ("unk_token", "cls_token", "sep_token")  # BERT does not work without them
 TRANSFORMERS = "5.24"  # whose rules these are
 LISTS = ("extra_special_tokens", "additional_special_tokens")  # the name since transformers 5, and the one before
+OTHERS = "model_specific_special_tokens"  # where transformers 5 writes the roles of a model's own once more
 
 
 @dataclass
@@ -107,6 +108,8 @@ def _named_by_config(config: Fields) -> Named:
         elif role.endswith("_token") and (isinstance(value, str) or _is_typed(value)):
             named.others[role] = _token(config, value, is_special=True, name=role)
     _add_others(config, named)
+    if not named.others:
+        named.others = {role: _token(config, value, is_special=True, name=role) for role, value in config.child(OTHERS).content.items()}
     new, old = (_list(config, name) for name in LISTS)
     listed = new if new or old is None else old
     named.extras = None if listed is None else [_token(config, each, not _is_typed(each), LISTS[0]) for each in listed]

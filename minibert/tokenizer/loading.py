@@ -13,6 +13,7 @@ Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained`, `Tokenize
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -145,4 +146,5 @@ def load_vocab(path: Path) -> dict[str, int]:
     if (number := text.count("\n") + 1) > MAX_ENTRIES:
         raise ValueError(f"{path}: expected at most {MAX_ENTRIES:,} tokens, one a line, found {number:,}")
     blanks = "".join(sorted(referent("hf").characters("WHITESPACE")))
-    return {line.rstrip(blanks): index for index, line in enumerate(text.split("\n"))}
+    lines = map(str.rstrip, text.split("\n"), repeat(blanks))
+    return {line: index for index, line in enumerate(lines)}

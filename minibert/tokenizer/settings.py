@@ -146,8 +146,9 @@ class TokenizerSettings:
         An empty line of `vocab.txt` is no token. An added token that is not in the vocabulary, such as the [MASK] that transformers adds
         to every vocabulary without one, may never be used: ids are checked in each call.
         """
-        ids = self.ids
-        return max(ids[self.cls_token], ids[self.sep_token], *(id for token, id in self.vocab.items() if token))
+        ids, vocab = self.ids, self.vocab.copy()
+        vocab.pop("", None)
+        return max(ids[self.cls_token], ids[self.sep_token], *vocab.values())
 
     @property
     def ids(self) -> dict[str, int]:

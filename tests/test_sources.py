@@ -182,6 +182,7 @@ def test_a_file_of_another_kind_is_named(folder: Path, tmp_path: Path, name: str
     (folder / name).write_bytes(sample)
     said = error("load", folder, tmp_path / "new")
     assert f"{folder / name}: expected " in said
+    assert said.count(str(folder / name)) == 1
     assert f"found {what}; " in said
     assert "claims" not in said
 
@@ -305,6 +306,9 @@ def test_an_empty_folder_and_one_of_something_else(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_beside_weights_is_said(folder: Path, tmp_path: Path) -> None:
+    shutil.rmtree(folder / "1_Pooling")
+    assert f"{folder / '1_Pooling' / 'config.json'}: not found, though modules.json names it" in error("load", folder, tmp_path / "new")
+    (folder / "modules.json").unlink()
     (folder / "config.json").unlink()
     assert f"{folder}: expected config.json, found nothing of the kind; copy it" in error("load", folder, tmp_path / "new")
     (folder / "vocab.txt").unlink()

@@ -65,7 +65,7 @@ def load_settings(folder: Path) -> TokenizerSettings:
         with _errors_name(path):
             check_vocab(values["vocab"])  # its numbers become ids of the tokens
     named = read_tokens(folder, config, file, values["vocab"], is_bert=not is_own)
-    with _errors_name(path), recognised(path, "a vocabulary"):
+    with recognised(path, "a vocabulary"), _errors_name(path):
         settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
     if is_own:
         check_ids(file, settings.ids)

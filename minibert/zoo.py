@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from .fields import shown_name
 from .folder import BOX, box_folder
 from .hub_cache import cached, snapshot
 
@@ -200,7 +201,7 @@ def resolve(path: str | Path | None) -> Path:
     if model is None and not REPOSITORY.fullmatch(name):
         if PLAIN_NAME.fullmatch(name) and (found := cached(name)) is not None:
             return found
-        raise FileNotFoundError(f"{name:.200}: no such folder, and no model of that name; {advice(name)}")
+        raise FileNotFoundError(f"{shown_name(name[:200])}: no such folder, and no model of that name; {advice(name)}")
     fetched = model.path if model else home() / "models" / folder_name(name)
     if fetched.exists():
         return fetched
@@ -217,6 +218,9 @@ def advice(name: str) -> str:
     """What to give instead of a name that is none."""
     if (address := re.match(ADDRESS, name)) and REPOSITORY.fullmatch(address[1]):
         return f"give the repository without its address, {address[1]}"
+    meant = name.strip().rstrip("/")
+    if meant != name and meant and (REPOSITORY.fullmatch(meant) or exists(Path(meant))):
+        return f"give the name without the {'/' if name.startswith(meant + '/') else 'blanks'} around it, {meant}"
     if name.startswith("~") and exists(Path(os.path.expanduser(name))):
         return f"`~` means nothing here; give {os.path.expanduser(name)}"
     models = "`minibert models` lists those that have one"

@@ -75,6 +75,9 @@ def test_names_are_found_where_they_were_fetched_to(tiny_folder: Path, tmp_path:
         ("a/" * 5000, "no model of that name"),
         ("a\0b", "no model of that name"),
         ("a\udc80\n", "no model of that name"),
+        ("owner/repo/", "give the name without the / around it, owner/repo$"),
+        ("owner/repo\n", r"^'owner/repo\\n': .* give the name without the blanks around it, owner/repo$"),
+        (" owner/repo/", "give the name without the blanks around it, owner/repo$"),
     ],
 )
 def test_what_is_not_there_says_how_to_get_it(name: str, expected: str) -> None:

@@ -59,9 +59,9 @@ class Fields:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: as Python writes it, in at most 200 characters."""
+    """A value as an error shows it: as Python writes it, on one line of at most 200 characters."""
     try:
-        return _brief.repr(value)[:SHOWN]
+        return " ".join(_brief.repr(value).splitlines())[:SHOWN]  # tables and arrays are written in several
     except ValueError:  # Python writes no number of more than 4,300 digits
         return f"a {type(value).__name__} that is too long to be shown"
 

@@ -35,11 +35,13 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None, meaning: str = "") -> int:
-    """The value as an int; TypeError for what is not a whole number, ValueError outside least..most."""
+    """The value as an int; TypeError for what is not a whole number, such as True, ValueError outside least..most."""
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a whole number, found {shown(value)}") from None
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name}: expected a whole number, found {shown(value)}")
     if number < least or (most is not None and number > most):
         limits = f"{least} to {most}" if most is not None else f"at least {least}"
         raise ValueError(f"{name}: expected {limits}{meaning}, found {shown(number)}")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minibert.fields import Fields, load_fields, load_list, shown
@@ -67,6 +68,7 @@ def test_names_of_fields_are_shown_briefly_and_harm_no_terminal(tmp_path: Path) 
 def test_values_are_shown_briefly() -> None:
     for value in (10**5000, -(10**5000), "x" * 10**6, [[[]] * 10**5], {"a" * 999: {"b" * 999: 1}}, list(range(10**6))):
         assert 2 <= len(shown(value)) <= 200
+    assert shown(np.ones((2, 1))) == "array([[1.],        [1.]])"
 
 
 def test_deep_values_are_shown() -> None:

@@ -112,7 +112,7 @@ BAD_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 
 WRONG_KINDS: dict[str, Any] = {
     "layer": (0.5,),
-    "truncate_dim": 2.5,
+    "truncate_dim": True,
     "max_length": "12",
     "batch_tokens": 1.5,
     "prompt": 3,

@@ -307,7 +307,7 @@ def test_an_empty_folder_and_one_of_something_else(tmp_path: Path) -> None:
 
 def test_what_is_missing_beside_weights_is_said(folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder / "1_Pooling")
-    assert f"{folder / '1_Pooling' / 'config.json'}: not found, though modules.json names it" in error("load", folder, tmp_path / "new")
+    assert f"{folder}: expected 1_Pooling/config.json, since modules.json lists it" in error("load", folder, tmp_path / "new")
     (folder / "modules.json").unlink()
     (folder / "config.json").unlink()
     assert f"{folder}: expected config.json, found nothing of the kind; copy it" in error("load", folder, tmp_path / "new")

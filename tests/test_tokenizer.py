@@ -557,3 +557,12 @@ def test_broken_files(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("[")
     with pytest.raises(ValueError, match="expected JSON"):
         WordPieceTokenizer.from_folder(tmp_path)
+
+
+def test_a_text_in_ascii_needs_no_tables_of_marks() -> None:
+    vocab = {token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", "a", "e"])}
+    tokenizer = WordPieceTokenizer(TokenizerSettings(vocab))
+    assert tokenizer("A text, in ASCII").tokens == ["[CLS]", "a", "[UNK]", "[UNK]", "[UNK]", "[UNK]", "[SEP]"]
+    assert "surviving_marks" not in vars(tokenizer.normalize)
+    assert tokenizer("É").tokens == ["[CLS]", "e", "[SEP]"]
+    assert "surviving_marks" in vars(tokenizer.normalize)

@@ -162,9 +162,16 @@ class CharacterMap(dict[str, str]):
         self.handle_chinese_chars = handle_chinese_chars
         self.strip_accents = strip_accents
         self.lowercase = lowercase
+        self.strip_all_marks = strip_all_marks
         self.marks = self.referent.ranges("COMBINING_MARKS" if strip_all_marks else "NONSPACING_MARKS")  # what is stripped
-        # Marks that have a combining class are sorted. Those that survive decide whether the order matters.
-        self.surviving_marks = self.referent.surviving_marks if strip_accents and not strip_all_marks else frozenset()
+
+    @cached_property
+    def surviving_marks(self) -> frozenset[str]:
+        """Marks that have a combining class are sorted. Those that survive decide whether the order matters.
+
+        They take 6 ms, so they are read when a text that is not ASCII comes, and not for a model that is loaded.
+        """
+        return self.referent.surviving_marks if self.strip_accents and not self.strip_all_marks else frozenset()
 
     def parts(self, character: str) -> str:
         """The character cleaned and taken apart. Marks are still there: they may have to be sorted first.

@@ -360,7 +360,7 @@ class WordPieceTokenizer:
         normalize = self.normalize
         if self.referent.is_google and self.settings.lowercase and CAPITAL_SIGMA in text:
             text = final_sigmas(text, normalize)
-        if not normalize.surviving_marks.isdisjoint(text):
+        if not (text.isascii() or normalize.surviving_marks.isdisjoint(text)):
             return canonical_order(text, normalize)
         return enumerate(map(normalize.__getitem__, text))
 

@@ -234,6 +234,9 @@ folder.
   place. Here tokenizer.json keeps its own rules: a tokenizer that was trained with them needs them.
 * Where a class of BERT is named beside such a tokenizer.json, the folder is refused.
 * sentence-transformers counts [SEP] as a part of a prompt where no file names `sep_token`. Here it never does.
+* Weights of float16 or bfloat16 are computed with in float32. sentence-transformers computes in the precision of the
+  file.
+* A text never sees the padding of another, also where `model_input_names` has no `attention_mask`.
 * With `max` pooling and `include_prompt: false`, a text of which nothing is left gets zeros. sentence-transformers
   gives minus infinity.
 

@@ -155,6 +155,9 @@ def zip_targets(source: Path, names: list[str], folder: Path) -> dict[str, Path]
         if inner is None or not _is_of_use(inner):
             continue
         targets[name] = folder / inner
+    files = {*targets.values()}
+    if both := {parent.name for path in files for parent in path.parents if parent in files}:
+        raise ValueError(f"{source}: expected the name of a file or of a folder, found {listed(both)} as both")
     return targets
 
 

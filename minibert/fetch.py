@@ -87,6 +87,8 @@ def fetch(name: str, source: str | None = None) -> Path:
         ValueError: no such name; a file is damaged, or not what a BERT needs. FileNotFoundError: it is not published there.
         OSError: the network or the disk refused; said again, it goes on.
     """
+    if source == "":
+        raise ValueError("--from: expected an address or a folder, found an empty text; is a variable of the shell not set?")
     model, repository = published(name)
     if model is not None and repository is None:
         return model.path  # in the box
@@ -98,7 +100,7 @@ def fetch(name: str, source: str | None = None) -> Path:
         with locked(downloads / "lock"):
             if not target.exists():
                 try:
-                    _bring(str(repository), source or endpoint(), model, downloads, target)
+                    _bring(str(repository), endpoint() if source is None else source, model, downloads, target)
                 except Unreachable as error:
                     raise OSError(
                         f"{error}; HF_ENDPOINT or --from names a mirror, and `minibert fetch --list {name}` the files to carry here"

@@ -417,6 +417,10 @@ ZIPS: dict[str, tuple[Callable[[zipfile.ZipFile], Any], str]] = {
         lambda archive: archive.writestr("model/config.json", "{}"),
         r"x\.zip: expected model\.safetensors.* but config\.json",
     ),
+    "a folder and a file of one name": (
+        lambda archive: [archive.writestr(f"model/{name}", "{}") for name in ("config.json", "x.bin", "x.bin/y.bin")],
+        r"found x\.bin as both",
+    ),
     "a folder with the name of a file": (
         lambda archive: [archive.writestr(f"model/{name}", "{}") for name in ("config.json", "config.json/vocab.txt")],
         "found nothing of the kind but config",

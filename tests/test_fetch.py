@@ -668,6 +668,14 @@ def test_from_comes_before_the_environment(published: Path, tmp_path: Path, monk
     fetch(REPOSITORY, str(published))
 
 
+def test_an_empty_from_is_not_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell writes it for a variable that is not set, on a machine that is to ask nobody."""
+    monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nothing answers
+    assert main(["fetch", REPOSITORY, "--from", ""]) == 2
+    assert "--from: expected an address or a folder, found an empty text" in capsys.readouterr().err
+
+
 def test_without_a_mirror_it_is_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (None, ""):
         monkeypatch.delenv("HF_ENDPOINT", raising=False)

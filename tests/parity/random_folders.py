@@ -90,23 +90,13 @@ def role_fields(draw: Draw, *, is_map: bool) -> dict[str, Any]:
     return fields
 
 
-def tokenizer_config(draw: Draw, vocab: list[str]) -> dict[str, Any]:
+BERTS = ("BertTokenizer", "BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer")
+OWN = ("PreTrainedTokenizerFast", "TokenizersBackend") * 2  # which need tokenizer.json
+
+
+def tokenizer_config(draw: Draw, vocab: list[str], has_json: bool) -> dict[str, Any]:
     fields = draw.fields(
-        tokenizer_class=(
-            ABSENT,
-            ABSENT,
-            "BertTokenizer",
-            "BertTokenizer",
-            "BertTokenizerFast",
-            "DistilBertTokenizer",
-            "PreTrainedTokenizerFast",
-            "TokenizersBackend",
-            "PreTrainedTokenizerFast",
-            "TokenizersBackend",
-            "PreTrainedTokenizerFast",
-            "BertTokenizer",
-            "RobertaTokenizer",
-        ),
+        tokenizer_class=(ABSENT, ABSENT, *BERTS, *(OWN if has_json else BERTS), "RobertaTokenizer"),
         do_lower_case=(ABSENT, True, False),
         strip_accents=(ABSENT, ABSENT, None, True, False),
         tokenize_chinese_chars=(ABSENT, ABSENT, True, False),
@@ -219,7 +209,7 @@ def write_tokenizer(draw: Draw, folder: Path) -> list[str]:
         text = end.join(vocab) + draw.one(end, end, "", end + end)
         (folder / "vocab.txt").write_bytes(text.encode())
     if draw.chance(0.8):
-        write(folder / "tokenizer_config.json", tokenizer_config(draw, vocab))
+        write(folder / "tokenizer_config.json", tokenizer_config(draw, vocab, has_json))
     if draw.chance(0.4):
         write(folder / "special_tokens_map.json", role_fields(draw, is_map=True))
     if draw.chance(0.3):
@@ -235,7 +225,7 @@ ACTIVATIONS = [f"torch.nn.modules.activation.{name}" for name in ("Tanh", "ReLU"
 ACTIVATIONS += ["torch.nn.modules.linear.Identity"]
 
 
-def bert_config(draw: Draw, vocab_size: int) -> dict[str, Any]:
+def bert_config(draw: Draw, vocab_size: int, has_json: bool) -> dict[str, Any]:
     heads = draw.one(1, 2, 3)
     config = {"model_type": "bert", "architectures": ["BertModel"], "vocab_size": vocab_size, "num_attention_heads": heads}
     config |= draw.fields(
@@ -244,7 +234,7 @@ def bert_config(draw: Draw, vocab_size: int) -> dict[str, Any]:
         hidden_act=("gelu", "gelu_new"),
         max_position_embeddings=(12, 40),
         type_vocab_size=(1, 2),
-        tokenizer_class=(*[ABSENT] * 6, "BertTokenizer", "PreTrainedTokenizerFast"),
+        tokenizer_class=(*[ABSENT] * 6, "BertTokenizer", "PreTrainedTokenizerFast" if has_json else "BertTokenizerFast"),
     )
     return config | {"hidden_size": heads * draw.one(4, 8), "layer_norm_eps": 1e-12}
 
@@ -345,7 +335,7 @@ def write_folder(draw: Draw, folder: Path) -> None:
     encoder = folder / inner
     encoder.mkdir(exist_ok=True)
     vocab = write_tokenizer(draw, encoder)
-    config = bert_config(draw, len(vocab) + draw.one(0, 0, 3, 6))
+    config = bert_config(draw, len(vocab) + draw.one(0, 0, 3, 6), (encoder / "tokenizer.json").exists())
     write(encoder / "config.json", config)
     write_weights(draw, encoder, weights(draw, config))
     if has_modules:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from .fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
 from .files import BLOCK_BYTES, head_of
-from .layout import TRANSFORMER_FILES, ListedModule, read_modules
+from .layout import TRANSFORMER_FILES, WITHOUT_FILES, ListedModule, read_modules
 from .pooling import Pooling
-from .sentence_modules import READERS, WITHOUT_FILES, Module, check_total, read_module, size_after
+from .sentence_modules import READERS, Module, check_total, read_module, size_after
 from .sources import hub_name, no_folder
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ FILES = {"config.json", *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *G
 MAX_PATH_LENGTH = 255  # of a module's path
 MAX_MODULES = 20
 MAX_NAME_LENGTH = 100  # of a class
+WITHOUT_FILES = ("Normalize", "Dropout")  # modules that need no folder of their own
 # What 0.2 called the encoder; 6.2 knows it by the name of 0.3
 OLD_TYPES = {"sentence_transformers.models.BERT": "sentence_transformers.models.Transformer"}
 
@@ -64,7 +65,7 @@ def read_modules(folder: Path) -> list[ListedModule]:
             raise entry.refuse("type", "the dotted path of a class")
         if index == MAX_MODULES:
             raise ValueError(f"{path}: expected at most {MAX_MODULES} modules, found more")
-        if module.path in taken and module.name not in ("Transformer", "Normalize", "Dropout"):
+        if module.path in taken and module.name not in ("Transformer", *WITHOUT_FILES):
             raise entry.refuse("path", "a folder of its own")
         taken.add(module.path)
         modules.append(module)
@@ -78,7 +79,7 @@ def transformer_path(modules: list[ListedModule]) -> str:
 
 def module_weights(folder: Path, module: ListedModule) -> Path | None:
     """The file with a module's own weights, as a Dense has them. sentence-transformers reads the first that is there."""
-    names = MODULE_WEIGHTS_FILES if module.name not in ("Transformer", "Pooling", "Normalize") else ()
+    names = MODULE_WEIGHTS_FILES if module.name not in ("Transformer", "Pooling", *WITHOUT_FILES) else ()
     path = next((path for name in names if is_there(path := folder / module.path / name)), None)
     if path is not None:
         check_inside(folder, path)

@@ -18,12 +18,12 @@ from .fields import Fields, is_there, load_fields, optional_fields, shown
 from .files import listed
 from .formats import widen
 from .formats.safetensors import open_safetensors
+from .layout import WITHOUT_FILES
 from .ops import Backend, Float32, reference
 from .pooling import unit_length
 from .weights import FLOAT_WORDS, FLOATS, LayerNorm, Linear
 
 WEIGHTS = "model.safetensors"
-WITHOUT_FILES = ("Normalize", "Dropout")  # which need none
 HEADER_BYTES = 1 << 16  # of a file with two tensors, at most
 MAX_FEATURES = 1 << 16  # numbers of a vector; the widest model has 8,192
 MAX_NUMBERS = 1 << 28  # of the weights of all modules

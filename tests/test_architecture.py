@@ -20,7 +20,7 @@ PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
     "sources", "files", "fields", "texts", "habits", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize",
-    "packing", "ops", "encoder", "pooling", "sentence_modules", "layout", "folder", "hub_cache", "zoo", "save", "warmup", "inputs",
+    "packing", "ops", "encoder", "pooling", "layout", "sentence_modules", "folder", "hub_cache", "zoo", "save", "warmup", "inputs",
     "outputs", "levels", "scheduling", "model", "tensorflow_names", "checkpoint_kinds", "checkpoints", "convert", "terminal",
     "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__", "__pyinstaller",
 ]  # fmt: skip

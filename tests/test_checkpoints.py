@@ -212,6 +212,18 @@ def sentence_folder(folder: Path, inner: str, pooling: str = "1_Pooling", old: s
     return folder
 
 
+def test_a_module_without_files_may_lie_beside_the_encoder(tmp_path: Path) -> None:
+    """The weights there are the encoder's, and are not written once more as those of a Dropout."""
+    folder = sentence_folder(tmp_path / "source", "")
+    expected = vector(folder)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules += [{"type": f"sentence_transformers.models.{kind}", "path": ""} for kind in ("Dropout", "Normalize")]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    rename(folder, "module.{}".format)
+    convert(folder, tmp_path / "model")
+    np.testing.assert_allclose(vector(tmp_path / "model"), expected / np.linalg.norm(expected), rtol=0, atol=1e-6)
+
+
 LAYOUTS = {
     "0.2": ("0_BERT", "1_Pooling", "BERT"),
     "0.3 to 1.x": ("0_Transformer", "1_Pooling", "Transformer"),

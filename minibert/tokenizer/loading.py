@@ -32,11 +32,7 @@ OWN_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
 UNTYPED_CLASSES = ("DistilBertTokenizer", *OWN_CLASSES)  # which give a model no token types unless model_input_names says so
 # Fields of tokenizer_config.json that may only say this.
 FIXED = {"truncation_side": "right", "padding_side": "right", "split_special_tokens": False, "fast_tokenizer_files": ["tokenizer.json"]}
-CLEANING = {
-    "do_lower_case": True,
-    "strip_accents": None,
-    "tokenize_chinese_chars": True,
-}  # fields, and what BertTokenizer does without them
+CLEANING = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")  # fields that say how BertTokenizer cleans
 NO_LIMIT = 1e9
 
 
@@ -60,7 +56,7 @@ def load_settings(folder: Path) -> TokenizerSettings:
         values = _bert_rules(config) | {"vocab": load_vocab(vocab_path)}
     else:
         raise FileNotFoundError(missing(folder, "tokenizer.json or vocab.txt", beside=True))
-    is_own = "cls_token" in values
+    is_own = "cls_token" in values  # BertTokenizer's special tokens come from all files
     if file.content:
         with _errors_name(path):
             check_vocab(values["vocab"])  # its numbers become ids of the tokens

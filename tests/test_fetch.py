@@ -665,7 +665,7 @@ def test_the_environment_names_a_mirror(hub: Hub, published: Path, tmp_path: Pat
 def test_from_comes_before_the_environment(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nothing answers
-    fetch(REPOSITORY, str(published))
+    np.testing.assert_array_equal(vectors(fetch(REPOSITORY, str(published))), vectors(published / REPOSITORY))
 
 
 def test_an_empty_from_is_not_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

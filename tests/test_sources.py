@@ -3,7 +3,6 @@
 import gzip
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,11 +141,10 @@ def test_other_files_are_not_taken_for_one(head: bytes) -> None:
     assert described(head) is None
 
 
-def test_looking_takes_no_time() -> None:
-    start = time.perf_counter()
+def test_openings_of_comments_are_no_kind() -> None:
+    """They are what a regular expression could look at many times; then this test would not end."""
     for unit in (b"<!-- --> ", b"<!----><!--", b"-->", b" ", b"<"):
         assert described((b"<!--" + unit * 200)[:HEAD_BYTES]) is None
-    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,10 @@ class Claims:
     where: dict[str, str] = field(default_factory=dict)
 
     def add(self, id: int, token: AddedToken, where: str) -> None:
-        self.tokens[id] = _made(where, token.content, id, token)
+        try:
+            self.tokens[id] = replace(token, id=id)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
         self.where[token.content] = where
 
 
@@ -160,7 +163,7 @@ def _claim_added(file: Fields, named: Named, claims: Claims) -> None:
     special = {token.content for token in (*named.roles.values(), *(named.extras or [])) if token} - named.objects
     for content in file.content:
         is_special = content in special
-        token = _made(file.where, content, 0, AddedToken("-", 0, special=is_special, normalized=not is_special))
+        token = _made(file.where, content, special=is_special, normalized=not is_special)
         claims.add(file.need(content, int), token, f"{file.where}: {shown_name(content)}")
 
 
@@ -168,19 +171,20 @@ def _token(file: Fields, value: Any, is_special: bool, name: str = "content") ->
     """A token written as a text, or as an object with the text and its flags in it."""
     where = file.where if value is file.content else f"{file.where}: {shown_name(name)}"
     if isinstance(value, str) and value:
-        return _made(where, value, 0, AddedToken("-", 0))
+        return _made(where, value)
     if not isinstance(value, dict):
         raise file.refuse(name, "a token")
     token = Fields(where, value)
     is_special = is_special or token.get("special", bool, False)
     flags = {flag: token.get(flag, bool, False) for flag in ("lstrip", "rstrip", "single_word")}
     normalized = token.get("normalized", bool, not is_special)
-    return _made(where, token.need("content", str), 0, AddedToken("-", 0, special=is_special, normalized=normalized, **flags))
+    return _made(where, token.need("content", str), special=is_special, normalized=normalized, **flags)
 
 
-def _made(where: str, content: str, id: int, like: AddedToken) -> AddedToken:
+def _made(where: str, content: str, **flags: bool) -> AddedToken:
+    """A token whose id is not known yet."""
     try:
-        return replace(like, content=content, id=id)
+        return AddedToken(content, 0, **flags)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 

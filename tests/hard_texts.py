@@ -68,12 +68,18 @@ TEXTS = [
 def tokenizer_json(**normalizer: Any) -> dict[str, Any]:
     """A tokenizer.json with the uncased vocabulary and the given BertNormalizer options."""
     vocab = {token: index for index, token in enumerate(VOCAB.read_text(encoding="utf-8").split("\n")[:-1])}
+    truncation = {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    return bert_json(vocab, **normalizer) | {"truncation": truncation}
+
+
+def bert_json(vocab: dict[str, int], **normalizer: Any) -> dict[str, Any]:
+    """A tokenizer.json of a BERT with a vocabulary and the given BertNormalizer options."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     options = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True} | normalizer
     no = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
         "version": "1.0",
-        "truncation": {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "truncation": None,
         "padding": None,
         "added_tokens": [{"id": vocab[token], "content": token, **no} for token in special],
         "normalizer": {"type": "BertNormalizer", **options},

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hard_texts
+
 VOCAB = [
     "[PAD]",
     "[UNK]",
@@ -30,7 +32,6 @@ VOCAB = [
     "..",
     "a",
 ]
-CLS_ID, SEP_ID = VOCAB.index("[CLS]"), VOCAB.index("[SEP]")
 BERT: dict[str, Any] = {"model_type": "bert"}
 
 
@@ -59,28 +60,11 @@ def token(content: str, **flags: Any) -> dict[str, Any]:
     return {"content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False} | flags
 
 
-def bert_json(*more: str, added: tuple[dict[str, Any], ...] = (), **normalizer: Any) -> dict[str, Any]:
-    """tokenizer.json of a BERT."""
-    vocab = {each: id for id, each in enumerate((*VOCAB, *more))}
-    options = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True} | normalizer
-    special = [token(each, id=id, special=True) for each, id in vocab.items() if id < 5]
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [*special, *added],
-        "normalizer": {"type": "BertNormalizer", **options},
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", SEP_ID], "cls": ["[CLS]", CLS_ID]},
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": "[UNK]",
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
-            "vocab": vocab,
-        },
-    }
+def bert_json(*added: dict[str, Any], **normalizer: Any) -> dict[str, Any]:
+    """tokenizer.json of a BERT with VOCAB, and more added tokens."""
+    content = hard_texts.bert_json({each: id for id, each in enumerate(VOCAB)}, **normalizer)
+    content["added_tokens"].extend(added)
+    return content
 
 
 def docs_json() -> dict[str, Any]:
@@ -170,7 +154,7 @@ CASES = {
         {"tokenizer.json": bert_json(), "added_tokens.json": {"e1": 20}}, "xE1", ["[UNK]", "e1"], [1, 20]
     ),
     "added_tokens_decoder hides other files": Case(
-        both(bert_json(added=(token("e1", id=20, special=True),)), added_tokens_decoder={"4": token("[MASK]", special=True)})
+        both(bert_json(token("e1", id=20, special=True)), added_tokens_decoder={"4": token("[MASK]", special=True)})
         | {"added_tokens.json": {"e1": 20}, "special_tokens_map.json": {"mask_token": "[M]"}},
         "e1 [M]",
         ["e", "##1", "[", "[UNK]", "]"],

@@ -58,10 +58,10 @@ def load_settings(folder: Path) -> TokenizerSettings:
         raise FileNotFoundError(missing(folder, "tokenizer.json or vocab.txt", beside=True))
     is_own = "cls_token" in values  # BertTokenizer's special tokens come from all files
     if file.content:
-        with _errors_name(path):
+        with _errors_of(path):
             check_vocab(values["vocab"])  # its numbers become ids of the tokens
     named = read_tokens(folder, config, file, values["vocab"], is_bert=not is_own)
-    with recognised(path, "a vocabulary"), _errors_name(path):
+    with recognised(path, "a vocabulary"), _errors_of(path):
         settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
     if is_own:
         check_ids(file, settings.ids)
@@ -69,7 +69,7 @@ def load_settings(folder: Path) -> TokenizerSettings:
 
 
 @contextmanager
-def _errors_name(path: Path) -> Iterator[None]:
+def _errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:

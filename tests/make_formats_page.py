@@ -43,7 +43,7 @@ LIMITS = [
         f"{files.MAX_VOCABULARY_BYTES:,} bytes, {settings.MAX_ENTRIES:,} entries, {settings.MAX_VOCABULARY_CHARS:,} characters",
     ),
     ("a piece of the vocabulary that can match", f"{settings.MAX_PIECE_CHARS} characters"),
-    ("all added tokens", f"{settings.MAX_ADDED_CHARS:,} characters"),
+    ("all added tokens", f"{settings.MAX_ADDED_CHARS:,} characters, {named_tokens.MAX_NAMED:,} tokens in one place of a file"),
     ("a number in config.json", f"{config.MAX_NUMBER:,}"),
     ("a prompt", f"{folder.MAX_PROMPT_CHARS:,} characters"),
     ("modules.json", f"{layout.MAX_MODULES} modules, paths of {layout.MAX_PATH_LENGTH} characters"),

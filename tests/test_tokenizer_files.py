@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizer_folders import CASES, REFUSED, Case, bert_json, both, docs_json
+from tokenizer_folders import CASES, REFUSED, Case, bert_json, both, docs_json, vocab_txt
 
 from minibert import WordPieceTokenizer
 
@@ -24,6 +24,28 @@ def test_what_is_read_otherwise_by_transformers_is_refused(tmp_path: Path, name:
     with pytest.raises(ValueError, match=message) as error:
         WordPieceTokenizer.from_folder(folder)
     assert str(folder) in str(error.value)
+
+
+MANY = range(1 << 17 | 1)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"tokenizer_config.json": {"extra_special_tokens": [f"t{number}" for number in MANY]}},
+        {"tokenizer_config.json": {"extra_special_tokens": {f"t{number}": "x" for number in MANY}}},
+        {"tokenizer_config.json": {"added_tokens_decoder": {str(20 + number): {"content": f"t{number}"} for number in MANY}}},
+        {"tokenizer_config.json": {f"{number}_token": "x" for number in MANY}},
+        {"special_tokens_map.json": {f"{number}_token": "x" for number in MANY}},
+        {"added_tokens.json": {f"t{number}": 20 + number for number in MANY}},
+        {"tokenizer.json": bert_json() | {"added_tokens": [{} for _ in MANY]}},
+    ],
+    ids=["list", "roles", "decoder", "config", "map", "added", "tokenizer"],
+)
+def test_no_file_names_tokens_without_end(tmp_path: Path, files: dict[str, object]) -> None:
+    folder = Case(({} if "tokenizer.json" in files else {"vocab.txt": vocab_txt()}) | files, "", []).write(tmp_path / "folder")
+    with pytest.raises(ValueError, match=r"expected at most 131,072 special and added tokens, found 131,07"):
+        WordPieceTokenizer.from_folder(folder)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained` and `Token
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ BERT_TOKENS = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
 NEEDED = ("unk_token", "cls_token", "sep_token")  # BERT does not work without them
 TRANSFORMERS = "5.24"  # whose rules these are
 LISTS = ("extra_special_tokens", "additional_special_tokens")  # the name since transformers 5, and the one before
+MAX_NAMED = 1 << 17  # tokens that one place of a file names; each takes 20 µs before its length counts
 OTHERS = "model_specific_special_tokens"  # where transformers 5 writes the roles of a model's own once more
 
 
@@ -74,6 +75,7 @@ def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, 
     Raises ValueError for a token that is none, and for an id that differs from the one that transformers gives.
     """
     own = Claims()
+    _check_number(file, file.get("added_tokens", list))
     for token in file.children("added_tokens"):
         own.add(token.need("id", int), _token(token, token.content, is_special=False), token.where)
     named, claims = _named_by_config(config), Claims()
@@ -100,11 +102,22 @@ def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, 
 
 def _list(file: Fields, name: str) -> list[Any] | None:
     """A list of tokens; None where there is none. The newest name may also have an object, which is read elsewhere."""
-    return None if isinstance(file.content.get(name), dict) else file.get(name, list)
+    if isinstance(file.content.get(name), dict):
+        return None
+    found = file.get(name, list)
+    _check_number(file, found)
+    return found
+
+
+def _check_number(file: Fields, tokens: Sized | None) -> None:
+    """Raises ValueError where there are more tokens than any model has, before each of them is looked at."""
+    if tokens is not None and len(tokens) > MAX_NAMED:
+        raise ValueError(f"{file.where}: expected at most {MAX_NAMED:,} special and added tokens, found {len(tokens):,}")
 
 
 def _named_by_config(config: Fields) -> Named:
     named = Named()
+    _check_number(config, config.content)
     for role, value in config.content.items():
         if role in ROLES:
             named.roles[role] = None if value is None else _token(config, value, is_special=True, name=role)
@@ -112,7 +125,9 @@ def _named_by_config(config: Fields) -> Named:
             named.others[role] = _token(config, value, is_special=True, name=role)
     _add_others(config, named)
     if not named.others:
-        named.others = {role: _token(config, value, is_special=True, name=role) for role, value in config.child(OTHERS).content.items()}
+        others = config.child(OTHERS)
+        _check_number(others, others.content)
+        named.others = {role: _token(config, value, is_special=True, name=role) for role, value in others.content.items()}
     new, old = (_list(config, name) for name in LISTS)
     listed = new if new or old is None else old
     named.extras = None if listed is None else [_token(config, each, not _is_typed(each), LISTS[0]) for each in listed]
@@ -129,12 +144,14 @@ def _is_typed(value: Any) -> bool:
 def _add_others(file: Fields, named: Named) -> None:
     """Roles of a model's own, which `extra_special_tokens` may have as an object."""
     extras = file.content.get(LISTS[0])
+    _check_number(file, extras if isinstance(extras, dict) else None)
     for role, value in extras.items() if isinstance(extras, dict) else ():
         named.others[role] = _token(file, value, is_special=True, name=role)
 
 
 def _merge_map(file: Fields, named: Named) -> None:
     """special_tokens_map.json, which transformers reads after tokenizer_config.json, so that its roles count."""
+    _check_number(file, file.content)
     for role, value in file.content.items():
         if role in ROLES:
             named.roles[role] = token = None if value is None else _token(file, value, is_special=True, name=role)
@@ -151,6 +168,7 @@ def _merge_map(file: Fields, named: Named) -> None:
 
 def _claim_decoder(decoder: Fields, claims: Claims) -> None:
     """`added_tokens_decoder` of tokenizer_config.json: id -> token. Where it is, transformers reads no other file for tokens."""
+    _check_number(decoder, decoder.content)
     for number in decoder.content:
         if not re.fullmatch("[0-9]{1,10}", number):
             raise ValueError(f"{decoder.where}: expected ids as names, found {shown(number)}")
@@ -160,6 +178,7 @@ def _claim_decoder(decoder: Fields, claims: Claims) -> None:
 
 def _claim_added(file: Fields, named: Named, claims: Claims) -> None:
     """added_tokens.json of old transformers: token -> id."""
+    _check_number(file, file.content)
     special = {token.content for token in (*named.roles.values(), *(named.extras or [])) if token} - named.objects
     for content in file.content:
         is_special = content in special
@@ -217,7 +236,7 @@ def _wanted(named: Named, claims: Claims, known: Mapping[str, AddedToken]) -> li
         if token.content not in seen:
             wanted.append(token)
             seen.add(token.content)
-    return [replace(token, special=token.special or token.content in special) for token in wanted]
+    return [token if token.special or token.content not in special else replace(token, special=True) for token in wanted]
 
 
 def _number(tokens: Iterable[AddedToken], vocab: Mapping[str, int], known: dict[str, AddedToken], where: Mapping[str, str]) -> None:
@@ -228,4 +247,4 @@ def _number(tokens: Iterable[AddedToken], vocab: Mapping[str, int], known: dict[
         next_id += id == next_id and token.content not in vocab
         if token.content in where and token.id != id:
             raise ValueError(f"{where[token.content]}: expected id {shown(id)}, which transformers gives to this token, found {token.id}")
-        known[token.content] = replace(token, id=id)
+        known[token.content] = token if token.id == id else replace(token, id=id)

@@ -435,10 +435,13 @@ class MiniBert:
         return "" if name is None else self.prompts[name]
 
     def _prompt_length(self, prompt: str, max_length: int | None) -> int:
-        """Tokens of a prompt that do not count in the pooling: as sentence-transformers, [CLS] and those of the prompt alone."""
+        """Tokens of a prompt that do not count in the pooling: [CLS] and those of the prompt alone.
+
+        sentence-transformers also counts its [SEP], and so the text's first token, where no file of the tokenizer names that.
+        """
         if self.include_prompt or not prompt:
             return 0
-        return len(self.tokenizer.encode_batch([prompt], self._limit(max_length)).input_ids) - 1
+        return len(self.tokenizer.encode_batch([prompt], self._limit(max_length)).input_ids) - self.tokenizer.settings.names_sep
 
     def _poolings(self, pooling: Pooling | Sequence[Pooling] | None) -> tuple[Pooling, ...]:
         chosen = self.pooling if pooling is None else pooling

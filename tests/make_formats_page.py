@@ -233,7 +233,6 @@ folder.
 * Where no file names a class and tokenizer.json is another pipeline than BERT's, transformers puts BertTokenizer in its
   place. Here tokenizer.json keeps its own rules: a tokenizer that was trained with them needs them.
 * Where a class of BERT is named beside such a tokenizer.json, the folder is refused.
-* sentence-transformers counts [SEP] as a part of a prompt where no file names `sep_token`. Here it never does.
 * Weights of float16 or bfloat16 are computed with in float32. sentence-transformers computes in the precision of the
   file.
 * A text never sees the padding of another, also where `model_input_names` has no `attention_mask`.

@@ -26,6 +26,21 @@ def test_what_is_read_otherwise_by_transformers_is_refused(tmp_path: Path, name:
     assert str(folder) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("config", "names_sep"),
+    [
+        ({}, True),
+        ({"tokenizer_class": "PreTrainedTokenizerFast"}, False),
+        ({"tokenizer_class": "PreTrainedTokenizerFast", "sep_token": "[SEP]"}, True),
+        ({"tokenizer_class": "PreTrainedTokenizerFast", "extra_special_tokens": ["[SEP]"]}, True),
+    ],
+)
+def test_whether_a_file_names_sep(tmp_path: Path, config: dict[str, object], names_sep: bool) -> None:
+    """That its id is in `all_special_ids` of transformers, by which sentence-transformers measures a prompt."""
+    folder = Case(both(bert_json(), **config), "", []).write(tmp_path / "folder")
+    assert WordPieceTokenizer.from_folder(folder).settings.names_sep == names_sep
+
+
 MANY = range(1 << 17 | 1)
 
 

@@ -56,14 +56,14 @@ def load_settings(folder: Path) -> TokenizerSettings:
         values = _bert_rules(config) | {"vocab": load_vocab(vocab_path)}
     else:
         raise FileNotFoundError(missing(folder, "tokenizer.json or vocab.txt", beside=True))
-    is_own = "cls_token" in values  # BertTokenizer's special tokens come from all files
+    sep_token = values.get("sep_token")  # BertTokenizer's comes from all files
     if file.content:
         with _errors_of(path):
             check_vocab(values["vocab"])  # its numbers become ids of the tokens
-    named = read_tokens(folder, config, file, values["vocab"], is_bert=not is_own)
+    named = read_tokens(folder, config, file, values["vocab"], sep_token)
     with recognised(path, "a vocabulary"), _errors_of(path):
         settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
-    if is_own:
+    if sep_token is not None:
         check_ids(file, settings.ids)
     return settings
 

@@ -63,18 +63,19 @@ class Claims:
         self.where[token.content] = where
 
 
-def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, int], is_bert: bool) -> dict[str, Any]:
-    """Fields of TokenizerSettings: `added_tokens`, and for BertTokenizer `unk_token`, `cls_token` and `sep_token`.
+def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, int], sep_token: str | None) -> dict[str, Any]:
+    """Fields of TokenizerSettings: `added_tokens` and `names_sep`, and for BertTokenizer `unk_token`, `cls_token` and `sep_token`.
 
     Args:
         config: tokenizer_config.json.
         file: tokenizer.json, without fields if there is none.
         vocab: token -> id.
-        is_bert: whether BertTokenizer reads the folder. It adds tokens of its own, and adds those of tokenizer.json like all others.
+        sep_token: [SEP] by the rules of tokenizer.json; None if BertTokenizer reads the folder. It adds tokens of its own, and adds those
+            of tokenizer.json like all others.
 
     Raises ValueError for a token that is none, and for an id that differs from the one that transformers gives.
     """
-    own = Claims()
+    is_bert, own = sep_token is None, Claims()
     _check_number(file, file.get("added_tokens", list))
     for token in file.children("added_tokens"):
         own.add(token.need("id", int), _token(token, token.content, is_special=False), token.where)
@@ -94,7 +95,11 @@ def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, 
             named.roles.setdefault("pad_token", _token(file.child("padding"), pad_token, is_special=True, name="pad_token"))
         _number(own.tokens.values(), vocab, tokens, own.where)
     _number(_wanted(named, claims, tokens), vocab, tokens, claims.where)
-    return {"added_tokens": tuple(tokens.values()), **needed}
+    return {
+        "added_tokens": tuple(tokens.values()),
+        "names_sep": is_bert or sep_token in {token.content for token in named.tokens},
+        **needed,
+    }
 
 
 # --- What each file says -------------------------------------------------------------------------------------------------------------

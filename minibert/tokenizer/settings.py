@@ -40,6 +40,7 @@ class TokenizerSettings:
     model_max_length: int | None = None
     compat: Compat = "hf"  # whose rules: Hugging Face `tokenizers`, or "google", google-research/bert
     has_types: bool = True  # the second text of a pair has token type 1
+    names_sep: bool = True  # transformers counts [SEP] among the special tokens, since a file names it as one
     # The rules of other pipelines of `tokenizers`; BERT's are the defaults.
     strip_all_marks: bool = False  # strip_accents also strips combining marks that take space, as StripAccents does
     split_punctuation: bool = True  # a punctuation mark is a word of its own

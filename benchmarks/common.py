@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -16,10 +15,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from make_models import SIZES, make_config, write_model
-
-from minibert.ops.tiers import TIER
+from minibert.ops.compiled.tiers import TIER
+from tests.support.models import SIZES, make_config, write_model
 
 Key = TypeVar("Key", bound=Hashable)
 RESULTS = Path(__file__).parent / "results"

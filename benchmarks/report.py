@@ -1,6 +1,6 @@
 """Write the measured tables into README.md and the model card, between their markers, from results/*.json.
 
-python benchmarks/report.py            # tests/test_readme.py fails when one is not what this would write
+python -m benchmarks.report            # tests/test_readme.py fails when one is not what this would write
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", ROOT / "weights" / "minibert-L8-H128" / "README.md")
-TEXT = ROOT / "weights" / "text.json"  # what weights/make_text.py wrote
+TEXT = ROOT / "weights" / "text.json"  # what weights/training/make_text.py wrote
 RESULTS = Path(__file__).parent / "results"
 QUERIES = {"title": "headings", "summary": "summaries", "sentence": "sentences cut out of their passages"}
 

@@ -1,9 +1,9 @@
 """The retrieval task: find the passage that a heading, a summary or a sentence was taken from, among seven thousand.
 
     apt-get update                       # once; needs apt-get, dpkg-deb and npm
-    python benchmarks/retrieval.py       # builds it into benchmarks/work/ and says what it is made of
+    python -m benchmarks.retrieval       # builds it into benchmarks/work/ and says what it is made of
 
-    from retrieval import load_task, recall
+    from benchmarks.retrieval import load_task, recall
     recall(load_task(), lambda texts: model.encode(texts, truncation="silent"))["all"]       # for measuring, never for choosing
 
 Passages are neighbouring paragraphs of one section, of 40 to 400 tokens, half of them above 200; code, tables and near-duplicates are left
@@ -26,12 +26,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import VOCAB
-from retrieval_sources import PACKAGES, WORK, Section, all_sections
-from sections import SENTENCE_END
 
+from benchmarks.common import VOCAB
+from benchmarks.retrieval_sources import PACKAGES, WORK, Section, all_sections
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer
 from minibert.tokenizer.settings import load_vocab
+from weights.training.sections import SENTENCE_END
 
 Encode = Callable[[list[str]], np.ndarray]
 TASK = WORK / "retrieval.json"

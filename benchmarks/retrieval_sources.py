@@ -6,13 +6,11 @@
 import json
 import re
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent / "weights"))
-from sections import Section, html_sections, page_sections, plain
+from weights.training.sections import Section, html_sections, page_sections, plain
 
 WORK = Path(__file__).parent / "work"
 PACKAGES = WORK / "packages"

@@ -1,6 +1,6 @@
 """How much of the machine's arithmetic the kernels use, and what each op of a layer costs.
 
-    python benchmarks/roofline.py
+    python -m benchmarks.roofline
 
 The peak is measured: a register tile whose operands stay in the first-level cache, so that it does nothing but multiply and add. The
 kernels' loops are then called as a layer calls them, in one thread, on as many tokens as a batch has, many times in one call so that
@@ -14,18 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import common
 import numba
 import numpy as np
-from common import SIZES, arguments, median, model_folder, save
 
 import minibert
-from minibert.ops import kernels, products, team
-from minibert.ops.activations import ERF, NO_ACTIVATION
-from minibert.ops.memory import address
-from minibert.ops.packed import KIND, WIDTH, borrowed
-from minibert.ops.tiers import TIER
-from minibert.ops.tiles import int8_tile, int16_tile, whole_tile
+from benchmarks import common
+from benchmarks.common import SIZES, arguments, median, model_folder, save
+from minibert.ops.compiled import kernels, products, team
+from minibert.ops.compiled.activations import ERF, NO_ACTIVATION
+from minibert.ops.compiled.memory import address
+from minibert.ops.compiled.packed import KIND, WIDTH, borrowed
+from minibert.ops.compiled.tiers import TIER
+from minibert.ops.compiled.tiles import int8_tile, int16_tile, whole_tile
 
 ROUNDS, QUICK_ROUNDS = 7, 2
 paired = partial(common.paired, pause=0)  # nobody's threads are left spinning here, and in a pause a neighbour cools the caches

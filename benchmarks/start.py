@@ -1,7 +1,7 @@
 """What it costs to begin: a fresh process up to its first vector, its memory, the first compilation ever, and the size on disk.
 
     pip install onnxruntime onnx onnxscript sympy transformers sentence-transformers tokenizers==0.23.3 torch==2.13.0
-    python benchmarks/start.py
+    python -m benchmarks.start
 
 Every figure is the median of fresh processes, which do the same in turns: import, load, one text. About three minutes.
 """
@@ -16,12 +16,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from common import SIZES, arguments, median, model_folder, save
 from packaging.requirements import Requirement
-from rivals import make_graphs
 
 import minibert
-from minibert.config import load_config
+from benchmarks.common import SIZES, arguments, median, model_folder, save
+from benchmarks.rivals import make_graphs
+from minibert.bert.config import load_config
 
 RUNS, COMPILATIONS = 5, 3
 BEGIN = """

@@ -5,7 +5,7 @@ measured with 12 MB of WordNet and GCIDE definitions, documentation, addresses a
 translations that Django carries; hostile texts are made here.
 
     pip install nanotoken tokenizers==0.23.3 django
-    RAYON_NUM_THREADS=1 python benchmarks/tokenizer.py english.txt
+    RAYON_NUM_THREADS=1 python -m benchmarks.tokenizer english.txt
 """
 
 import os
@@ -17,14 +17,12 @@ from typing import Any
 
 import nanotoken
 import tokenizers
-from common import median, save
-from tokenizer_parity import real_texts, settings_of
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from hard_texts import adversarial_texts
-from referents import hf_tokenizer
-
+from benchmarks.common import median, save
+from benchmarks.tokenizer_parity import real_texts, settings_of
 from minibert.tokenizer import WordPieceTokenizer
+from tests.support.hard_texts import adversarial_texts
+from tests.support.originals import hf_tokenizer
 
 ENGLISH_BYTES = 12_000_000
 OTHER_BYTES = 1_000_000

@@ -10,7 +10,6 @@ texts of doubled length. CI runs a share of this in tests/; the whole takes abou
 import ast
 import random
 import re
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,14 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from common import VOCAB, save
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from hard_texts import COMPATS, SETTINGS, adversarial_texts, character_settings, code_points
-from referents import google_tokenizer, hf_tokenizer
-
+from benchmarks.common import VOCAB, save
 from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer
 from minibert.tokenizer.settings import load_vocab
+from tests.support.hard_texts import COMPATS, SETTINGS, adversarial_texts, character_settings, code_points
+from tests.support.originals import google_tokenizer, hf_tokenizer
 
 STRATEGIES = ("longest_first", "only_first", "only_second")
 

@@ -3,8 +3,8 @@
 Readers: the README has the order in which to read the files.
 """
 
-from .config import BertConfig
-from .inputs import TruncationWarning
+from .arguments import TruncationWarning
+from .bert.config import BertConfig
 from .model import MiniBert, load
 from .outputs import BertOutput, TokenEmbeddings
 from .tokenizer import Encoding, WordPieceTokenizer

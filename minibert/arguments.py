@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .config import BertConfig
-from .fields import shown
+from .bert.config import BertConfig
+from .files.fields import shown
 from .packing import Int32
 from .texts import PAIR, is_pair, listed_texts, no_text
 

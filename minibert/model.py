@@ -13,13 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import encoder, habits
-from .config import BertConfig
-from .fields import shown
-from .folder import BOX, FolderSettings, load_folder
-from .formats import widen
-from .formats.shards import open_whole
-from .habits import explain, explain_attributes
-from .inputs import (
+from .arguments import (
     Truncation,
     check_choice,
     check_flag,
@@ -30,21 +24,27 @@ from .inputs import (
     check_texts_or_pairs,
     report_truncation,
 )
-from .jit import can_compile
+from .arrays import widen
+from .bert.config import BertConfig
+from .bert.quantize import quantize
+from .bert.weights import FLOATS
+from .files.fields import shown
+from .folders.save import open_weights, weights_file
+from .folders.sentence_modules import Module, Step, prepare_module, size_after
+from .folders.settings import BOX, FolderSettings, load_folder
+from .formats.shards import open_whole
+from .habits import explain, explain_attributes
+from .hub.catalog import exists, resolve
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
-from .ops import Backend, Float32, reference
+from .ops import Backend, Float32, numpy_ops
 from .outputs import BertOutput, TokenEmbeddings
 from .packing import Int32, PackedBatch, pack, pack_padded, plan_batches, unpack, unpack_attentions
 from .pooling import POOLINGS, Pooling, WordPooling, pool, unit_length
-from .quantize import quantize
-from .save import open_weights, weights_file
+from .runtime.jit import can_compile
+from .runtime.threads import forks_wait, is_inside, usable_threads
 from .scheduling import Schedule
-from .sentence_modules import Module, Step, prepare_module, size_after
 from .texts import Text
-from .threads import forks_wait, is_inside, usable_threads
 from .tokenizer import COMPATS, PackedEncoding, WordPieceTokenizer, load_settings
-from .weights import FLOATS
-from .zoo import exists, resolve
 
 PRECISIONS = ("auto", "float32", "int8")
 COMPILED_TOKENIZER_PAYS = 10_000  # characters in a call, where Numba is there anyway: half a second to load, 1 ms for every 10,000 saved
@@ -543,10 +543,10 @@ class MiniBert:
 
 def _ops(backend: str) -> Backend:
     if backend == "numpy":
-        return reference
+        return numpy_ops
     try:
         with forks_wait():
-            from .ops import kernels  # takes Numba, and a third of a second
+            from .ops.compiled import kernels  # takes Numba, and a third of a second
     except ImportError as error:
         raise ImportError(f"backend='numba': Numba does not import here ({error}); install it, or take backend='numpy'") from error
     return kernels

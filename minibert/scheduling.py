@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from .threads import helping
+from .runtime.threads import helping
 
 Batch = TypeVar("Batch")
 NAP = 0.05  # seconds between two looks at whether a thread is still there, unless it says before that it leaves

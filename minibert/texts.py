@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from .fields import shown
+from .files.fields import shown
 
 Pair = tuple[str, str] | list[str]  # of two
 Text = str | Pair

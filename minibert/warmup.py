@@ -6,11 +6,11 @@ What a model needs does not depend on its sizes, so a very small one with zeros 
 import numpy as np
 
 from . import encoder
-from .config import BertConfig
+from .bert.config import BertConfig
+from .bert.quantize import quantize
+from .bert.weights import BertWeights, expected_shapes, from_arrays
 from .packing import pack
-from .quantize import quantize
 from .tokenizer import TokenizerSettings, WordPieceTokenizer
-from .weights import BertWeights, expected_shapes, from_arrays
 
 CONFIG = BertConfig(
     vocab_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, max_position_embeddings=8,
@@ -20,7 +20,7 @@ CONFIG = BertConfig(
 
 def warm_up() -> None:
     """Compile the kernels, for both precisions, and the tokenizer. Raises ImportError where Numba is missing."""
-    from .ops import kernels
+    from .ops.compiled import kernels
 
     zeros = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(CONFIG)}
     weights: BertWeights = from_arrays(zeros, CONFIG)

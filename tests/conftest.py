@@ -2,17 +2,11 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
-from make_models import SIZES, make_config, write_model
 
 import minibert
-
-HAS_NUMBA = importlib.util.find_spec("numba") is not None  # CI leaves it out once, on purpose
-needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="Numba is not installed")
-BACKENDS = [pytest.param("numpy"), pytest.param("numba", marks=needs_numba)]
-TOLERANCE = 2e-5  # max abs difference to transformers, float32, for any hidden state
+from tests.support.models import SIZES, make_config, write_model
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +39,3 @@ def minilm_folder() -> Path:
 @pytest.fixture(scope="session")
 def minilm(minilm_folder: Path) -> minibert.MiniBert:
     return minibert.load(minilm_folder)
-
-
-def backend_module(name: str) -> Any:
-    """Reference or kernels."""
-    return importlib.import_module(f"minibert.ops.{'reference' if name == 'numpy' else 'kernels'}")

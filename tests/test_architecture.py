@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import needs_numba
 
 import minibert
-from minibert.ops import Backend, reference
+from minibert.ops import Backend, numpy_ops
+from tests.support.backends import needs_numba
 
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "sources", "files", "fields", "texts", "habits", "config", "cache", "threads", "jit", "tokenizer", "formats", "weights", "quantize",
-    "packing", "ops", "encoder", "pooling", "layout", "sentence_modules", "folder", "hub_cache", "zoo", "save", "warmup", "inputs",
-    "outputs", "levels", "scheduling", "model", "tensorflow_names", "checkpoint_kinds", "checkpoints", "convert", "terminal",
-    "partial_files", "fetch", "verify", "streams", "answers", "commands", "text_commands", "cli", "__main__", "__pyinstaller",
+    "files", "arrays", "habits", "texts", "runtime", "formats", "bert", "tokenizer", "packing", "ops", "encoder", "pooling", "folders",
+    "importers", "hub", "arguments", "outputs", "levels", "scheduling", "model", "warmup", "cli", "__main__", "__pyinstaller",
 ]  # fmt: skip
 # The only places for Numba
-COMPILED = {"jit.py", "ops/tiers.py", "ops/simd.py", "ops/memory.py", "ops/tiles.py", "ops/team.py", "tokenizer/compiled.py"}
+COMPILED = {
+    "runtime/jit.py", "ops/compiled/tiers.py", "ops/compiled/simd.py", "ops/compiled/memory.py", "ops/compiled/tiles.py",
+    "ops/compiled/team.py", "tokenizer/compiled/loops.py",
+}  # fmt: skip
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests"}
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
@@ -54,9 +55,9 @@ def test_imports_point_downwards(source: str) -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_only_kernels_import_numba_and_nobody_the_network(source: str) -> None:
     roots = {name.split(".")[0] for name in imports(source)}
-    assert source == "fetch.py" or not roots & NETWORK
+    assert source == "hub/fetch.py" or not roots & NETWORK
     assert source in COMPILED or not roots & {"numba", "llvmlite"}
-    assert source == "save.py" or "safetensors" not in roots  # the library writes; reading is our own
+    assert source == "folders/save.py" or "safetensors" not in roots  # the library writes; reading is our own
     assert roots <= {"minibert", "numpy", "numba", "llvmlite", "safetensors", *sys.stdlib_module_names}
 
 
@@ -77,9 +78,9 @@ def test_import_loads_neither_numba_nor_the_network() -> None:
     assert not loaded & (clients | {"numba", "llvmlite", "safetensors"})
 
 
-@pytest.mark.parametrize("backend", [reference, pytest.param("kernels", marks=needs_numba)])
+@pytest.mark.parametrize("backend", [numpy_ops, pytest.param("kernels", marks=needs_numba)])
 def test_a_backend_keeps_the_contract(backend: Any) -> None:
-    backend = import_module("minibert.ops.kernels") if backend == "kernels" else backend
+    backend = import_module("minibert.ops.compiled.kernels") if backend == "kernels" else backend
     contract = {name: function for name, function in vars(Backend).items() if inspect.isfunction(function) and name[0] != "_"}
     assert len(contract) == 9
     for name, function in contract.items():

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
 
 import minibert
-from minibert.cli import main
-from minibert.folder import BOX, box_folder
+from minibert.cli.main import main
+from minibert.folders.settings import BOX, box_folder
+from tests.support.backends import BACKENDS
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 FOLDER = WEIGHTS / BOX
@@ -89,7 +89,7 @@ def test_the_command_line_takes_it_by_default(tmp_path: Path, box: minibert.Mini
 
 def test_a_missing_box_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "minibert").mkdir()
-    monkeypatch.setattr("minibert.folder.__file__", str(tmp_path / "minibert" / "folder.py"))
+    monkeypatch.setattr("minibert.folders.settings.__file__", str(tmp_path / "minibert" / "folder.py"))
     with pytest.raises(FileNotFoundError, match=f"{BOX}: expected in .*install the package again"):
         box_folder()
 

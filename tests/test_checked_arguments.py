@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS, backend_module, needs_numba
-from make_models import make_config, make_weights
 
-from minibert.config import ARCHITECTURE
-from minibert.quantize import quantize
-from minibert.weights import BertWeights, from_arrays
+from minibert.bert.config import ARCHITECTURE
+from minibert.bert.quantize import quantize
+from minibert.bert.weights import BertWeights, from_arrays
+from tests.support.backends import BACKENDS, backend_module, needs_numba
+from tests.support.models import make_config, make_weights
 
 CONFIG = make_config(2, 24, 3, vocab_size=20, max_position_embeddings=8)
 TABLES = {"input_ids": 20, "position_ids": 8, "token_type_ids": 2}
@@ -55,8 +55,8 @@ def test_ids_of_another_kind_are_refused(name: str, ids: np.ndarray, backend: st
 RACE = """
 import sys, threading
 import numpy as np
-from conftest import backend_module
-from make_models import make_weights
+from tests.support.backends import backend_module
+from tests.support.models import make_weights
 from test_checked_arguments import CONFIG, FAR, TABLES, weights
 
 ops, name = backend_module(sys.argv[1]), sys.argv[2]
@@ -121,7 +121,7 @@ HIDDEN_STATES: dict[str, Callable[[], np.ndarray]] = {
 @needs_numba
 @pytest.mark.parametrize("kind", HIDDEN_STATES)
 def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
-    from minibert.ops import kernels
+    from minibert.ops.compiled import kernels
 
     parameters, cu_seqlens = kernels.prepare(weights()), np.array([0, 5], np.int32)
     for call in (
@@ -140,7 +140,7 @@ def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
      [0, 5.0], [[0, 5]], [0, 2, 9, 5]],
 )  # fmt: skip
 def test_lengths_that_are_none_are_refused(cu_seqlens: list[Any]) -> None:
-    from minibert.ops import kernels
+    from minibert.ops.compiled import kernels
 
     parameters, hidden = kernels.prepare(weights()), np.zeros((5, 24), np.float32)
     array = np.array(cu_seqlens)
@@ -152,7 +152,7 @@ def test_lengths_that_are_none_are_refused(cu_seqlens: list[Any]) -> None:
 
 @needs_numba
 def test_layers_that_are_not_there_are_refused() -> None:
-    from minibert.ops import kernels
+    from minibert.ops.compiled import kernels
 
     parameters, hidden, cu_seqlens = kernels.prepare(weights()), np.zeros((5, 24), np.float32), np.array([0, 5], np.int32)
     for first, last in ((-1, 1), (0, 3), (2, 1), (0, FAR), (-FAR, FAR), (3, 3)):

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS, TOLERANCE, backend_module
-from golden_cases import CASES, Case, sample
-from make_models import make_config, make_weights, write_model
 
 import minibert
 from minibert import encoder
-from minibert.ops import reference
+from minibert.bert.weights import from_arrays
+from minibert.ops import numpy_ops
 from minibert.packing import pack, pack_padded, unpack, unpack_attentions
-from minibert.weights import from_arrays
+from tests.support.backends import BACKENDS, TOLERANCE, backend_module
+from tests.support.golden_cases import CASES, Case, sample
+from tests.support.models import make_config, make_weights, write_model
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -115,10 +115,10 @@ def test_a_key_bias_changes_nothing() -> None:
     case = CASES["L8_H128"]
     tensors = make_weights(case.config)
     zero("key.bias")(tensors)
-    assert greatest_difference("L8_H128", results(case, tensors, reference)) <= TOLERANCE
+    assert greatest_difference("L8_H128", results(case, tensors, numpy_ops)) <= TOLERANCE
 
 
-TRUTH = SimpleNamespace(**vars(reference))  # as it is before anything is changed
+TRUTH = SimpleNamespace(**vars(numpy_ops))  # as it is before anything is changed
 
 
 def without_scale(query_key_value: np.ndarray, *rest: Any) -> np.ndarray:
@@ -162,13 +162,13 @@ CODE_MUTATIONS: dict[str, tuple[str, str, Callable[..., Any]]] = {
 @pytest.mark.parametrize("mutation", CODE_MUTATIONS)
 def test_wrong_code_is_noticed(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, function, wrong = CODE_MUTATIONS[mutation]
-    monkeypatch.setattr(reference, function, wrong)
-    assert greatest_difference(name, results(CASES[name], make_weights(CASES[name].config), reference)) > TOLERANCE
+    monkeypatch.setattr(numpy_ops, function, wrong)
+    assert greatest_difference(name, results(CASES[name], make_weights(CASES[name].config), numpy_ops)) > TOLERANCE
 
 
 def test_a_shifted_position_is_noticed() -> None:
     case = CASES["L2_H15"]
-    assert greatest_difference("L2_H15", results(case, make_weights(case.config), reference, shift=1)) > TOLERANCE
+    assert greatest_difference("L2_H15", results(case, make_weights(case.config), numpy_ops, shift=1)) > TOLERANCE
 
 
 # Invariants
@@ -219,6 +219,6 @@ def test_any_heads_and_sizes(num_heads: int, tmp_path: Path) -> None:
     value = np.random.default_rng(1).standard_normal(20).astype(np.float32)
     query_key_value = np.random.default_rng(2).standard_normal((9, 60)).astype(np.float32)
     query_key_value[:, 40:] = value
-    context = reference.attention(query_key_value, np.array([0, 4, 9], np.int32), num_heads)
+    context = numpy_ops.attention(query_key_value, np.array([0, 4, 9], np.int32), num_heads)
     np.testing.assert_allclose(context, np.tile(value, (9, 1)), atol=1e-6)
     assert model(np.arange(8)[np.newaxis], output_attentions=True).attentions[0].shape == (1, num_heads, 8, 8)

@@ -11,7 +11,7 @@ import pytest
 
 import minibert
 from minibert.__pyinstaller import hook_dirs
-from minibert.folder import BOX, box_folder
+from minibert.folders.settings import BOX, box_folder
 
 PACKAGE = Path(minibert.__file__).parent
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
 
 import minibert
+from minibert.arguments import check_rectangle
+from minibert.folders.save import open_weights
 from minibert.formats.safetensors import open_safetensors
-from minibert.inputs import check_rectangle
-from minibert.save import open_weights
+from tests.support.backends import BACKENDS
 
 TEXTS = ["Hello world", "zebra quartz", "an unrelated third text"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert import threads
 from minibert.packing import SMALL_BATCH, plan_batches
+from minibert.runtime import threads
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", "", "hello " * 40, "unaffable", "I love NLP", "a", "b c d"]
 

@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from test_cli import at_a_terminal
+
+from tests.cli.test_cli import at_a_terminal
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,7 +45,7 @@ def test_files_in_the_reading_order_exist() -> None:
 
 def test_tables_are_those_of_the_measured_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import report
+    from benchmarks import report
 
     tables = 0
     for path in report.DOCUMENTS:

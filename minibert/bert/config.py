@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .fields import is_there, load_fields, shown
-from .files import recognised
-from .sources import missing
+from ..files.access import recognised
+from ..files.fields import is_there, load_fields, shown
+from ..files.sources import missing
 
 # hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote "gelu" and computed the tanh form;
 # in a file that transformers reads, "gelu" is the erf form.

@@ -14,9 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .formats import widen
-from .formats.safetensors import release_pages
-from .weights import BertWeights, Int8Linear, Int8Rows, LayerWeights, Linear, Matrix, check_int8_sizes, sums_of_two
+from ..arrays import release_pages, widen
+from .weights import (
+    BertWeights,
+    Int8Linear,
+    Int8Rows,
+    LayerWeights,
+    Linear,
+    Matrix,
+    check_int8_sizes,
+    sums_of_two,
+)
 
 LEAST_SCALE = np.finfo(np.float32).tiny  # a scale below the normal numbers has too few digits: its row could come to more than 127
 

@@ -18,9 +18,9 @@ from typing import Any, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import BFLOAT16
+from ..files.access import listed
 from .config import BertConfig
-from .files import listed
-from .formats import BFLOAT16
 
 FloatArray = npt.NDArray[Any]  # one of FLOATS
 FLOATS = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16, np.dtype(np.float64))

@@ -19,8 +19,8 @@ from typing import IO, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from .files import KINDS, errors_name
-from .save import exit_on_signals
+from ..files.access import KINDS, errors_name
+from ..folders.save import exit_on_signals
 from .streams import put
 from .terminal import Line, shown
 

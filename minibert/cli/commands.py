@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..folders.save import save_int8
+from ..folders.settings import BOX
+from ..hub.catalog import HUB, MODELS, Model, find, resolve
+from ..model import MiniBert, load
+from ..runtime.cache import where_kept
+from ..warmup import warm_up
 from .answers import write
-from .cache import where_kept
-from .folder import BOX
-from .model import MiniBert, load
-from .save import save_int8
 from .streams import show
-from .warmup import warm_up
-from .zoo import HUB, MODELS, Model, find, resolve
 
 
 def load_model(options: argparse.Namespace) -> MiniBert:
@@ -80,8 +80,8 @@ def is_here(model: Model) -> bool:
 
 
 def fetch(options: argparse.Namespace) -> None:
-    from .fetch import addresses  # nothing else needs the network
-    from .fetch import fetch as bring
+    from ..hub.fetch import addresses  # nothing else needs the network
+    from ..hub.fetch import fetch as bring
 
     if options.list:
         _list(options.name, list(addresses(options.name)))
@@ -110,7 +110,7 @@ def _list(name: str, files: list[tuple[str, str, str]]) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    from .convert import convert as translate
+    from ..importers.convert import convert as translate
 
     record = translate(options.source, options.target, options.hidden_act)
     show([f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}"])
@@ -125,8 +125,8 @@ def verify(options: argparse.Namespace) -> None:
 
 def _judge(name: str, folder: Path) -> None:
     """Print the table; an error if no variant explains anything that was published."""
-    from .verify import checks_of, lines
-    from .verify import verify as judge
+    from ..hub.verify import checks_of, lines
+    from ..hub.verify import verify as judge
 
     verdicts = judge(folder, checks_of(name, folder))
     matches = sum(verdict.is_match for verdict in verdicts)

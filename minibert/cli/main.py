@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 
 import minibert
 
+from ..folders.settings import BOX
+from ..model import PRECISIONS
+from ..pooling import POOLINGS
+from ..tokenizer import COMPATS
 from . import commands, text_commands
 from .answers import find_output
-from .folder import BOX
-from .model import PRECISIONS
-from .pooling import POOLINGS
 from .streams import Messages, drop, fill_closed, say, standard_output
 from .terminal import one_line
-from .tokenizer import COMPATS
 
 DESCRIPTION = "Embed text with BERT: no torch, and no network but for `fetch`."
 MODEL = f"""

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from .tokenizer import TokenizerSettings
+from ..tokenizer import TokenizerSettings
 
 RED, GREEN, YELLOW, BLUE, CYAN, GRAY = 31, 32, 33, 34, 36, 90
 # Control characters (C0, DEL, C1), line and paragraph separators, what turns the direction of writing, and lone surrogates

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..model import load_tokenizer
+from ..tokenizer import COMPATS, Encoding, differences
 from .answers import Rows, write
 from .commands import load_model
-from .model import load_tokenizer
 from .streams import say
 from .terminal import CYAN, GREEN, YELLOW, Line, color_of, pieces
-from .tokenizer import COMPATS, Encoding, differences
 
 
 def source(options: argparse.Namespace) -> os.stat_result | None:

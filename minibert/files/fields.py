@@ -9,7 +9,7 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any, TypeVar, overload
 
-from .files import MAX_JSON_BYTES, read_text, recognised
+from .access import MAX_JSON_BYTES, read_text, recognised
 from .sources import broken_link
 
 T = TypeVar("T")

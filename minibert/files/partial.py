@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .files import NEW_FLAGS, create, read_text
+from .access import NEW_FLAGS, create, read_text
 
 NOTE_BYTES = 1 << 16  # at most
 

@@ -10,8 +10,8 @@ import os
 import re
 from pathlib import Path
 
-from .files import read_text
-from .sources import HUB_PREFIX, hub_name
+from ..files.access import read_text
+from ..files.sources import HUB_PREFIX, hub_name
 
 REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}", re.ASCII)
 PARTS = ("snapshots", "blobs", "refs")  # of a model's folder

@@ -10,8 +10,8 @@ Source: sentence-transformers, `SentenceTransformer.save` of 0.2 to 6.2.
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .fields import Fields, is_there, load_list
-from .files import check_inside, inside
+from ..files.access import check_inside, inside
+from ..files.fields import Fields, is_there, load_list
 
 # The names that sentence-transformers has given to the settings of Transformer; it reads the first that is there.
 TRANSFORMER_FILES = tuple(

@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .config import QUANTIZED, load_config
-from .files import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, errors_name, listed, stamps
-from .folder import load_folder
-from .formats import widen
-from .formats.safetensors import load_safetensors
-from .formats.shards import INDEX, files_of, load_whole, open_whole
+from ..arrays import widen
+from ..bert.config import QUANTIZED, load_config
+from ..bert.quantize import quantize
+from ..bert.weights import BertWeights, from_arrays, to_arrays
+from ..files.access import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, errors_name, listed, stamps
+from ..files.sources import missing
+from ..formats.safetensors import load_safetensors
+from ..formats.shards import INDEX, files_of, load_whole, open_whole
+from ..tokenizer import load_settings
 from .layout import known_files
-from .quantize import quantize
 from .sentence_modules import read_tensors
-from .sources import missing
-from .tokenizer import load_settings
-from .weights import BertWeights, from_arrays, to_arrays
+from .settings import load_folder
 
 
 @contextmanager

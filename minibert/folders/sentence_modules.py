@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .fields import Fields, is_there, load_fields, optional_fields, shown
-from .files import listed
-from .formats import widen
-from .formats.safetensors import open_safetensors
+from ..arrays import widen
+from ..bert.weights import FLOAT_WORDS, FLOATS, LayerNorm, Linear
+from ..files.access import listed
+from ..files.fields import Fields, is_there, load_fields, optional_fields, shown
+from ..formats.safetensors import open_safetensors
+from ..ops import Backend, Float32, numpy_ops
+from ..pooling import unit_length
 from .layout import WITHOUT_FILES
-from .ops import Backend, Float32, reference
-from .pooling import unit_length
-from .weights import FLOAT_WORDS, FLOATS, LayerNorm, Linear
 
 WEIGHTS = "model.safetensors"
 HEADER_BYTES = 1 << 16  # of a file with two tensors, at most
@@ -124,8 +124,8 @@ def _activation(config: Fields) -> str:
     """Tanh where the file says nothing, as in sentence-transformers, which does not read null."""
     path = config.need("activation_function", str) if "activation_function" in config.content else "torch.nn.Tanh"
     package, dot, name = path.rpartition(".")
-    if package + dot not in TORCH or name not in reference.ACTIVATIONS:
-        raise config.refuse("activation_function", f"one of torch.nn.{', '.join(reference.ACTIVATIONS)}")
+    if package + dot not in TORCH or name not in numpy_ops.ACTIVATIONS:
+        raise config.refuse("activation_function", f"one of torch.nn.{', '.join(numpy_ops.ACTIVATIONS)}")
     return name
 
 
@@ -174,7 +174,7 @@ def prepare_module(module: Module, ops: Backend, parameters: Any) -> Step:
     tensors = read_tensors(module)
     if module.kind == "LayerNorm":
         norm = LayerNorm(tensors["norm.weight"], tensors["norm.bias"], LAYER_NORM_EPS)
-        return lambda vectors: reference.layer_norm(np.array(vectors, order="C"), norm)
+        return lambda vectors: numpy_ops.layer_norm(np.array(vectors, order="C"), norm)
     zeros = np.zeros(module.shapes["linear.weight"][0], np.float32)
     linear = ops.prepare_linear(Linear(tensors["linear.weight"], tensors.get("linear.bias", zeros)))
     residual = ops.prepare_linear(Linear(tensors["residual.weight"], zeros)) if "residual.weight" in tensors else None

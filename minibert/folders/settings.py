@@ -15,12 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
-from .files import BLOCK_BYTES, head_of
+from ..files.access import BLOCK_BYTES, head_of
+from ..files.fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
+from ..files.sources import hub_name, no_folder
+from ..pooling import Pooling
 from .layout import TRANSFORMER_FILES, WITHOUT_FILES, ListedModule, read_modules
-from .pooling import Pooling
 from .sentence_modules import READERS, Module, check_total, read_module, size_after
-from .sources import hub_name, no_folder
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -86,7 +86,7 @@ def box_folder() -> Path:
 
     Raises FileNotFoundError where it is in none of them.
     """
-    places = Path(__file__).parent / "box", Path(__file__).parents[1] / "weights" / BOX
+    places = Path(__file__).parents[1] / "box", Path(__file__).parents[2] / "weights" / BOX
     found = next((place for place in places if (place / "config.json").exists()), None) or unpacked_box(os.getpid())
     if found is None:
         expected = f"{BOX}: expected in {' or '.join(map(str, places))}"
@@ -103,7 +103,7 @@ def unpacked_box(process: int) -> Path | None:
     from importlib.resources import files  # most programs run from no archive
     from multiprocessing.util import Finalize  # unlike atexit, it also runs in workers, and for its own process alone
 
-    source = files(__package__) / "box"
+    source = files(__package__.partition(".")[0]) / "box"
     if not (source / "config.json").is_file():
         return None
     target = Path(tempfile.mkdtemp(prefix="minibert-"))

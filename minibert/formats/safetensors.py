@@ -26,8 +26,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..files import listed, open_regular, recognised
-from . import BFLOAT16
+from ..arrays import BFLOAT16
+from ..files.access import listed, open_regular, recognised
 
 MAX_HEADER_BYTES = 1 << 22  # that of BERT-large has 50 KB; as Python objects, a header takes up to thirty times as much
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -165,14 +165,3 @@ def _check_layout(path: Path, entries: dict[str, Entry], data_size: int) -> None
     end = spans[-1][1] if spans else 0
     if end != data_size:
         raise ValueError(f"{path}: expected {end} bytes of data after the header, found {data_size}; the file is cut off or has a tail")
-
-
-def release_pages(array: npt.NDArray[Any]) -> None:
-    """Let go of what has been read of the file behind an array; it is read again if it is asked for."""
-    base: Any = array
-    while isinstance(base, np.ndarray) and base.base is not None:
-        base = base.base
-    if isinstance(base, memoryview):
-        base = base.obj
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)

@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ..fields import load_fields, shown
-from ..files import inside, listed
+from ..files.access import inside, listed
+from ..files.fields import load_fields, shown
 from .safetensors import StoredTensor, open_safetensors
 
 T = TypeVar("T")

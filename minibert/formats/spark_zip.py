@@ -24,11 +24,20 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..files import check_inside, listed, read_bytes
+from ..files.access import check_inside, listed, read_bytes
 from .java_objects import parse_sequence_file
 from .sstable import MAX_TABLE_BYTES
 from .tensor_bundle import load_tensor_bundle, shard_sizes
-from .zip_archive import MAX_MEMBERS, Members, budget_of, check_members, check_size, extract_member, open_archive, read_member
+from .zip_archive import (
+    MAX_MEMBERS,
+    Members,
+    budget_of,
+    check_members,
+    check_size,
+    extract_member,
+    open_archive,
+    read_member,
+)
 
 MAX_VOCABULARY_BYTES = 1 << 24  # that of a BERT in 100 languages has 14 MB
 MAX_METADATA_BYTES = 1 << 20

@@ -14,8 +14,8 @@ Sources: doc/table_format.md of LevelDB; tensorflow/core/lib/io/{format,block,ta
 from itertools import pairwise
 from pathlib import Path
 
-from ..files import read_bytes
-from ..sources import HEAD_BYTES, described
+from ..files.access import read_bytes
+from ..files.sources import HEAD_BYTES, described
 from .protobuf import read_varint
 
 MAGIC = 0xDB4775248B80FB57

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..files import open_regular
-from . import BFLOAT16
+from ..arrays import BFLOAT16
+from ..files.access import open_regular
 from .protobuf import Message, read_varint
 from .sstable import masked_crc32c, read_table
 

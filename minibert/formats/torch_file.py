@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..files import listed, open_regular
-from ..sources import HEAD_BYTES, described
+from ..files.access import listed, open_regular
+from ..files.sources import HEAD_BYTES, described
 from .stored_zip import Span, stored_members
 from .torch_objects import Storage, Tensor, kind
 from .torch_pickle import MAX_PICKLE_BYTES, unpickle

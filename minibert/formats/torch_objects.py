@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import BFLOAT16
+from ..arrays import BFLOAT16
 
 MAX_ELEMENTS = 1 << 40
 MAX_DIMENSIONS = 32  # NumPy's limit before its version 2

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..files import head_of, open_regular
-from ..sources import described
+from ..files.access import head_of, open_regular
+from ..files.sources import described
 
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 1 << 21

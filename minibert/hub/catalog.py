@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from .fields import shown_name
-from .folder import BOX, box_folder
-from .hub_cache import cached, snapshot
+from ..files.fields import shown_name
+from ..folders.hub_cache import cached, snapshot
+from ..folders.settings import BOX, box_folder
 
 HUB = "https://huggingface.co"
 SPARK_MODELS = "https://s3.amazonaws.com/auxdata.johnsnowlabs.com/public/models"

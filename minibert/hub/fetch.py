@@ -30,18 +30,26 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import IO, Any
 
-from .config import BertConfig, load_config
-from .convert import convert, digest
-from .files import copy_inside, head_of
-from .folder import load_folder
-from .formats.shards import INDEX, files_of
-from .hub_cache import snapshot
-from .layout import MODULE_WEIGHTS_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, WEIGHTS_FILES, known_files, read_modules, transformer_path
-from .partial_files import locked, open_part, read_note, size_of, write_note
-from .sources import HUB_PREFIX, missing, no_folder
-from .terminal import visible
-from .weights import expected_shapes
-from .zoo import HUB, REPOSITORY, VOCABULARY, Model, advice, find, folder_name, home
+from ..bert.config import BertConfig, load_config
+from ..bert.weights import expected_shapes
+from ..cli.terminal import visible
+from ..files.access import copy_inside, head_of
+from ..files.partial import locked, open_part, read_note, size_of, write_note
+from ..files.sources import HUB_PREFIX, missing, no_folder
+from ..folders.hub_cache import snapshot
+from ..folders.layout import (
+    MODULE_WEIGHTS_FILES,
+    TOKENIZER_FILES,
+    TRANSFORMER_FILES,
+    WEIGHTS_FILES,
+    known_files,
+    read_modules,
+    transformer_path,
+)
+from ..folders.settings import load_folder
+from ..formats.shards import INDEX, files_of
+from ..importers.convert import convert, digest
+from .catalog import HUB, REPOSITORY, VOCABULARY, Model, advice, find, folder_name, home
 
 BLOCK = 1 << 20
 # A server that brings nothing is left after 6 tries, of two minutes each at most, and 5 pauses of a minute at most.

@@ -1,7 +1,7 @@
 """Are these the published weights? Their vectors beside the numbers that were printed of them, under every way they may have been made.
 
 What a card prints depends on more than weights: Spark NLP 2.6.3 cut the last two pieces off (issue 1162), a text's vector may be a
-mean of all positions or of words, [CLS], or the pooler's, and GELU has two forms. So every combination is computed, by the NumPy reference,
+mean of all positions or of words, [CLS], or the pooler's, and GELU has two forms. So every combination is computed, by the NumPy numpy_ops,
 and the one that explains the numbers is named.
 """
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from . import encoder
-from .config import load_config
-from .folder import load_folder
-from .ops import Float32, Parameters, reference
-from .packing import pack
-from .pooling import pool
-from .save import open_weights
-from .tokenizer import WordPieceTokenizer, load_settings
-from .tokenizer.spark import spark_tokens
-from .zoo import CHECKS, Check, find
+from .. import encoder
+from ..bert.config import load_config
+from ..folders.save import open_weights
+from ..folders.settings import load_folder
+from ..ops import Float32, Parameters, numpy_ops
+from ..packing import pack
+from ..pooling import pool
+from ..tokenizer import WordPieceTokenizer, load_settings
+from ..tokenizer.spark import spark_tokens
+from .catalog import CHECKS, Check, find
 
 ENCODINGS = {"all pieces": 0, "two pieces cut off": 2}
 POOLINGS = {"mean of all positions": "mean", "mean of words": "mean_words", "[CLS]": "cls", "pooler": "pooler"}
@@ -78,7 +78,7 @@ def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
         raise ValueError(f"{folder}: no numbers to compare with")
     settings = load_folder(folder)
     with open_weights(settings.weights) as weights:
-        prepared = reference.prepare(weights)
+        prepared = numpy_ops.prepare(weights)
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google(), backend="numpy")
     parameters = {gelu: replace(prepared, config=replace(prepared.config, hidden_act=name)) for gelu, name in GELUS.items()}
     found = []
@@ -122,7 +122,7 @@ def text_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, p
     hidden = hidden_states(ids, variant, tokenizer, parameters)
     pooling = POOLINGS[variant.pooling]
     vector = pool(hidden, np.array([0, len(hidden)], np.int32), pooling)  # type: ignore[arg-type]
-    vector = reference.pooler(parameters, vector) if pooling == "pooler" else vector
+    vector = numpy_ops.pooler(parameters, vector) if pooling == "pooler" else vector
     first: Float32 = vector[0]
     return first
 
@@ -141,7 +141,7 @@ def hidden_states(ids: list[int], variant: Variant, tokenizer: WordPieceTokenize
     """Of the last layer, [CLS] and [SEP] included."""
     kept = ids[: max(0, len(ids) - ENCODINGS[variant.encoding])]
     batch = pack([[tokenizer.frame.cls_id, *kept, tokenizer.frame.sep_id]])
-    (hidden,) = encoder.forward(parameters, batch, reference, [parameters.config.num_hidden_layers])
+    (hidden,) = encoder.forward(parameters, batch, numpy_ops, [parameters.config.num_hidden_layers])
     return hidden
 
 

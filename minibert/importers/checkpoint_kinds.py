@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .fields import is_there, load_fields
-from .files import Stamps, check_inside, listed, stamps
-from .formats.safetensors import load_safetensors
-from .formats.shards import files_of, load_whole
-from .formats.spark_zip import load_spark_zip, spark_files
-from .formats.tensor_bundle import bundle_files, load_tensor_bundle
-from .formats.torch_file import load_torch
-from .layout import ListedModule
+from ..bert.weights import PREFIX, encoder_prefixes
+from ..files.access import Stamps, check_inside, listed, stamps
+from ..files.fields import is_there, load_fields
+from ..folders.layout import ListedModule
+from ..formats.safetensors import load_safetensors
+from ..formats.shards import files_of, load_whole
+from ..formats.spark_zip import load_spark_zip, spark_files
+from ..formats.tensor_bundle import bundle_files, load_tensor_bundle
+from ..formats.torch_file import load_torch
 from .tensorflow_names import ENCODER, translate, turned
-from .weights import PREFIX, encoder_prefixes
 
 Arrays = dict[str, npt.NDArray[Any]]
 

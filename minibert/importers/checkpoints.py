@@ -11,13 +11,13 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from ..files.access import check_inside, listed, open_regular, stamps
+from ..files.fields import is_there
+from ..files.sources import HEAD_BYTES, is_aside, missing
+from ..folders.layout import FILES, MAX_PATH_LENGTH, ListedModule, module_weights, read_modules, transformer_path
+from ..formats.torch_file import LEGACY_START
+from ..formats.zip_archive import member_names, unpack
 from .checkpoint_kinds import CONFIGS, Checkpoint, spark_checkpoint, tensorflow_checkpoint, transformers_checkpoint
-from .fields import is_there
-from .files import check_inside, listed, open_regular, stamps
-from .formats.torch_file import LEGACY_START
-from .formats.zip_archive import member_names, unpack
-from .layout import FILES, MAX_PATH_LENGTH, ListedModule, module_weights, read_modules, transformer_path
-from .sources import HEAD_BYTES, is_aside, missing
 
 # What weights are called, and their format. The first that a folder has is read; of a pattern, it must have one.
 WEIGHTS = {

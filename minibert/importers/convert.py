@@ -26,20 +26,27 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import BFLOAT16, release_pages, widen
+from ..bert.config import BertConfig, load_config
+from ..bert.weights import encoder_names, from_arrays
+from ..files.access import (
+    MAX_JSON_BYTES,
+    MAX_VOCABULARY_BYTES,
+    check_unchanged,
+    copy_inside,
+    listed,
+    open_regular,
+    read_text,
+)
+from ..files.fields import optional_fields
+from ..folders.hub_cache import snapshot
+from ..folders.layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, module_weights
+from ..folders.save import new_folder, save_arrays, write_json
+from ..folders.sentence_modules import read_tensors
+from ..folders.settings import load_folder
+from ..tokenizer import load_settings
 from .checkpoint_kinds import LOADERS, Arrays, Checkpoint
 from .checkpoints import WEIGHTS, read, unpacked_folder
-from .config import BertConfig, load_config
-from .fields import optional_fields
-from .files import MAX_JSON_BYTES, MAX_VOCABULARY_BYTES, check_unchanged, copy_inside, listed, open_regular, read_text
-from .folder import load_folder
-from .formats import BFLOAT16, widen
-from .formats.safetensors import release_pages
-from .hub_cache import snapshot
-from .layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES, module_weights
-from .save import new_folder, save_arrays, write_json
-from .sentence_modules import read_tensors
-from .tokenizer import load_settings
-from .weights import encoder_names, from_arrays
 
 # A tensor that transformers ties to another
 TIED = {"cls.predictions.decoder.weight": "embeddings.word_embeddings.weight", "cls.predictions.decoder.bias": "cls.predictions.bias"}

@@ -34,9 +34,18 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..config import BertConfig
-from ..formats import widen
-from ..weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Linear, Matrix, checked_layers
+from ..arrays import widen
+from ..bert.config import BertConfig
+from ..bert.weights import (
+    BertWeights,
+    FloatArray,
+    Int8Rows,
+    LayerNorm,
+    LayerWeights,
+    Linear,
+    Matrix,
+    checked_layers,
+)
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]

@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..formats import widen
-from ..threads import blas_threads
-from ..weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
-from . import INT16_TOKENS, LEAST_SPAN, Float32, GeluForm, Int32, Parameters, arrange, check_ids, look_up
+from ..arrays import widen
+from ..bert.weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
+from ..runtime.threads import blas_threads
+from . import (
+    INT16_TOKENS,
+    LEAST_SPAN,
+    Float32,
+    GeluForm,
+    Int32,
+    Parameters,
+    arrange,
+    check_ids,
+    look_up,
+)
 
 BATCH_TOKENS = 1024  # of 512 to 4,096 the fastest, or within 7 % of it, for 8 x 128 and 6 x 768 and texts of 20, 130 and mixed tokens
 BLOCK = 65_536  # float32 values that a chain of elementwise steps takes at a time, 256 kB: they and their temporaries stay in the L2 cache

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+PACKAGE = __name__.partition(".")[0]
 MAX_BYTES = 1 << 27  # of a file; the largest has 0.3 MB
 DIGEST = 16  # bytes at the beginning of a file, of what follows
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -41,7 +42,7 @@ class Cache:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
-        self._is_kept = function.__module__.startswith(f"{__package__}.")  # the hash covers no other sources
+        self._is_kept = function.__module__.startswith(f"{PACKAGE}.")  # the hash covers no other sources
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The compiled function, or None, and then a line says what takes so long."""
@@ -232,8 +233,8 @@ def _version() -> str:
 
 def _sources() -> Iterator[bytes]:
     """Each module of this package as its loader has it: source, bytecode, or a code object where there are no files (a frozen program)."""
-    package = sys.modules[__package__]
-    names = [each.name for each in pkgutil.walk_packages(package.__path__, f"{__package__}.")]
+    package = sys.modules[PACKAGE]
+    names = [each.name for each in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
     if __name__ not in names:
         raise FileNotFoundError("the modules of minibert cannot be listed")
     for name in sorted(names):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import habits
-from ..fields import shown
+from ..files.fields import shown
 from ..habits import explain_attributes
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]

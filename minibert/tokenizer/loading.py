@@ -17,9 +17,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from ..fields import Fields, is_there, load_fields, load_text, optional_fields
-from ..files import MAX_VOCABULARY_BYTES, recognised
-from ..sources import missing
+from ..files.access import MAX_VOCABULARY_BYTES, recognised
+from ..files.fields import Fields, is_there, load_fields, load_text, optional_fields
+from ..files.sources import missing
 from .named_tokens import read_tokens
 from .pipeline import check_ids, check_model, is_bert, read_pipeline
 from .settings import MAX_ENTRIES, TokenizerSettings, check_vocab

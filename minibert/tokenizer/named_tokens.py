@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..fields import Fields, optional_fields, shown, shown_name
+from ..files.fields import Fields, optional_fields, shown, shown_name
 from .added import AddedToken
 
 # The roles that transformers knows, in the order in which it adds their tokens, and BertTokenizer's own tokens.

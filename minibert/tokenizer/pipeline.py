@@ -7,7 +7,7 @@ tables have the parts that are implemented; any other is refused by name, and so
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import Fields, shown, shown_name
+from ..files.fields import Fields, shown, shown_name
 
 # Each line is one way to clean a text: the types of the normalizers, in their order -> what they do beside BertNormalizer, if it is there.
 NORMALIZERS: dict[tuple[str, ...], dict[str, bool]] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..fields import shown, shown_name
+from ..files.fields import shown, shown_name
 from .added import MAX_IDS, AddedToken, num_suffixes
 from .unicode import COMPATS, CharacterMap, Compat
 

@@ -23,18 +23,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import habits
-from ..fields import shown
+from ..files.fields import shown
 from ..habits import explain, explain_attributes
-from ..jit import can_compile
+from ..runtime.jit import can_compile
 from ..texts import PAIR, Text, is_pair, listed_texts, no_text, whole_numbers
 from .added import AddedTokens
-from .encoding import Encoding, Frame, PackedEncoding, TruncationStrategy, WordPieces, join_pairs, overflow, truncate, windows
+from .encoding import (
+    Encoding,
+    Frame,
+    PackedEncoding,
+    TruncationStrategy,
+    WordPieces,
+    join_pairs,
+    overflow,
+    truncate,
+    windows,
+)
 from .loading import load_settings
 from .settings import TokenizerSettings
 from .unicode import CAPITAL_SIGMA, canonical_order, final_sigmas
 
 if TYPE_CHECKING:
-    from .batch import CompiledTokenizer
+    from .compiled.batch import CompiledTokenizer
 
 MAX_KNOWN_WORDS = 16_384  # words remembered: 36 MB if all are 24 punctuation marks, the worst case, and less than half of it in prose
 MAX_KNOWN_WORD_CHARS = 24  # longer ones (addresses, lines of Chinese) rarely come back
@@ -267,7 +277,7 @@ class WordPieceTokenizer:
                 if self.backend == "auto":
                     return None
                 raise ImportError("backend='numba': Numba does not import here, or may not compile (NUMBA_DISABLE_JIT)")
-            from .batch import CompiledTokenizer
+            from .compiled.batch import CompiledTokenizer
 
             self._compiled = CompiledTokenizer(self)
         return self._compiled

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert.cli import main
+from minibert.cli.main import main
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", ""]
 
@@ -147,7 +147,7 @@ def test_quantize_and_precision(tiny_folder: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_backend_that_is_not_there(tiny_folder: Path) -> None:
-    code = "import sys; sys.modules['numba'] = None; from minibert.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; sys.modules['numba'] = None; from minibert.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "info", "-m", tiny_folder]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(found.stdout)["backend"] == "numpy"

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minibert import answers
-from minibert.cli import main
+from minibert.cli import answers
+from minibert.cli.main import main
 
 COMMANDS = {
     "embed": ["embed", "-m", "MODEL", "--backend", "numpy", "x"],
@@ -47,8 +47,8 @@ def test_another_file_is_replaced_only_by_force(
     assert main([*arguments, "--force"]) == 0
     assert json.loads(output.read_text().splitlines()[0])
     output.write_text("precious")
-    monkeypatch.setattr("minibert.commands.load", lambda *_, **__: pytest.fail("computed before the check"))
-    monkeypatch.setattr("minibert.text_commands.load_tokenizer", lambda *_: pytest.fail("computed before the check"))
+    monkeypatch.setattr("minibert.cli.commands.load", lambda *_, **__: pytest.fail("computed before the check"))
+    monkeypatch.setattr("minibert.cli.text_commands.load_tokenizer", lambda *_: pytest.fail("computed before the check"))
     assert main(arguments) == 2
     assert capsys.readouterr().err.endswith(f"found one that exists: {output}; --force replaces it\n")
     assert output.read_text() == "precious"

@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from make_models import make_config, write_model
-from test_cli import at_a_terminal
 
-from minibert.cli import main
-from minibert.terminal import MESSAGE_LENGTH, one_line, visible
+from minibert.cli.main import main
+from minibert.cli.terminal import MESSAGE_LENGTH, one_line, visible
+from tests.cli.test_cli import at_a_terminal
+from tests.support.models import make_config, write_model
 
 PROGRAM = Path(__file__).with_name("closed_streams.py")
 FULL = "/dev/full"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minibert.fields import Fields, load_fields, load_list, shown
+from minibert.files.fields import Fields, load_fields, load_list, shown
 
 HUGE = "9" * 400
 BAD_NUMBERS = [HUGE, f"-{HUGE}", "9" * 5000, "1e400", "-1e400", "NaN", "Infinity", "-Infinity", "true", '"1"', '"\\ud800"', "[]", "{}"]
@@ -87,7 +87,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code = """if True:
         import pathlib, sys
-        from minibert.fields import load_fields, load_list
+        from minibert.files.fields import load_fields, load_list
         from minibert.tokenizer.loading import load_vocab
         for name in ("fifo.json", "zero.json", "loop.json", "folder.json", "file/file.json"):
             for load in (load_fields, load_list, load_vocab):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from minibert import files
-from minibert.files import copy_inside, inside, open_regular, read_bytes, read_text
+from minibert.files import access as files
+from minibert.files.access import copy_inside, inside, open_regular, read_bytes, read_text
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:

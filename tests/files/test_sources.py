@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import minibert
-from minibert import sources
-from minibert.cli import main
-from minibert.convert import convert
+from minibert.cli.main import main
+from minibert.files import sources
+from minibert.files.sources import BEGINNINGS, HEAD_BYTES, NAMES, described
+from minibert.folders.save import save_int8
+from minibert.importers.convert import convert
 from minibert.model import load_tokenizer
-from minibert.save import save_int8
-from minibert.sources import BEGINNINGS, HEAD_BYTES, NAMES, described
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 90868376\n".encode()
 MODULES = [

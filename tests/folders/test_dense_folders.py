@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_hub_cache import write_hub_cache
 from safetensors.numpy import load_file, save_file
-from test_sentence_modules import NORMALIZE, dense, layer_norm, residual, write_chain
-from test_shards import shard
-from test_torch_file import program, storage, tensor, text
 
 import minibert
-from minibert.convert import convert
-from minibert.fetch import fetch
-from minibert.save import save_int8
+from minibert.folders.save import save_int8
+from minibert.hub.fetch import fetch
+from minibert.importers.convert import convert
+from tests.folders.test_sentence_modules import NORMALIZE, dense, layer_norm, residual, write_chain
+from tests.formats.test_shards import shard
+from tests.formats.test_torch_file import program, storage, tensor, text
+from tests.support.hub_cache import write_hub_cache
 
 TEXTS = ["I hate cancer", "", "Antibiotics aren't painkiller"]
 CHAIN = residual(24, 9), layer_norm(9), dense(9, 5, "GELU", bias=False), NORMALIZE

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import needs_numba
-from fuzz_folders import Fuzzer
-from make_models import make_config, make_weights, write_model
 from safetensors.numpy import save_file
 
 import minibert
-from minibert.config import ARCHITECTURE, load_config
-from minibert.folder import load_folder
+from minibert.bert.config import ARCHITECTURE, load_config
+from minibert.folders.settings import load_folder
 from minibert.pooling import POOLINGS
+from tests.fuzz.fuzz_folders import Fuzzer
+from tests.support.backends import needs_numba
+from tests.support.models import make_config, make_weights, write_model
 
 CONFIG = make_config(2, 24, 3, max_position_embeddings=64)
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", ""]
@@ -468,7 +468,7 @@ def test_limits_of_length(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["folder", pytest.param("folder_compiled", marks=needs_numba)])
 def test_damaged_folders(tmp_path: Path, name: str) -> None:
-    """The first inputs of tests/fuzz_folders.py: some are read still, most are refused by name, and nothing else is raised."""
+    """The first inputs of tests/fuzz/fuzz_folders.py: some are read still, most are refused by name, and nothing else is raised."""
     fuzzer = Fuzzer(name, tmp_path)
     outcomes = []
     for number in range(300 if name == "folder" else 16):

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_hub_cache import REVISION, write_hub_cache
 
 import minibert
-from minibert.cli import main
-from minibert.convert import convert
-from minibert.fetch import fetch
-from minibert.hub_cache import cache_folder
+from minibert.cli.main import main
+from minibert.folders.hub_cache import cache_folder
+from minibert.hub.catalog import resolve
+from minibert.hub.fetch import fetch
+from minibert.importers.convert import convert
 from minibert.model import load_tokenizer
-from minibert.zoo import resolve
+from tests.support.hub_cache import REVISION, write_hub_cache
 
 OTHER = "f" * 40
 VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")

@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
-from fuzz_targets import Targets
-from make_models import make_config, write_model
 from safetensors.numpy import load_file, save_file
 
 import minibert
-from minibert.cli import main
-from minibert.convert import convert
-from minibert.files import MAX_JSON_BYTES
-from minibert.quantize import quantize
-from minibert.save import new_folder, open_weights, save_arrays, save_int8, write_json
-from minibert.weights import from_arrays, sums_of_two, to_arrays
+from minibert.bert.quantize import quantize
+from minibert.bert.weights import from_arrays, sums_of_two, to_arrays
+from minibert.cli.main import main
+from minibert.files.access import MAX_JSON_BYTES
+from minibert.folders.save import new_folder, open_weights, save_arrays, save_int8, write_json
+from minibert.importers.convert import convert
+from tests.fuzz.fuzz_targets import Targets
+from tests.support.backends import BACKENDS
+from tests.support.models import make_config, write_model
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", "", "hello " * 40]
 
@@ -346,7 +346,7 @@ def test_nothing_is_left_after_a_signal(name: str, tmp_path: Path) -> None:
     code = f"""if True:
         import os, signal, sys
         from pathlib import Path
-        from minibert.save import new_folder
+        from minibert.folders.save import new_folder
         with new_folder(Path({str(tmp_path)!r}, "new"), Path("source")) as part:
             (part / "file").touch()
             print(*(path.name for path in Path({str(tmp_path)!r}).iterdir()), flush=True)
@@ -385,7 +385,7 @@ def test_a_long_name_is_as_good_as_any(source: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 @pytest.mark.parametrize("name", ["quantize", "convert"])
 def test_odd_folders_and_targets(tmp_path: Path, name: str) -> None:
-    """The first inputs of tests/fuzz_targets.py: some become a new folder, and nothing else ever changes."""
+    """The first inputs of tests/fuzz/fuzz_targets.py: some become a new folder, and nothing else ever changes."""
     fuzzer, num_read = Targets(name, tmp_path), 0
     for number in range(200):
         fuzzer.write(number)
@@ -398,7 +398,7 @@ def test_a_full_disk_is_an_oserror(command: Any, source: Path, tmp_path: Path) -
     """A limit on the size of files stops the library that writes the weights, as a full disk does."""
     code = f"""if True:
         import resource, signal, sys
-        from minibert.cli import main
+        from minibert.cli.main import main
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (240_000, 240_000))
         sys.exit(main(["{"quantize" if command is save_int8 else "convert"}", {str(source)!r}, {str(tmp_path / "new")!r}]))

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS, backend_module
-from make_models import make_config, make_weights
 from safetensors.numpy import save_file
 
 import minibert
-from minibert.fetch import download
-from minibert.ops.reference import ACTIVATIONS
+from minibert.bert.weights import from_arrays
+from minibert.folders.save import save_int8
+from minibert.hub.fetch import download
+from minibert.ops.numpy_ops import ACTIVATIONS
 from minibert.pooling import POOLINGS, pool
-from minibert.save import save_int8
-from minibert.weights import from_arrays
+from tests.support.backends import BACKENDS, backend_module
+from tests.support.models import make_config, make_weights
 
 SIZE = 24
 TEXTS = ["I hate cancer", "", "Antibiotics aren't painkiller", "a " * 30]
@@ -159,7 +159,7 @@ def test_activations_are_those_of_pytorch(activation: str, backend: str) -> None
     config = make_config(1, 24, 3, vocab_size=20, max_position_embeddings=8)
     ops = backend_module(backend)
     parameters = ops.prepare(from_arrays(make_weights(config), config))
-    weights = ops.prepare_linear(minibert.weights.Linear(np.eye(6, dtype=np.float32), np.zeros(6, np.float32)))
+    weights = ops.prepare_linear(minibert.bert.weights.Linear(np.eye(6, dtype=np.float32), np.zeros(6, np.float32)))
     actual = ops.dense(parameters, np.array([X, X], np.float32), weights, activation)
     np.testing.assert_allclose(actual, [TORCH[activation]] * 2, rtol=0, atol=1e-6)
     far = ops.dense(parameters, np.array([[3e38, -3e38, 1e5, -1e5, 0, 1]], np.float32), weights, activation)

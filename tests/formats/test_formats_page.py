@@ -1,7 +1,7 @@
 """The page of what is read and what is refused says what the tables of the code say."""
 
-from make_formats_page import PAGE, page
+from tests.make.formats_page import PAGE, page
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python tests/make_formats_page.py --write"
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.make.formats_page --write"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save, save_file
 
-from minibert.formats import BFLOAT16, widen
+from minibert.arrays import BFLOAT16, widen
 from minibert.formats.safetensors import MAX_HEADER_BYTES, load_safetensors
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_models import make_config, make_weights
 from safetensors.numpy import load_file, save_file
 
 import minibert
-from minibert import fetch as client
-from minibert.convert import convert
-from minibert.fetch import fetch
+from minibert.folders.save import save_int8
 from minibert.formats import shards
-from minibert.save import save_int8
+from minibert.hub import fetch as client
+from minibert.hub.fetch import fetch
+from minibert.importers.convert import convert
+from tests.support.models import make_config, make_weights
 
 INDEX = "model.safetensors.index.json"
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller"]
@@ -169,7 +169,7 @@ def test_a_fifo_in_the_place_of_a_shard(folder: Path) -> None:
 
 
 def test_a_shard_that_changes_while_it_is_quantized(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from minibert import save
+    from minibert.folders import save
 
     def replace_meanwhile(*arguments: Any) -> Any:
         shutil.copy(folder / ONE, folder / "copy")

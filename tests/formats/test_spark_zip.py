@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_spark_files import PREFIX, VOCABULARY
-from test_tensor_bundle import GOLDEN as TENSORFLOW
-from test_tensor_bundle import check, check_refusal, mutate, scratch
 
 from minibert.formats import spark_zip
 from minibert.formats.java_objects import parse_sequence_file
 from minibert.formats.spark_zip import load_spark_zip, spark_files
 from minibert.formats.zip_archive import MAX_DIRECTORY_BYTES
+from tests.formats.test_tensor_bundle import GOLDEN as TENSORFLOW
+from tests.formats.test_tensor_bundle import check, check_refusal, mutate, scratch
+from tests.make.spark_files import PREFIX, VOCABULARY
 
-PATH = Path(__file__).parent / "golden" / "spark" / "sent_small_bert_L1_8.zip"
+PATH = Path(__file__).parents[1] / "golden" / "spark" / "sent_small_bert_L1_8.zip"
 METADATA, PART, GRAPH = "metadata/part-00000", "fields/vocabulary/part-00000", "bert_sentence_tensorflow"
 Files = dict[str, bytes]
 

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_tensorflow_files import tf2_name
 
-from minibert.formats import BFLOAT16, protobuf, widen
+from minibert.arrays import BFLOAT16, widen
+from minibert.formats import protobuf
 from minibert.formats.protobuf import Message, read_varint
 from minibert.formats.sstable import MAGIC, masked_crc32c, read_table
 from minibert.formats.tensor_bundle import OBJECT_GRAPH, bundle_files, load_tensor_bundle, shard_sizes
+from tests.make.tensorflow_files import tf2_name
 
-GOLDEN = Path(__file__).parent / "golden" / "tensorflow"
+GOLDEN = Path(__file__).parents[1] / "golden" / "tensorflow"
 PREFIXES = ["bert_model.ckpt", "checkpoint/ckpt-1", "saved_model/variables/variables", "kinds", "shards"]
 
 

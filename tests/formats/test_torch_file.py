@@ -1,6 +1,6 @@
 """The reader of torch's checkpoints: what torch wrote, and what nobody should.
 
-tests/make_torch_files.py made the files in golden/torch with torch; here torch is not needed; tests/parity asks it about damaged files.
+tests/make/torch_files.py made the files in golden/torch with torch; here torch is not needed; tests/parity asks it about damaged files.
 """
 
 import builtins
@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz_formats import READERS, Fuzzer
 
-from minibert.formats import BFLOAT16
+from minibert.arrays import BFLOAT16
 from minibert.formats.torch_file import LEGACY_START, load_torch
 from minibert.formats.torch_objects import Tensor
 from minibert.formats.torch_pickle import MAX_OPCODES, MAX_PICKLE_BYTES
+from tests.fuzz.fuzz_formats import READERS, Fuzzer
 
-GOLDEN = Path(__file__).parent / "golden" / "torch"
+GOLDEN = Path(__file__).parents[1] / "golden" / "torch"
 FILES = sorted(path.name for path in GOLDEN.glob("*.bin"))
 
 
@@ -590,7 +590,7 @@ def test_cut_off_anywhere(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", READERS)
 def test_damaged_files(tmp_path: Path, name: str) -> None:
-    """The first inputs of tests/fuzz_formats.py: some are read still, most are refused, and nothing else is raised."""
+    """The first inputs of tests/fuzz/fuzz_formats.py: some are read still, most are refused, and nothing else is raised."""
     fuzzer, num_read = Fuzzer(name, tmp_path), 0
     for number in range(1000):
         fuzzer.write(number)

@@ -1,9 +1,9 @@
 """Damage the small files of a model folder until `minibert.load` breaks.
 
-    python tests/fuzz_folders.py folder 100000 --save       # into benchmarks/results/fuzz.json
-    python tests/fuzz_folders.py folder 1 --first 4711      # input 4711 again
+    python -m tests.fuzz.fuzz_folders folder 100000 --save       # into benchmarks/results/fuzz.json
+    python -m tests.fuzz.fuzz_folders folder 1 --first 4711      # input 4711 again
 
-As tests/fuzz_formats.py, whose machinery this is: input N is always the same, each has a limit of time and memory. Every damaged folder
+As fuzz_formats.py, whose machinery this is: input N is always the same, each has a limit of time and memory. Every damaged folder
 must give finite vectors for two texts, or be refused with a ValueError (or FileNotFoundError) that names it. One to three changes are
 made to the JSON files of a good folder: a value at any depth replaced by a nasty one, a field left out, written twice or under another
 name. Every eighth input damages a whole file instead: other encodings, cut, too deep, a folder, a FIFO, a link to itself.
@@ -22,15 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # as a command it runs from anywhere
-
-from fuzz_formats import command_line, summary
-from make_models import make_config, make_weights
 from safetensors.numpy import save_file
 
 import minibert
 from minibert.tokenizer import WordPieceTokenizer
+from tests.fuzz.fuzz_formats import command_line, summary
+from tests.support.models import make_config, make_weights
 
 LONGEST = 10_000  # characters of a refusal, which may list all tensors
 READERS = ("folder", "folder_compiled")

@@ -1,7 +1,7 @@
 """Damage files until a reader breaks: every damaged file must be read or refused with a ValueError (or FileNotFoundError) that names it.
 
-    python tests/fuzz_formats.py torch 100000 --save       # READER COUNT; into benchmarks/results/fuzz.json
-    python tests/fuzz_formats.py torch 1 --first 4711      # input 4711 again
+    python -m tests.fuzz.fuzz_formats torch 100000 --save       # READER COUNT; into benchmarks/results/fuzz.json
+    python -m tests.fuzz.fuzz_formats torch 1 --first 4711      # input 4711 again
 
 Input N of a reader is always the same. It is one to three changes of a good file: bits flipped, bytes set, cut off, bytes of another place
 or file inserted or written over, numbers of 1 to 8 bytes replaced by ones that lengths and offsets are afraid of. Each input has LIMIT
@@ -31,8 +31,6 @@ from unittest import mock
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # as a command it runs from anywhere
-
 from minibert.formats import sstable, tensor_bundle
 from minibert.formats.java_objects import parse_sequence_file
 from minibert.formats.safetensors import load_safetensors
@@ -40,8 +38,8 @@ from minibert.formats.spark_zip import load_spark_zip
 from minibert.formats.tensor_bundle import load_tensor_bundle
 from minibert.formats.torch_file import load_torch
 
-GOLDEN = Path(__file__).parent / "golden"
-RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "fuzz.json"
+GOLDEN = Path(__file__).parents[1] / "golden"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "fuzz.json"
 LIMIT = 5.0  # seconds of processor time an input; they take milliseconds
 PATIENCE = 120.0  # seconds of any time, for what waits
 MEMORY = 64 << 20

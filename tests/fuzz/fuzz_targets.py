@@ -1,6 +1,6 @@
 """Give `quantize` and `convert` odd folders and odd targets: nothing but the target may be new or other afterwards.
 
-    python tests/fuzz_targets.py quantize 100000 --save    # or convert; as fuzz_formats.py, whose machinery this is
+    python -m tests.fuzz.fuzz_targets quantize 100000 --save    # or convert; as fuzz_formats.py, whose machinery this is
 
 Input N of a command is always the same. It is a model folder of one of several kinds, of which one to three things are changed: files
 known and unknown, links in, out and in circles, FIFOs and devices, paths of modules, damaged bytes; and a target, which may be there
@@ -19,15 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from fuzz_formats import GOLDEN, command_line, mutate, summary
-from make_models import make_config, make_weights
 from safetensors.numpy import save_file
 
-from minibert import convert as convert_module
-from minibert.convert import convert
-from minibert.folder import load_folder
-from minibert.layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES
-from minibert.save import save_int8
+from minibert.folders.layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES
+from minibert.folders.save import save_int8
+from minibert.folders.settings import load_folder
+from minibert.importers import convert as convert_module
+from minibert.importers.convert import convert
+from tests.fuzz.fuzz_formats import GOLDEN, command_line, mutate, summary
+from tests.support.models import make_config, make_weights
 
 SECRET = b"2b1d0c7f a secret that nobody may find in a target 99aa01"
 MODEL = make_config(1, 8, 2, max_position_embeddings=12, vocab_size=30, intermediate_size=16)

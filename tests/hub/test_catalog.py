@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import minibert
-from minibert.cli import main
-from minibert.folder import BOX, box_folder
-from minibert.zoo import MODELS, find, home, resolve
+from minibert.cli.main import main
+from minibert.folders.settings import BOX, box_folder
+from minibert.hub.catalog import MODELS, find, home, resolve
 
 # Parameters of the encoder without its pooler: counted by hand from the architecture
 PARAMETERS = {

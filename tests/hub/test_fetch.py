@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_models import VOCAB, make_config, write_model
 
 import minibert
-from minibert import fetch as client
-from minibert.cli import main
-from minibert.fetch import fetch
-from minibert.zoo import folder_name
+from minibert.cli.main import main
+from minibert.hub import fetch as client
+from minibert.hub.catalog import folder_name
+from minibert.hub.fetch import fetch
+from tests.support.models import VOCAB, make_config, write_model
 
 REPOSITORY = "someone/tiny-bert"
 
@@ -163,7 +163,7 @@ def test_who_is_asked_to_wait_waits(hub: Hub, published: Path, monkeypatch: pyte
 
 @pytest.mark.skipif(sys.platform == "win32", reason="flock")
 def test_who_waits_for_another_process_says_so(tmp_path: Path) -> None:
-    program = "import sys; from minibert.fetch import Path, locked; locked(Path(sys.argv[1])).__enter__()"
+    program = "import sys; from minibert.hub.fetch import Path, locked; locked(Path(sys.argv[1])).__enter__()"
     with client.locked(tmp_path / "lock"):
         waiting = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "lock")], stderr=subprocess.PIPE, text=True)
         assert waiting.stderr is not None
@@ -349,7 +349,7 @@ def test_all_had_come_but_the_name(hub: Hub, published: Path, tmp_path: Path) ->
 def test_google_s_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the hub has the miniatures: torch's old format, no safetensors, a checkpoint of TensorFlow and flax beside it."""
     monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
-    golden = Path(__file__).parent / "golden"
+    golden = Path(__file__).parents[1] / "golden"
     folder = tmp_path / "source"
     folder.mkdir()
     shutil.copy(golden / "torch" / "pretraining.legacy.bin", folder / "pytorch_model.bin")

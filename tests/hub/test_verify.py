@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_models import make_config, write_model
 
 import minibert
-from minibert.cli import main
-from minibert.verify import ENCODINGS, GELUS, POOLINGS, TOKEN, Variant, lines, verify
-from minibert.zoo import BOX, CHECKS, Check
+from minibert.cli.main import main
+from minibert.hub.catalog import BOX, CHECKS, Check
+from minibert.hub.verify import ENCODINGS, GELUS, POOLINGS, TOKEN, Variant, lines, verify
+from tests.support.models import make_config, write_model
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", "John loves apples."]
 WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

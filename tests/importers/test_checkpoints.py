@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_models import make_config, make_weights, write_model
 from safetensors.numpy import load_file, save_file
 
 import minibert
-from minibert.checkpoint_kinds import Checkpoint
-from minibert.cli import main
-from minibert.convert import convert, write_files
-from minibert.layout import module_weights, read_modules
-from minibert.save import save_int8
+from minibert.cli.main import main
+from minibert.folders.layout import module_weights, read_modules
+from minibert.folders.save import save_int8
+from minibert.importers.checkpoint_kinds import Checkpoint
+from minibert.importers.convert import convert, write_files
+from tests.support.models import make_config, make_weights, write_model
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = make_config(2, 8, 2, max_position_embeddings=8)
 TEXT = "I hate cancer"
 Arrays = dict[str, np.ndarray]

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_models import VOCAB, make_config, write_model
 from safetensors.numpy import load_file, save_file
 
 import minibert
-from minibert import checkpoint_kinds
-from minibert import convert as module
-from minibert.cli import main
-from minibert.convert import convert
-from minibert.tensorflow_names import translate
+from minibert.cli.main import main
+from minibert.importers import checkpoint_kinds
+from minibert.importers import convert as module
+from minibert.importers.convert import convert
+from minibert.importers.tensorflow_names import translate
+from tests.support.models import VOCAB, make_config, write_model
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 TENSORFLOW = GOLDEN / "tensorflow"
 # google-research/bert's own spelling, as bert_config.json has it
 GOOGLE = {

@@ -1,19 +1,24 @@
 """Make minibert/FORMATS.md, the page of what is read and what is refused, from the tables of the package.
 
-python tests/make_formats_page.py            # prints whether the page is as the code says; exit code 1 if not
-python tests/make_formats_page.py --write    # writes it
+python -m tests.make.formats_page            # prints whether the page is as the code says; exit code 1 if not
+python -m tests.make.formats_page --write    # writes it
 """
 
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minibert import checkpoint_kinds, checkpoints, config, fields, files, folder, layout, sentence_modules, sources, weights
+from minibert.bert import config, weights
+from minibert.files import access as files
+from minibert.files import fields, sources
+from minibert.folders import layout, sentence_modules
+from minibert.folders import settings as folder
 from minibert.formats import safetensors, shards, torch_file, torch_pickle, zip_archive
-from minibert.ops import reference
+from minibert.importers import checkpoint_kinds, checkpoints
+from minibert.ops import numpy_ops
 from minibert.tokenizer import loading, named_tokens, pipeline, settings
 
-PAGE = Path(__file__).parent.parent / "minibert" / "FORMATS.md"
+PAGE = Path(__file__).parents[2] / "minibert" / "FORMATS.md"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -65,7 +70,7 @@ def page() -> str:
 Face hub or a mirror. Whatever a file asks for is done as transformers {named_tokens.TRANSFORMERS} and
 sentence-transformers 6.2 do it, or it is refused by name. Nothing is left out in silence.
 
-This page is made from the tables of the code by `tests/make_formats_page.py`, and a test compares them.
+This page is made from the tables of the code by `tests/make/formats_page.py`, and a test compares them.
 
 ## The path
 
@@ -197,7 +202,7 @@ are refused. So is another `model_type` than {code([folder.MODEL_TYPE])} in conf
             [
                 ("Transformer", f"its folder may have any name; of its settings, {code(folder.TRANSFORMER_FIELDS)} may be there"),
                 ("Pooling", f"one or several of {code(folder.FOLDER_POOLINGS)}, side by side; `include_prompt`"),
-                ("Dense", f"`in_features`, `out_features`, `bias`, `use_residual`, `activation_function`: {code(reference.ACTIVATIONS)}"),
+                ("Dense", f"`in_features`, `out_features`, `bias`, `use_residual`, `activation_function`: {code(numpy_ops.ACTIVATIONS)}"),
                 ("LayerNorm", "`dimension`"),
                 ("Normalize", "anywhere, also twice"),
                 ("Dropout", "nothing: it does nothing outside of training"),
@@ -249,4 +254,4 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         PAGE.write_text(page(), encoding="utf-8")
     elif PAGE.read_text(encoding="utf-8") != page():
-        raise SystemExit(f"{PAGE.name} is not what the code says: python tests/make_formats_page.py --write")
+        raise SystemExit(f"{PAGE.name} is not what the code says: python -m tests.make.formats_page --write")

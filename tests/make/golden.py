@@ -5,7 +5,7 @@ results a sample, since an error in any term shows in every value. Versions are 
 
     pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3
     pip install --no-deps bert-tensorflow==1.0.4
-    python3.11 tests/make_golden.py
+    python3.11 tests/make/golden.py
 """
 
 import json
@@ -18,13 +18,14 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
-from golden_cases import CASES, Case, sample
-from hard_texts import COMPATS, TEXTS, character_settings, code_point_ranges, code_points, digest, tokenizer_folders
-from make_models import write_model
-from referents import google_tokenizer, hf_tokenizer
 from tokenizers import Tokenizer
 
-GOLDEN = Path(__file__).parent / "golden"
+from tests.support.golden_cases import CASES, Case, sample
+from tests.support.hard_texts import COMPATS, TEXTS, character_settings, code_point_ranges, code_points, digest, tokenizer_folders
+from tests.support.models import write_model
+from tests.support.originals import google_tokenizer, hf_tokenizer
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 VERSIONS = {
     "python": platform.python_version(),
     "torch": torch.__version__,

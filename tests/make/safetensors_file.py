@@ -1,6 +1,6 @@
 """Write tests/golden/safetensors/small.safetensors with the library: several types, nothing, and a number by itself.
 
-python tests/make_safetensors_file.py
+python -m tests.make.safetensors_file
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-FILE = Path(__file__).parent / "golden" / "safetensors" / "small.safetensors"
+FILE = Path(__file__).parents[1] / "golden" / "safetensors" / "small.safetensors"
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Writes tests/golden/spark with Spark itself, which Spark NLP leaves the writing to, and with TensorFlow."""
 
 # pip install tensorflow-cpu==2.21.0 pyspark==3.5.5  # and a Java of 8, 11 or 17
-# python tests/make_spark_files.py
+# python -m tests.make.spark_files
 
 import os
 import shutil
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_tensorflow_files import tf1_arrays
 
-FOLDER = Path(__file__).parent / "golden" / "spark"
+from tests.make.tensorflow_files import tf1_arrays
+
+FOLDER = Path(__file__).parents[1] / "golden" / "spark"
 PREFIX = "module/"  # of variables in graphs that loaded a module of TF Hub
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "!", ",", ".", "the", "##s", "##ing", "é", "中", "😀", "##😀", "ß", "ﬁ", "a", "b"]
 VOCABULARY = TOKENS + [f"##{letter}" for letter in "abcdefghijk"]

@@ -3,7 +3,7 @@
 # pip install tensorflow-cpu==2.21.0
 # pip install --no-deps tf-keras==2.21.0 tf-models-official==2.20.0 gin-config pyyaml tensorflow-hub tf-slim tensorflow-model-optimization
 # pip install --no-deps pandas python-dateutil pytz tensorflow-datasets sentencepiece dm-tree attrs scipy psutil
-# python tests/make_tensorflow_files.py
+# python -m tests.make.tensorflow_files
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path(__file__).parent / "golden" / "tensorflow"
+FOLDER = Path(__file__).parents[1] / "golden" / "tensorflow"
 LAYERS, HIDDEN, HEADS, INTERMEDIATE, VOCABULARY, POSITIONS = 1, 8, 2, 16, 30, 12
 
 

@@ -1,6 +1,6 @@
 """Write tests/golden/torch: small checkpoints as torch writes them, and their values. Needs torch (2.13 wrote the committed ones).
 
-    python tests/make_torch_files.py
+    python -m tests.make.torch_files
 
 Storage keys of the old format are addresses, so it looks different each time.
 """
@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from make_models import make_config, make_weights
 
-FOLDER = Path(__file__).parent / "golden" / "torch"
+from tests.support.models import make_config, make_weights
+
+FOLDER = Path(__file__).parents[1] / "golden" / "torch"
 
 
 def state_dict() -> OrderedDict[str, torch.Tensor]:

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import needs_numba
 
-SCRIPT = Path(__file__).parent / "guard_sweeps.py"
+from tests.support.backends import needs_numba
+
+SCRIPT = Path(__file__).parents[1] / "guard_sweeps.py"
 pytestmark = [needs_numba, pytest.mark.skipif(sys.platform == "win32", reason="no mprotect here")]
 
 

@@ -6,12 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS, backend_module, needs_numba
-from make_models import make_config, make_weights
 
-from minibert.ops import INT16_TOKENS, LEAST_SPAN, reference
-from minibert.quantize import LEAST_SCALE, quantize
-from minibert.weights import MOST_INT8_INPUTS, MOST_OF_TWO, BertWeights, Int8Linear, from_arrays, sums_of_two, to_arrays
+from minibert.bert.quantize import LEAST_SCALE, quantize
+from minibert.bert.weights import (
+    MOST_INT8_INPUTS,
+    MOST_OF_TWO,
+    BertWeights,
+    Int8Linear,
+    from_arrays,
+    sums_of_two,
+    to_arrays,
+)
+from minibert.ops import INT16_TOKENS, LEAST_SPAN, numpy_ops
+from tests.support.backends import BACKENDS, backend_module, needs_numba
+from tests.support.models import make_config, make_weights
 
 SMALL = make_config(1, 16, 2, vocab_size=20, max_position_embeddings=8)
 GREATEST, INT32 = np.finfo(np.float32).max, 2**31 - 1
@@ -25,8 +33,8 @@ def normal(*shape: int) -> np.ndarray:
 def product(backend: str, x: np.ndarray, linear: Any) -> np.ndarray:
     with np.errstate(all="ignore"):
         if backend == "numpy":
-            return reference.linear(x, linear)
-        from minibert.ops import kernels, packed
+            return numpy_ops.linear(x, linear)
+        from minibert.ops.compiled import kernels, packed
 
         parameters = kernels.prepare(from_arrays(make_weights(SMALL), SMALL))
         config = make_config(1, x.shape[1], 1)
@@ -38,8 +46,8 @@ def attention(backend: str, qkv: np.ndarray, seqlens: list[int], num_heads: int)
     """That of int8 models."""
     cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
     if backend == "numpy":
-        return reference.int16_attention(qkv, cu_seqlens, num_heads)
-    from test_kernels import int16_attention
+        return numpy_ops.int16_attention(qkv, cu_seqlens, num_heads)
+    from tests.ops.test_kernels import int16_attention
 
     return int16_attention(qkv, cu_seqlens, num_heads)
 
@@ -59,7 +67,7 @@ def test_the_most_inputs_are_the_least_of_the_three_bounds() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_greatest_sum_fits_into_each_kind_of_instruction(kind: str, sign: int) -> None:
     """In int32 that wraps, as the processor's does: what counts is that the sum at the end fits."""
-    from minibert.ops.tiers import INT8
+    from minibert.ops.compiled.tiers import INT8
 
     offset = INT8[kind].offset
     weight = np.tile(np.array([sign, sign * 127], np.int64), MOST_INT8_INPUTS // 2)
@@ -262,7 +270,7 @@ def test_a_long_text_has_float32_attention_whatever_stands_beside_it(backend: st
     together = attention(backend, qkv, [long, short], 2)
     apart = [attention(backend, part, [len(part)], 2) for part in (qkv[:long], qkv[long:])]
     np.testing.assert_array_equal(together, np.concatenate(apart))
-    exact = reference.attention(qkv, np.array([0, long, long + short], np.int32), 2)
+    exact = numpy_ops.attention(qkv, np.array([0, long, long + short], np.int32), 2)
     assert np.abs(together[:long] - exact[:long]).max() <= 1e-5
     assert np.abs(together[long:] - exact[long:]).max() >= 1e-5  # those are integers
 
@@ -288,7 +296,7 @@ def test_probabilities_take_the_same_decision(backend: str) -> None:
 
 def test_a_workspace_has_room_for_both_kinds_of_attention() -> None:
     pytest.importorskip("numba")
-    from minibert.ops import packed
+    from minibert.ops.compiled import packed
 
     for hidden, heads in ((8, 1), (24, 3), (320, 1)):
         for size in (1, 17, INT16_TOKENS, INT16_TOKENS + 1):

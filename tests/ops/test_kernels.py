@@ -1,4 +1,4 @@
-"""The kernels beside their functions in reference.py, and the promise of the same bits. Needs Numba."""
+"""The kernels beside their functions in numpy_ops.py, and the promise of the same bits. Needs Numba."""
 
 import dataclasses
 import math
@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_models import SIZES, make_config, make_weights, write_model
 
 import minibert
-from minibert import jit
-from minibert.ops import activations, attention, attention_int16, kernels, packed, products, reference, team
-from minibert.ops.memory import address, load, store
-from minibert.quantize import quantize
-from minibert.weights import MOST_OF_TWO, Int8Linear, Linear, from_arrays, sums_of_two
+from minibert.bert.quantize import quantize
+from minibert.bert.weights import MOST_OF_TWO, Int8Linear, Linear, from_arrays, sums_of_two
+from minibert.ops import numpy_ops
+from minibert.ops.compiled import activations, attention, attention_int16, kernels, packed, products, team
+from minibert.ops.compiled.memory import address, load, store
+from minibert.runtime import jit
+from tests.support.models import SIZES, make_config, make_weights, write_model
 
 ACTIVATIONS = {None: kernels.NO_ACTIVATION, "none": kernels.ERF, "tanh": kernels.TANH}
 random = np.random.default_rng(0)
@@ -104,7 +105,7 @@ def test_products(precision: str, rows: int, inner: int, outer: int, approximate
     linear: Any = Linear(normal(outer, inner) / np.float32(math.sqrt(inner)), normal(outer))
     if precision == "int8":
         linear = _int8(linear)
-    expected = reference.linear_gelu(x, linear, approximate) if approximate else reference.linear(x, linear)
+    expected = numpy_ops.linear_gelu(x, linear, approximate) if approximate else numpy_ops.linear(x, linear)
     actual = product(x, linear, ACTIVATIONS[approximate])
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
 
@@ -141,7 +142,7 @@ def test_integer_products_are_exact(inner: int) -> None:
     linear = Int8Linear(weight, np.ones(70, np.float32), np.zeros(70, np.float32))
     actual = product(x, linear, kernels.NO_ACTIVATION)
     np.testing.assert_array_equal(actual, (np.float32(255) * np.float32(1 / 255)) * expected.astype(np.float32))
-    np.testing.assert_array_equal(reference.linear(x, linear), actual)
+    np.testing.assert_array_equal(numpy_ops.linear(x, linear), actual)
 
 
 @pytest.mark.parametrize("size", [1, 15, 16, 130, 768])
@@ -149,7 +150,7 @@ def test_quantised_rows_are_the_same_integers(size: int) -> None:
     x = normal(40, size) * np.float32(3)
     x[3], x[4, 0], x[5, -1] = 2.5, np.nan, np.inf
     with np.errstate(invalid="ignore"):
-        low, step, expected = reference.quantize_rows(x)
+        low, step, expected = numpy_ops.quantize_rows(x)
     group = packed.KIND.group
     stride = -(-size // group) * group
     quantized = np.zeros((40, stride), packed.KIND.activation)
@@ -175,12 +176,12 @@ def test_layers(hidden: int, heads: int, intermediate: int) -> None:
     seqlens = [1, 2, 5, 6, 7, 12, 15, 16, 17, 63, 64, 65, 140]
     cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
     hidden_states = normal(sum(seqlens), hidden)
-    pair = reference.prepare(weights), kernels.prepare(weights)
-    expected = reference.layers(pair[0], hidden_states, cu_seqlens, 0, 2)
+    pair = numpy_ops.prepare(weights), kernels.prepare(weights)
+    expected = numpy_ops.layers(pair[0], hidden_states, cu_seqlens, 0, 2)
     np.testing.assert_allclose(kernels.layers(pair[1], hidden_states.copy(), cu_seqlens, 0, 2), expected, rtol=0, atol=1e-5)
     probs = [
         backend.attention_probs(parameters, hidden_states, cu_seqlens, 1)
-        for backend, parameters in zip((reference, kernels), pair, strict=True)
+        for backend, parameters in zip((numpy_ops, kernels), pair, strict=True)
     ]
     for expected, actual in zip(*probs, strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
@@ -211,7 +212,7 @@ def test_attention_in_integers(hidden: int, heads: int) -> None:
     cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
     qkv = normal(sum(seqlens), 3 * hidden) * np.float32(2)
     actual = int16_attention(qkv, cu_seqlens, heads)
-    expected = reference.int16_attention(qkv, cu_seqlens, heads)
+    expected = numpy_ops.int16_attention(qkv, cu_seqlens, heads)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-3)
     assert np.abs(actual - expected).mean() <= 2e-5
 
@@ -225,7 +226,7 @@ def test_attention_in_the_greatest_integers(head_dim: int) -> None:
     qkv[:, 2 * head_dim :] = 3 * qkv[:, head_dim : 2 * head_dim]
     cu_seqlens = np.array([0, size], np.int32)
     expected = np.full((size, head_dim), 3 * math.tanh(head_dim**0.5))
-    for attend in (int16_attention, reference.int16_attention):
+    for attend in (int16_attention, numpy_ops.int16_attention):
         np.testing.assert_allclose(attend(qkv, cu_seqlens, 1), expected, rtol=3e-3)  # shares of some 200 of 32767, rounded
 
 
@@ -238,7 +239,7 @@ def test_attention_without_a_preference(part: int, size: int) -> None:
     tiny = normal(size, 24) * np.float32(1e-25)
     tiny[:, 16:] = qkv[:, 16:]
     for given in (qkv, tiny):
-        for attend in (int16_attention, reference.int16_attention):
+        for attend in (int16_attention, numpy_ops.int16_attention):
             actual = attend(given, np.array([0, size], np.int32), 1)
             np.testing.assert_allclose(actual, np.broadcast_to(given[:, 16:].mean(axis=0), (size, 8)), rtol=0, atol=3e-4)
 
@@ -246,19 +247,19 @@ def test_attention_without_a_preference(part: int, size: int) -> None:
 def test_values_too_small_for_a_unit() -> None:
     qkv = normal(5, 24)
     qkv[:, 16:] *= np.float32(1e-36)
-    for attend in (int16_attention, reference.int16_attention):
+    for attend in (int16_attention, numpy_ops.int16_attention):
         np.testing.assert_allclose(attend(qkv, np.array([0, 5], np.int32), 1), 0, rtol=0, atol=1e-35)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_huge_scores(precision: str) -> None:
-    """Of thousands of millions, whose last bit is worth hundreds: each token looks at the key that is most like it, as in the reference."""
+    """Of thousands of millions, whose last bit is worth hundreds: each token looks at the key that is most like it, as in the numpy_ops."""
     config = make_config(1, 16, 1, vocab_size=20, max_position_embeddings=64)
     weights = from_arrays(make_weights(config), config)
     hidden_states, cu_seqlens = normal(40, 16) * np.float32(3e5), np.array([0, 40], np.int32)
-    pair = [ops.prepare(quantize(weights) if precision == "int8" else weights) for ops in (reference, kernels)]
+    pair = [ops.prepare(quantize(weights) if precision == "int8" else weights) for ops in (numpy_ops, kernels)]
     expected, actual = (
-        ops.attention_probs(parameters, hidden_states, cu_seqlens, 0)[0] for ops, parameters in zip((reference, kernels), pair, strict=True)
+        ops.attention_probs(parameters, hidden_states, cu_seqlens, 0)[0] for ops, parameters in zip((numpy_ops, kernels), pair, strict=True)
     )
     np.testing.assert_array_equal(actual.argmax(axis=-1), expected.argmax(axis=-1))
     np.testing.assert_allclose(actual.sum(axis=-1), 1, rtol=1e-5)
@@ -270,7 +271,7 @@ def test_attention_in_integers_keeps_what_is_broken(column: int, value: float) -
     """In query, key or value: all of its head and text, and nothing else, is NaN."""
     qkv = normal(9, 30)
     qkv[7, column] = value
-    for attend in (int16_attention, reference.int16_attention):
+    for attend in (int16_attention, numpy_ops.int16_attention):
         with np.errstate(invalid="ignore"):
             found = attend(qkv, np.array([0, 4, 9], np.int32), 2)
         assert np.isnan(found[4:, :5]).all()
@@ -282,7 +283,7 @@ def test_probabilities_of_an_int8_model() -> None:
     config = make_config(2, 30, 3, vocab_size=50, max_position_embeddings=70)
     weights = quantize(from_arrays(make_weights(config), config))
     cu_seqlens, hidden_states = np.array([0, 65, 66, 96], np.int32), normal(96, 30)
-    pair = [ops.attention_probs(ops.prepare(weights), hidden_states, cu_seqlens, 1) for ops in (reference, kernels)]
+    pair = [ops.attention_probs(ops.prepare(weights), hidden_states, cu_seqlens, 1) for ops in (numpy_ops, kernels)]
     for expected, actual, size in zip(*pair, (65, 1, 30), strict=True):
         assert actual.shape == (3, size, size)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-3)
@@ -292,7 +293,7 @@ def test_embeddings() -> None:
     weights = from_arrays(make_weights(SMALL), SMALL)
     ids, positions, types = (np.array(each, np.int32) for each in ([3, 19, 0], [7, 0, 2], [1, 0, 1]))
     for stored in (weights, quantize(weights)):
-        expected, actual = (ops.embed(ops.prepare(stored), ids, positions, types) for ops in (reference, kernels))
+        expected, actual = (ops.embed(ops.prepare(stored), ids, positions, types) for ops in (numpy_ops, kernels))
         np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
-from minibert.ops.simd import I64
-from minibert.ops.tiers import TIERS, Tier, tier_for
-from minibert.ops.tiles import emit_tiles, float32_step, int8_step, int16_step
+from minibert.ops.compiled.simd import I64
+from minibert.ops.compiled.tiers import TIERS, Tier, tier_for
+from minibert.ops.compiled.tiles import emit_tiles, float32_step, int8_step, int16_step
 
-SCRIPT = Path(__file__).parent / "tier_results.py"
+SCRIPT = Path(__file__).parents[1] / "tier_results.py"
 HOST = {name for name, present in binding.get_host_cpu_features().items() if present}
 
 

@@ -1,6 +1,6 @@
 """Random model folders: every combination of the files and fields that transformers, tokenizers and sentence-transformers write.
 
-Each folder is drawn by its number, so a failure can be looked at again: `python tests/parity/random_folders.py NUMBER FOLDER`.
+Each folder is drawn by its number, so a failure can be looked at again: `python -m tests.parity.random_folders NUMBER FOLDER`.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from minibert.config import ARCHITECTURE, BertConfig
-from minibert.weights import expected_shapes
+from minibert.bert.config import ARCHITECTURE, BertConfig
+from minibert.bert.weights import expected_shapes
 
 ABSENT = object()  # a field that is not drawn
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

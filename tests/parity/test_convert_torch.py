@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from make_models import SIZES, VOCAB, make_config, make_weights
 from safetensors.numpy import load_file
 from safetensors.torch import save_file as save_tensors
 from sentence_transformers import SentenceTransformer
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertModel
 
 import minibert
-from minibert.convert import convert
+from minibert.importers.convert import convert
+from tests.support.models import SIZES, VOCAB, make_config, make_weights
 
 TOLERANCE = 2e-5
 CONVERT = r"""
 import re, sys
 from pathlib import Path
-from minibert.convert import convert
+from minibert.importers.convert import convert
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
 print(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1])  # ru_maxrss would have the parent's
 """

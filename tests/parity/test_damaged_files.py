@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fuzz_formats import Fuzzer
 
 from minibert.formats.torch_file import load_torch
+from tests.fuzz.fuzz_formats import Fuzzer
 
 
 def test_zip64_as_torch_writes_it(tmp_path: Path) -> None:

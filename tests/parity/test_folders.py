@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_folders import TEXTS, Draw, write, write_folder, write_tokenizer
 from sentence_transformers import SentenceTransformer
-from tokenizer_folders import CASES
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, TokenizersBackend
 
 import minibert
 from minibert import WordPieceTokenizer
+from tests.parity.random_folders import TEXTS, Draw, write, write_folder, write_tokenizer
+from tests.support.tokenizer_folders import CASES
 
 NUM_TOKENIZERS, NUM_FOLDERS = 600, 300
 PARTS = 6  # tests, each with as many of them

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from make_hub_cache import write_hub_cache
 
-from minibert.hub_cache import cache_folder, cached
+from minibert.folders.hub_cache import cache_folder, cached
+from tests.support.hub_cache import write_hub_cache
 
 VALUES = {"HF_HUB_CACHE": "$HOME/new", "HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "~/hf", "XDG_CACHE_HOME": "/xdg"}
 THEIRS = """

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from make_models import SIZES, VOCAB, make_config, write_model
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertModel
@@ -28,6 +27,7 @@ from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertMode
 import minibert
 from minibert.tokenizer import TokenizerSettings
 from minibert.tokenizer.loading import load_vocab
+from tests.support.models import SIZES, VOCAB, make_config, write_model
 
 TOLERANCE = 2e-5
 VECTOR_TOLERANCE = 1e-5

@@ -1,6 +1,5 @@
 """The recipe of the model in the box, on a small scale: the student is what minibert runs, and training goes on where it stopped."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 import minibert
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "weights"))
-import lessons
-import pairs
-import train
-from grammar import sentences
-from student import Student
+from weights.training import lessons, pairs, train
+from weights.training.grammar import sentences
+from weights.training.student import Student
 
 LONG = [" ".join(sentences(9, seed=seed)) for seed in range(10)]
 LINES = [*sentences(290, seed=3), *LONG[:5], *(f"Heading number {index}\t{text}" for index, text in enumerate(LONG[5:]))]
@@ -171,7 +166,7 @@ def test_training_that_was_stopped_ends_where_it_would_have(work: Path, tmp_path
 
 
 def test_sentence_transformers_reads_the_model_in_the_box() -> None:
-    theirs = SentenceTransformer(str(minibert.folder.box_folder()))
+    theirs = SentenceTransformer(str(minibert.folders.settings.box_folder()))
     ours = minibert.load()
     assert theirs.max_seq_length == ours.max_length
     np.testing.assert_allclose(ours.encode(TEXTS), theirs.encode(TEXTS), rtol=0, atol=1e-5)

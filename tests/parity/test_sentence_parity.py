@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from make_models import make_config, write_model
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Dropout, LayerNorm, Normalize, Pooling, Transformer
 from torch import nn
 
 import minibert
-from minibert.convert import convert
-from minibert.ops.reference import ACTIVATIONS
+from minibert.importers.convert import convert
+from minibert.ops.numpy_ops import ACTIVATIONS
 from minibert.tokenizer import WordPieceTokenizer
+from tests.support.models import make_config, write_model
 
 TOLERANCE = 2e-5
 SIZE = 24

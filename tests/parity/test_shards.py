@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from make_models import VOCAB, make_config, make_weights
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
 import minibert
-from minibert.convert import convert
+from minibert.importers.convert import convert
+from tests.support.models import VOCAB, make_config, make_weights
 
 TOLERANCE = 2e-5
 IDS = torch.tensor([[101, 1045, 5223, 4456, 102]])

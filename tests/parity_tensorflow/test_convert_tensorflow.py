@@ -20,13 +20,13 @@ import pytest
 os.environ |= {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 import tensorflow as tf
-from make_models import SIZES, VOCAB, make_config, make_weights
-from make_tensorflow_files import tf2_name
 from official.nlp.modeling.networks import bert_encoder
 
 import minibert
-from minibert.config import BertConfig
-from minibert.convert import convert
+from minibert.bert.config import BertConfig
+from minibert.importers.convert import convert
+from tests.make.tensorflow_files import tf2_name
+from tests.support.models import SIZES, VOCAB, make_config, make_weights
 
 TOLERANCE = 2e-5
 LENGTHS = (1, 2, 17, 128, 512)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import minibert
-from minibert import cache
+from minibert.runtime import cache
 
 READ_ONLY = """
 import tempfile

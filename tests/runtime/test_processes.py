@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS, needs_numba
 
 import minibert
-from minibert import threads
+from minibert.runtime import threads
 from minibert.scheduling import Schedule
+from tests.support.backends import BACKENDS, needs_numba
 
 TIMEOUT = 600  # of a process, for a machine under load; a hang lasts for ever
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -268,7 +268,7 @@ def test_a_fork_waits_for_other_threads_only(tiny_folder: Path) -> None:
 entered, forked = threading.Event(), []
 
 def hold():
-    with minibert.threads.forks_wait():
+    with minibert.runtime.threads.forks_wait():
         entered.set()
         time.sleep(0.5)
         forked.append(bool(forked))  # whether the fork came before
@@ -276,7 +276,7 @@ def hold():
 thread = threading.Thread(target=hold)
 thread.start()
 entered.wait()
-with minibert.threads.forks_wait():
+with minibert.runtime.threads.forks_wait():
     if not (child := os.fork()):
         os._exit(0)
     forked.append(True)
@@ -318,7 +318,7 @@ def test_a_thread_that_dies_leaves_its_batch_to_the_caller() -> None:
 @needs_numba
 def test_a_signal_handler_that_raises_leaves_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python calls it after a function that is written in C. Later calls would have to do without a team."""
-    from minibert.ops import team
+    from minibert.ops.compiled import team
 
     monkeypatch.setattr(team, "EMULATED", False)
     workspace: Any = SimpleNamespace(wide=None, quantized=None, for_thread=lambda number: None, new_scratch=lambda: None)

@@ -1,6 +1,6 @@
 """Run commands of minibert with standard streams that are closed, full or left by their reader. Each is a process of its own.
 
-    python tests/closed_streams.py CASES.json          # [[arguments, {stream: "closed" | "left" | path}], ...] -> their exit statuses
+    python -m tests.support.closed_streams CASES.json    # [[arguments, {stream: "closed" | "left" | path}], ...] -> their exit statuses
 
 The processes are forked after the imports, since those take longest. They end as every interpreter does.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from minibert.cli import main
+from minibert.cli.main import main
 
 STREAMS = ("stdin", "stdout", "stderr")
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from hard_texts import character_settings
-
 from minibert.tokenizer import AddedToken, TokenizerSettings
+from tests.support.hard_texts import character_settings
 
 
 class Row(NamedTuple):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from make_models import make_config
 
 from minibert import BertConfig
+from tests.support.models import make_config
 
 Rectangle = tuple[np.ndarray, np.ndarray, np.ndarray]  # input_ids, attention_mask, token_type_ids
 

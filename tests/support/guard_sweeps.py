@@ -1,8 +1,8 @@
 """The compiled loops between pages that trap: run by test_guard_pages.py in a process of its own.
 
-python tests/guard_sweeps.py encoder        prints how many results it compared with those of reference.py
-python tests/guard_sweeps.py tokenizer      prints how many texts it compared with the readable tokenizer's
-python tests/guard_sweeps.py trap before    dies, as does `trap behind`
+python -m tests.support.guard_sweeps encoder        prints how many results it compared with those of numpy_ops.py
+python -m tests.support.guard_sweeps tokenizer      prints how many texts it compared with the readable tokenizer's
+python -m tests.support.guard_sweeps trap before    dies, as does `trap behind`
 """
 
 import random
@@ -10,18 +10,20 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from guard import GuardedNumPy, between_pages, empty, guarded
-from hard_texts import adversarial_texts
-from make_models import make_config, make_weights
 
-from minibert.config import BertConfig
-from minibert.jit import jit
-from minibert.ops import INT16_TOKENS, kernels, packed, reference
-from minibert.ops.memory import address, get
-from minibert.quantize import quantize
-from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch, compiled
+from minibert.bert.config import BertConfig
+from minibert.bert.quantize import quantize
+from minibert.bert.weights import Linear, from_arrays
+from minibert.ops import INT16_TOKENS, numpy_ops
+from minibert.ops.compiled import kernels, packed
+from minibert.ops.compiled.memory import address, get
+from minibert.runtime.jit import jit
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer
+from minibert.tokenizer.compiled import batch, loops
 from minibert.warmup import warm_up
-from minibert.weights import Linear, from_arrays
+from tests.support.guard import GuardedNumPy, between_pages, empty, guarded
+from tests.support.hard_texts import adversarial_texts
+from tests.support.models import make_config, make_weights
 
 LOOPS = ("layers_loop", "linear_loop", "probs_loop", "embed_loop")
 LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
@@ -49,28 +51,28 @@ def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool,
     """One batch through everything, beside the reference; the number of results."""
     weights = from_arrays(make_weights(config), config)
     stored = quantize(weights) if is_int8 else weights
-    ours, theirs = kernels.prepare(stored), reference.prepare(stored)
+    ours, theirs = kernels.prepare(stored), numpy_ops.prepare(stored)
     cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
     ids, types = (source.integers(0, size, cu_seqlens[-1]).astype(np.int32) for size in (config.vocab_size, config.type_vocab_size))
     positions = np.concatenate([np.arange(size, dtype=np.int32) % config.max_position_embeddings for size in seqlens])
     positions[-1] = config.max_position_embeddings - 1
     hidden = kernels.embed(ours, ids, positions, types)
-    expected = reference.embed(theirs, ids, positions, types)
+    expected = numpy_ops.embed(theirs, ids, positions, types)
     np.testing.assert_allclose(hidden, expected, rtol=0, atol=1e-4)
     probs = kernels.attention_probs(ours, hidden, cu_seqlens, 0)
-    expected_probs = reference.attention_probs(theirs, hidden, cu_seqlens, 0)
+    expected_probs = numpy_ops.attention_probs(theirs, hidden, cu_seqlens, 0)
     for actual, right in zip(probs, expected_probs, strict=True):
         np.testing.assert_allclose(actual, right, rtol=0, atol=0.02 if is_int8 else 1e-5)
     pooled = kernels.pooler(ours, guarded(hidden[: len(seqlens)], at_end))
-    np.testing.assert_allclose(pooled, reference.pooler(theirs, hidden[: len(seqlens)]), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(pooled, numpy_ops.pooler(theirs, hidden[: len(seqlens)]), rtol=0, atol=1e-4)
     widths = source.integers(1, 300, 2)
     linear = Linear(source.normal(size=widths[::-1]).astype(np.float32), source.normal(size=widths[1]).astype(np.float32))
     vectors = source.normal(size=(len(seqlens), widths[0])).astype(np.float32)
     for activation in ("Tanh", "Identity"):
         actual = kernels.dense(ours, guarded(vectors, at_end), kernels.prepare_linear(linear), activation)
-        right = reference.dense(theirs, vectors, reference.prepare_linear(linear), activation)
+        right = numpy_ops.dense(theirs, vectors, numpy_ops.prepare_linear(linear), activation)
         np.testing.assert_allclose(actual, right, rtol=0, atol=1e-4)
-    expected = reference.layers(theirs, hidden.copy(), cu_seqlens, 0, 1)
+    expected = numpy_ops.layers(theirs, hidden.copy(), cu_seqlens, 0, 1)
     ours.idle.clear()  # so that the workspace is as small as it may be
     actual = kernels.layers(ours, hidden, cu_seqlens, 0, 1)
     error = np.abs(actual - expected)
@@ -136,9 +138,9 @@ def same(actual: PackedEncoding, expected: PackedEncoding) -> bool:
 def sweep_tokenizer() -> int:
     warm_up()
     batch.STRETCH_SLOTS = 64  # so that a table is soon full, and soon copied
-    source, done, encode = random.Random(1), 0, compiled.encode
+    source, done, encode = random.Random(1), 0, loops.encode
     for at_end in (True, False):
-        compiled.encode = between_pages(encode, at_end)
+        loops.encode = between_pages(encode, at_end)
         for _ in range(30):
             readable, fast = some_tokenizers(source)
             for _ in range(6):

@@ -10,7 +10,7 @@ from typing import Any
 
 from minibert.tokenizer import TokenizerSettings
 
-VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
+VOCAB = Path(__file__).parents[2] / "weights" / "vocab.txt"
 
 TEXTS = [
     "",

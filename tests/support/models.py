@@ -4,7 +4,7 @@ Freshly initialised weights hide errors: biases of zero, norms of one and zero a
 place of tanh, pass within 2e-5. So biases and betas have a standard deviation of 0.5, gammas lie in 0.5..1.5, query and key are scaled
 to attention scores of a standard deviation of about 3, and pre-activations of GELU go beyond 3.
 
-    python tests/make_models.py FOLDER          # FOLDER/L6_H768 and FOLDER/L8_H128
+    python -m tests.support.models FOLDER          # FOLDER/L6_H768 and FOLDER/L8_H128
 """
 
 import json
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from minibert.config import BertConfig
-from minibert.weights import expected_shapes
+from minibert.bert.config import BertConfig
+from minibert.bert.weights import expected_shapes
 
-VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
+VOCAB = Path(__file__).parents[2] / "weights" / "vocab.txt"
 SIZES = {"L6_H768": (6, 768, 12), "L8_H128": (8, 128, 2)}
 SCORE_STD, PRE_ACTIVATION_STD = 3.0, 1.5
 

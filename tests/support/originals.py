@@ -1,10 +1,10 @@
 """The two originals, made from our settings. Needs the extra `test`."""
 
 import tokenizers
-from google_tokenizer import GoogleTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from minibert.tokenizer import AddedToken, TokenizerSettings
+from tests.support.google_tokenizer import GoogleTokenizer
 
 
 def hf_tokenizer(settings: TokenizerSettings) -> tokenizers.Tokenizer:

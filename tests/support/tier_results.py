@@ -1,20 +1,20 @@
 """What the kernels compute on the tier that Numba is told to compile for: run by test_tiers.py in processes of their own.
 
-python tests/tier_results.py FILE.npz
+python -m tests.support.tier_results FILE.npz
 """
 
 import sys
 
 import numpy as np
-from golden_cases import CASES, Case
-from make_models import make_weights
 
 from minibert import encoder
-from minibert.ops import kernels
-from minibert.ops.tiers import TIER
+from minibert.bert.quantize import quantize
+from minibert.bert.weights import from_arrays
+from minibert.ops.compiled import kernels
+from minibert.ops.compiled.tiers import TIER
 from minibert.packing import pack
-from minibert.quantize import quantize
-from minibert.weights import from_arrays
+from tests.support.golden_cases import CASES, Case
+from tests.support.models import make_weights
 
 NAMES = {"generic": ("L2_H15", "L1_H24")}  # the tier that is also run without a compiler is slow
 LENGTHS = (1, 7, 2, 40, 12)

@@ -1,6 +1,7 @@
 """Folders whose files say different things of a tokenizer, with what transformers 5.24 makes of them.
 
-tests/test_tokenizer_files.py compares the product with these tokens, and tests/parity/test_folders.py compares transformers with them.
+tests/tokenizer/test_tokenizer_files.py compares the product with these tokens. tests/parity/test_folders.py compares
+transformers with them.
 """
 
 import json
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hard_texts
+from tests.support import hard_texts
 
 VOCAB = [
     "[PAD]",

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
-from make_models import make_config, write_model
 
 import minibert
 from minibert import WordPieceTokenizer
+from tests.support.backends import BACKENDS
+from tests.support.models import make_config, write_model
 
 WORDS = ["the", "a", "cat", "unaffable", "[SEP]", "hello,", "world!", "naïve", "漢字", "antidisestablishment", "\ud800"]
 PAIRS: list[Any] = [("first do it", "then do it right"), "alone", ["a plane", "an air plane " * 40], ("", ""), ("a " * 90, "b")]

@@ -4,12 +4,12 @@ import unicodedata
 
 import numpy as np
 import pytest
-from make_models import VOCAB, make_config, write_model
 
 import minibert
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer
 from minibert.tokenizer.loading import load_vocab
 from minibert.tokenizer.spark import PUNCTUATION, first_word, spark_tokens
+from tests.support.models import VOCAB, make_config, write_model
 
 
 @pytest.fixture(scope="module")

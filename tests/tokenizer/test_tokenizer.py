@@ -14,8 +14,16 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from differences import ROWS, Row, lesson_settings, shown_pieces, table
-from hard_texts import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minibert.tokenizer
+from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, added, differences, wordpiece
+from minibert.tokenizer import settings as tokenizer_settings
+from minibert.tokenizer.added import AddedTokens
+from minibert.tokenizer.unicode import referent
+from tests.support.differences import ROWS, Row, lesson_settings, shown_pieces, table
+from tests.support.hard_texts import (
     COMPATS,
     SETTINGS,
     TEXTS,
@@ -27,18 +35,10 @@ from hard_texts import (
     tokenizer_folders,
     tokenizer_json,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-import minibert.tokenizer
-from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, added, differences, wordpiece
-from minibert.tokenizer import settings as tokenizer_settings
-from minibert.tokenizer.added import AddedTokens
-from minibert.tokenizer.unicode import referent
 
 VOCABULARY = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
-DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "tokenizer.json").read_text(encoding="utf-8"))
+DIGESTS = json.loads((Path(__file__).parents[1] / "golden" / "code_points.json").read_text())["digests"]
 
 
 @pytest.fixture(scope="module")

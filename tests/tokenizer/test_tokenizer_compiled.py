@@ -10,7 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hard_texts import (
+
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer
+from minibert.tokenizer.compiled import batch, loops
+from minibert.tokenizer.loading import load_vocab
+from tests.support.hard_texts import (
     COMPATS,
     SETTINGS,
     TEXTS,
@@ -22,10 +26,7 @@ from hard_texts import (
     digest,
 )
 
-from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, batch, compiled
-from minibert.tokenizer.loading import load_vocab
-
-DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
+DIGESTS = json.loads((Path(__file__).parents[1] / "golden" / "code_points.json").read_text())["digests"]
 VOCABULARY = load_vocab(VOCAB)
 SPECIAL = tuple(AddedToken(token, VOCABULARY[token]) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
 
@@ -172,15 +173,15 @@ def colliding_words(slots: int, number: int) -> list[str]:
     """Words of eight letters that fall into the first 200th of a table."""
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
     words = letters[np.random.default_rng(0).integers(0, 26, (240 * number, 8))]
-    hashes = words.view(np.uint64)[:, 0] * compiled.MIX ^ np.array([8 << 56], np.uint64) * compiled.MIX_TOO
+    hashes = words.view(np.uint64)[:, 0] * loops.MIX ^ np.array([8 << 56], np.uint64) * loops.MIX_TOO
     return [bytes(word).decode() for word in words[(hashes >> np.uint64(65 - slots.bit_length())) < slots // 200][:number]]
 
 
-def most_looks(table: compiled.Known) -> int:
+def most_looks(table: loops.Known) -> int:
     """How many slots the longest search that ends well looks at."""
     keys = table.slots[:, :2]
     taken = np.flatnonzero(keys[:, 1])
-    homes = (keys[taken, 0] * compiled.MIX ^ keys[taken, 1] * compiled.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
+    homes = (keys[taken, 0] * loops.MIX ^ keys[taken, 1] * loops.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
     return int(((taken - homes.astype(np.int64)) % len(keys)).max(initial=0)) + 1
 
 
@@ -192,8 +193,8 @@ def test_colliding_words_take_linear_time() -> None:
     texts = [" ".join(colliding_words(len(fast._compiled._words.slots), 5000))]
     assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
     (memory,) = fast._compiled._idle[False]
-    assert 1 < most_looks(memory.words) <= compiled.PROBES
-    assert most_looks(memory.stretches) <= compiled.PROBES
+    assert 1 < most_looks(memory.words) <= loops.PROBES
+    assert most_looks(memory.stretches) <= loops.PROBES
 
 
 def test_a_vocabulary_of_colliding_words() -> None:
@@ -203,7 +204,7 @@ def test_a_vocabulary_of_colliding_words() -> None:
     for _ in range(2):
         assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
     assert fast._compiled is not None
-    assert most_looks(fast._compiled._words) == compiled.PROBES
+    assert most_looks(fast._compiled._words) == loops.PROBES
     assert len(fast._compiled._words.slots) == 1 << 16
 
 

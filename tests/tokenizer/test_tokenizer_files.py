@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizer_folders import CASES, REFUSED, Case, bert_json, both, docs_json, vocab_txt
 
 from minibert import WordPieceTokenizer
+from tests.support.tokenizer_folders import CASES, REFUSED, Case, bert_json, both, docs_json, vocab_txt
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 import tokenizers
-from differences import ROWS, lesson_settings, shown_pieces
-from hard_texts import (
+
+from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, load_settings
+from tests.support.differences import ROWS, lesson_settings, shown_pieces
+from tests.support.hard_texts import (
     COMPATS,
     SETTINGS,
     TEXTS,
@@ -27,11 +29,9 @@ from hard_texts import (
     digest,
     tokenizer_json,
 )
-from referents import google_tokenizer, hf_tokenizer
+from tests.support.originals import google_tokenizer, hf_tokenizer
 
-from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, load_settings
-
-DIGESTS = json.loads((Path(__file__).parent / "golden" / "code_points.json").read_text())["digests"]
+DIGESTS = json.loads((Path(__file__).parents[1] / "golden" / "code_points.json").read_text())["digests"]
 STRATEGIES = ("longest_first", "only_first", "only_second")
 on_its_unicode = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Google's tokenizer is the referent on CPython 3.11 only")
 
@@ -84,7 +84,7 @@ class Pair:
 
 
 def test_the_digests_are_the_referents() -> None:
-    """Every seventh of them; tests/make_golden.py makes all."""
+    """Every seventh of them; tests/make/golden.py makes all."""
     names = [(compat, name) for compat, settings in COMPATS.items() for name in settings]
     if sys.version_info[:2] != (3, 11):
         names = [(compat, name) for compat, name in names if compat == "hf"]

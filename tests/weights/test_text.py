@@ -1,14 +1,12 @@
 """The training text's reading of documentation: which words stand under which heading, and what becomes a passage."""
 
 import random
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "weights"))
-import manuals
-from sections import READERS
+from weights.training import manuals
+from weights.training.sections import READERS
 
 FORMATS = {
     ".html": """<html><head><title>Site</title></head><body><nav><p>Home</p></nav><h1>1.2. Opening a file¶</h1><p>It is <b>read</b>
@@ -75,7 +73,7 @@ def test_passages_are_asked_for_by_headings_that_stand_once(tmp_path: Path) -> N
     ],
 )
 def test_what_is_unpacked_is_english_prose(name: str, is_read: bool) -> None:
-    from make_text import _wanted
+    from weights.training.make_text import _wanted
 
     source = next(source for source in manuals.SOURCES if source.files)
     assert _wanted(name, source) == is_read

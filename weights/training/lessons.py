@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 import minibert
 from minibert import MiniBert
-from minibert.folder import load_folder
-from minibert.threads import available_cpus
+from minibert.folders.settings import load_folder
+from minibert.runtime.threads import available_cpus
 
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Make the text that the encoder is distilled on, from packages with free licences: `python weights/make_text.py OUT.txt`.
+"""Make the text that the encoder is distilled on, from packages with free licences: `python -m weights.training.make_text OUT.txt`.
 
 Every line is a sentence or phrase (12 to 300 characters) or a passage (300 to 2500) of neighbouring sentences; a passage of documentation
 (160 to 1600) may stand behind what it should be found by, and a tab. Beside OUT.txt goes OUT.json, the sources with what was kept of each.
@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import manuals
-from text_sources import END, SOURCES, Source
+from weights.training import manuals
+from weights.training.text_sources import END, SOURCES, Source
 
 SEED = 20
 SHORTEST, LONGEST, LONGEST_PASSAGE = 12, 300, 2500
@@ -226,7 +226,9 @@ def main() -> None:
     """Read the command line and write the text and its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "work", help="folder for packages (default: weights/work)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(__file__).parents[1] / "work", help="folder for packages (default: weights/work)"
+    )
     parser.add_argument("--exclude", type=Path, help="CSV of sentence pairs none of which may be in the text")
     parser.add_argument("--only", help="comma-separated packages, to try their readers")
     parser.add_argument("--skip", default="", help="comma-separated packages to leave out")

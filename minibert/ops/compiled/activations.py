@@ -6,7 +6,7 @@ they are, so that the caller can find them.
 
 import numpy as np
 
-from ..jit import inlined
+from ...runtime.jit import inlined
 from .simd import MAGIC, Integer, Vector, fma, maximum, minimum, splat, times_power_of_two, zero_below
 
 f32 = np.float32

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..jit import inlined, jit
+from ...runtime.jit import inlined, jit
 from .activations import exp
 from .memory import advance, get, load, put, store, transpose
 from .packed import WIDTH

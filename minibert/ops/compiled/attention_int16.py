@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..jit import inlined, jit
+from ...runtime.jit import inlined, jit
 from .attention import ONE, REGISTER, ROWS, ZERO, farthest, keep_probs, softmax_rows, write_context
 from .memory import advance, get, load, put, store_int16, store_pairs, transpose
 from .packed import WIDTH

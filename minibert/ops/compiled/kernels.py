@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..jit import inlined, jit, pasted
-from ..weights import Linear
-from . import INT16_TOKENS, Float32, Int32, check_ids, look_up, outside, team
+from ...bert.weights import Linear
+from ...runtime.jit import inlined, jit, pasted
+from .. import INT16_TOKENS, Float32, Int32, check_ids, look_up, outside
+from ..numpy_ops import activated
+from . import team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
 from .attention import attend
 from .attention_int16 import attend_int16
 from .memory import address, advance, get_address, get_int32, load, store
 from .packed import PackedInt8Linear, PackedLinear, PackedParameters, borrowed, pack, prepare
 from .products import BLOCK, linear
-from .reference import activated
 from .simd import LANES, Address, Float, Integer, Vector, fma, splat, total
 from .team import Room, finish, join, limit_threads, make_room, take, wait
 

@@ -11,7 +11,25 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from .simd import F32, FLOATS, I8, I16, I32, I64, INTS, LANES, MAGIC, VECTOR, Address, Float, Integer, Vector, call, operation, spread
+from .simd import (
+    F32,
+    FLOATS,
+    I8,
+    I16,
+    I32,
+    I64,
+    INTS,
+    LANES,
+    MAGIC,
+    VECTOR,
+    Address,
+    Float,
+    Integer,
+    Vector,
+    call,
+    operation,
+    spread,
+)
 from .tiers import INT8, TIER
 
 KIND = INT8[TIER.int8]

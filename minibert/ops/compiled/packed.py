@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..config import BertConfig
-from ..formats import widen
-from ..formats.safetensors import release_pages
-from ..weights import BertWeights, LayerNorm, Linear, Matrix
-from . import Float32, Int32, Parameters, arrange
+from ...arrays import release_pages, widen
+from ...bert.config import BertConfig
+from ...bert.weights import BertWeights, LayerNorm, Linear, Matrix
+from .. import Float32, Int32, Parameters, arrange
 from .simd import LANES
 from .tiers import EMULATED, INT8, TIER
 

@@ -8,8 +8,8 @@ instead of one at a time make products of L8_H128 8 % faster in int8 and 5 % in 
 
 import numpy as np
 
-from ..jit import jit, pasted
-from . import LEAST_SPAN
+from ...runtime.jit import jit, pasted
+from .. import LEAST_SPAN
 from .activations import NO_ACTIVATION, activated
 from .memory import advance, get_address, load, put, store, store_quantized
 from .packed import KIND, PASS, WIDTH

@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
-from ..jit import intrinsic
+from ...runtime.jit import intrinsic
 from .tiers import EMULATED, TIER
 
 LANES = 16

@@ -20,8 +20,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from ..jit import inlined
-from . import Float32
+from ...runtime.jit import inlined
+from .. import Float32
 from .memory import address, advance, pointer
 from .packed import Addresses, Workspace
 from .simd import I32, I64, Address, Integer, call, operation

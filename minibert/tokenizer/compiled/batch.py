@@ -16,9 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import compiled
-from .added import MAX_IDS, AddedToken, AddedTokens
-from .compiled import (
+from ..added import MAX_IDS, AddedToken, AddedTokens
+from ..encoding import PackedEncoding, concatenate
+from ..unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
+from ..wordpiece import COMPILED_LIMIT, WordPieceTokenizer
+from . import loops
+from .loops import (
     ADDED,
     ALONE,
     BREAK,
@@ -42,18 +45,15 @@ from .compiled import (
     Tables,
     UInt64,
 )
-from .encoding import PackedEncoding, concatenate
-from .unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
-from .wordpiece import COMPILED_LIMIT, WordPieceTokenizer
 
-SHARD = 1 << 17  # bytes that one call of compiled.encode sees, and up to one text more: they stay in the second-level cache
+SHARD = 1 << 17  # bytes that one call of loops.encode sees, and up to one text more: they stay in the second-level cache
 SLICE = 4096  # texts that are encoded to UTF-8 at a time
 STRETCH_SLOTS = 1 << 19  # of the table of known stretches, 32 bytes each; half of them may be used
 PADDING = b"\n" * 24  # sixteen bytes can be read from any place in the last text, and `_find_edges`, eight at a time, passes its end
 ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 MOST_BYTES = 1 << 30  # of a shard: places are 32-bit numbers
 MOST_WORDS = 1 << 17  # of the vocabulary, that the table of words begins with: the first ones are the frequent ones
-MOST_SIMPLE = 32  # characters of an added token that compiled.encode finds: it looks as far from each place of a text
+MOST_SIMPLE = 32  # characters of an added token that loops.encode finds: it looks as far from each place of a text
 u64 = np.uint64
 
 
@@ -103,7 +103,7 @@ class CompiledTokenizer:
                 continue
             if len(scratch.edges) < data.size + 2 * len(ends) or len(output.is_by_hand) < len(ends):
                 output, scratch = _room(data.size, len(ends), options.limit, return_offsets)
-            n = compiled.encode(data, ends, self._tables, memory, options, output, scratch)
+            n = loops.encode(data, ends, self._tables, memory, options, output, scratch)
             self._forget(memory, int(scratch.ahead[1]) // 2)
             encoding, by_hand = _copied(output, n, len(ends), return_offsets), output.is_by_hand[: len(ends)]
             if by_hand_tokens:
@@ -135,7 +135,7 @@ def _options(tokenizer: WordPieceTokenizer, added: int) -> Options:
         raise ValueError(f"max_input_chars_per_word: expected 1 to {COMPILED_LIMIT}, found {limit}")
     if not all(0 <= id < MAX_IDS for id in ids):
         raise ValueError(f"expected ids from 0 to 2^31 - 1, found {ids}")
-    return Options(compiled.SPACES if settings.lowercase else compiled.ZERO, *ids, added, limit, sys.maxsize)
+    return Options(loops.SPACES if settings.lowercase else loops.ZERO, *ids, added, limit, sys.maxsize)
 
 
 def _room(num_bytes: int, num_texts: int, limit: int, return_offsets: bool) -> tuple[Output, Scratch]:
@@ -153,7 +153,7 @@ def _room(num_bytes: int, num_texts: int, limit: int, return_offsets: bool) -> t
     )
     scratch = Scratch(
         np.empty(most, np.int32),
-        np.empty((compiled.AHEAD, 3), np.uint64),
+        np.empty((loops.AHEAD, 3), np.uint64),
         np.empty(2, np.int64),
         np.empty(limit + 1, np.int32),
         np.empty(limit + 1, np.int32),
@@ -173,7 +173,7 @@ def _copied(output: Output, num_tokens: int, num_texts: int, return_offsets: boo
 
 
 def _is_simple(token: AddedToken) -> bool:
-    """Whether compiled.encode finds an added token: ASCII, in one stretch, with punctuation at both ends, whatever stands beside it."""
+    """Whether loops.encode finds an added token: ASCII, in one stretch, with punctuation at both ends, whatever stands beside it."""
     ends = token.content[0] + token.content[-1]
     looks_around = token.lstrip or token.rstrip or token.single_word
     if len(token.content) > MOST_SIMPLE:
@@ -308,18 +308,18 @@ def _words(tokenizer: WordPieceTokenizer) -> Known:
     known = (
         (token, id)
         for token, id in tokenizer._first.items()
-        if 0 < len(token) <= compiled.KNOWN_BYTES and token.isascii() and id <= compiled.ID_MASK
+        if 0 < len(token) <= loops.KNOWN_BYTES and token.isascii() and id <= loops.ID_MASK
     )
     entries = dict(islice(known, MOST_WORDS))
     keys = np.frombuffer(b"".join(token.encode().ljust(15, b"\0") + bytes([len(token)]) for token in entries), np.uint64).reshape(-1, 2)
     table = _empty(_power_of_two(max(3 * len(entries), 1 << 12)))
-    # as compiled._home, in NumPy
-    hashes = keys[:, 0] * compiled.MIX ^ keys[:, 1] * compiled.MIX_TOO
+    # as loops._home, in NumPy
+    hashes = keys[:, 0] * loops.MIX ^ keys[:, 1] * loops.MIX_TOO
     slots = _settle(hashes, len(table.slots))
     settled = slots >= 0
     ids = np.fromiter(entries.values(), np.uint64, len(entries))
     table.slots[slots[settled], :2] = keys[settled]
-    table.slots[slots[settled], 2] = ids[settled] << u64(4) | compiled.ONE
+    table.slots[slots[settled], 2] = ids[settled] << u64(4) | loops.ONE
     table.counts[0] -= np.count_nonzero(settled)
     return table
 
@@ -346,7 +346,7 @@ def _settle(hashes: UInt64, size: int) -> Int64:
     slots = (hashes >> u64(65 - size.bit_length())).astype(np.int64)
     owner = np.full(size, -1)
     waiting = np.arange(len(slots))
-    for _ in range(compiled.PROBES):
+    for _ in range(loops.PROBES):
         trying = waiting[owner[slots[waiting]] < 0][::-1]
         owner[slots[trying]] = trying  # the last one written stays
         waiting = waiting[owner[slots[waiting]] != waiting]

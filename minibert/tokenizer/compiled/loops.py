@@ -31,7 +31,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from ..jit import inlined, intrinsic, jit, pasted
+from ...runtime.jit import inlined, intrinsic, jit, pasted
 
 Bytes = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]

@@ -1,0 +1,1 @@
+"""Model folders: what they say, and how one is written."""

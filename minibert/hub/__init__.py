@@ -1,0 +1,1 @@
+"""Models that have names: the catalogue, fetching one, comparing one with what was published."""

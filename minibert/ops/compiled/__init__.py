@@ -1,0 +1,1 @@
+"""The functions of numpy_ops.py as compiled loops."""

@@ -1,0 +1,1 @@
+"""What the process gives: threads, and compiled code with its cache."""

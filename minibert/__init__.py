@@ -5,7 +5,8 @@ Readers: the README has the order in which to read the files.
 
 from .arguments import TruncationWarning
 from .bert.config import BertConfig
-from .model import MiniBert, load
+from .loading import load
+from .model import MiniBert
 from .outputs import BertOutput, TokenEmbeddings
 from .tokenizer import Encoding, WordPieceTokenizer
 

@@ -1,4 +1,4 @@
-"""The door: whatever comes in is checked here, once, with the error that says what was expected, what came and what to do."""
+"""What comes in is checked here, once. An error says what was expected, what came, what to do."""
 
 import operator
 import sys
@@ -13,9 +13,11 @@ import numpy.typing as npt
 from .bert.config import BertConfig
 from .files.fields import shown
 from .packing import Int32
+from .pooling import POOLINGS, Pooling
 from .texts import PAIR, is_pair, listed_texts, no_text
 
 Truncation = Literal["warn", "error", "silent"]
+TRUNCATIONS: tuple[Truncation, ...] = ("warn", "error", "silent")
 
 
 class TruncationWarning(UserWarning):
@@ -23,19 +25,23 @@ class TruncationWarning(UserWarning):
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    """ValueError unless an argument has one of the allowed values."""
+    """Raise ValueError unless an argument has one of the allowed values."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, found {shown(value)}")
 
 
 def check_flag(name: str, value: object) -> None:
-    """TypeError unless an argument is True, False or None."""
+    """Raise TypeError unless an argument is True, False or None."""
     if value is not None and not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: expected True, False or None, found {shown(value)}")
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None, meaning: str = "") -> int:
-    """The value as an int; TypeError for what is not a whole number, such as True, ValueError outside least..most."""
+    """Return the value as an int.
+
+    Raises TypeError for what is not a whole number, such as True. Raises ValueError outside of
+    least..most.
+    """
     try:
         number = operator.index(value)
     except TypeError:
@@ -49,14 +55,14 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None, me
 
 
 def check_text(text: object, name: str, several: str = "") -> str:
-    """The text itself; TypeError for what is not a str."""
+    """Return the text. Raise TypeError for what is not a str."""
     if not isinstance(text, str):
         raise no_text(text, f"{name}: expected a str", name, several)
     return text
 
 
 def check_texts(texts: object) -> list[str]:
-    """One text or several, as a list. Raises TypeError for what is no text, and for pairs."""
+    """Return one text or several as a list. Raise TypeError for pairs and for what is no text."""
     several = listed_texts(texts)
     if {*map(type, several)} <= {str}:
         return several
@@ -64,21 +70,58 @@ def check_texts(texts: object) -> list[str]:
 
 
 def check_texts_or_pairs(texts: object) -> list[str | tuple[str, str]]:
-    """One text or several, of which each may be a pair of texts, as a list. Raises TypeError for anything else."""
+    """Return texts and pairs of texts as a list. Raise TypeError for anything else."""
     several = listed_texts(texts)
     if {*map(type, several)} <= {str}:
         return several
     return [(text[0], text[1]) if is_pair(text) else check_text(text, f"texts[{index}]", PAIR) for index, text in enumerate(several)]
 
 
-def report_truncation(num_truncated: list[int], max_length: int, truncation: Truncation) -> None:
-    """Warn once, or refuse, if texts were cut; `num_truncated` has the tokens that each text lost."""
-    check_choice("truncation", truncation, ("warn", "error", "silent"))
-    cut = [number for number in num_truncated if number]
-    if not cut or truncation == "silent":
+def check_poolings(pooling: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:
+    """Return one pooling or several as a tuple."""
+    poolings = tuple(pooling) if isinstance(pooling, list | tuple) else (pooling,)
+    if not 1 <= len(poolings) <= len(POOLINGS):
+        raise ValueError(f"pooling: expected one or several of {', '.join(POOLINGS)}, found {len(poolings)}")
+    for each in poolings:
+        check_choice("pooling", each, POOLINGS)
+    return poolings
+
+
+def check_layers(layer: int | Sequence[int], num_layers: int) -> list[int]:
+    """Return one layer or several as numbers from 0, the embeddings, to `num_layers`."""
+    layers = list(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else [layer]
+    if not layers:
+        raise ValueError("layer: expected one number or several, found none")
+    num_states = num_layers + 1
+    return [check_integer("layer", each, -num_states, num_states - 1) % num_states for each in layers]
+
+
+def check_length(max_length: int | None, default: int, config: BertConfig) -> int:
+    """Return how many tokens of a text are read, [CLS] and [SEP] included."""
+    if max_length is None:
+        return default
+    return check_integer("max_length", max_length, 2, config.max_position_embeddings, " ([CLS] and [SEP], to all positions)")
+
+
+def chosen_prompt(prompt: str | None, prompt_name: str | None, prompts: Mapping[str, str]) -> str:
+    """Return the text that goes before each text: `prompt`, else the one of that name, else none."""
+    if prompt is not None:
+        return check_text(prompt, "prompt")
+    if prompt_name is None:
+        return ""
+    if not isinstance(prompt_name, str) or prompt_name not in prompts:
+        raise ValueError(f"prompt_name: expected one of {', '.join(prompts)}, found {shown(prompt_name)}")
+    return prompts[prompt_name]
+
+
+def report_truncation(num_truncated: npt.NDArray[np.int32], max_length: int, truncation: Truncation) -> None:
+    """Warn once, or refuse, if texts were cut. `num_truncated` has the tokens that each text lost."""
+    check_choice("truncation", truncation, TRUNCATIONS)
+    num_cut = np.count_nonzero(num_truncated)
+    if not num_cut or truncation == "silent":
         return
     message = (
-        f"{len(cut)} of {len(num_truncated)} texts are longer than {max_length} tokens; {sum(cut)} tokens "
+        f"{num_cut} of {len(num_truncated)} texts are longer than {max_length} tokens; {num_truncated.sum()} tokens "
         f"{'would be' if truncation == 'error' else 'were'} cut off. Raise max_length if the model allows it, split the texts, "
         "or say truncation='silent'"
     )
@@ -88,7 +131,7 @@ def report_truncation(num_truncated: list[int], max_length: int, truncation: Tru
 
 
 def _stacklevel_of_caller() -> int:
-    """The `stacklevel` at which a warning names the line outside this package that called it, through whichever method."""
+    """Return the `stacklevel` at which a warning names the line outside this package that called it."""
     package, frame, level = str(Path(__file__).parent), sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, level = frame.f_back, level + 1
@@ -98,9 +141,10 @@ def _stacklevel_of_caller() -> int:
 def check_rectangle(
     input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
 ) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
-    """The arguments of a forward pass as new arrays (num_sequences, seq_len), checked; ValueError says what is wrong.
+    """Return the arguments of a forward pass as new arrays (num_sequences, seq_len), checked.
 
-    They are copied before they are checked, because another thread may write to the caller's arrays meanwhile.
+    They are copied before they are checked, because another thread may write to the arrays of the
+    caller meanwhile. Raises ValueError, or TypeError for texts and encodings.
     """
     is_encoding = isinstance(input_ids, Mapping) or hasattr(input_ids, "input_ids")
     if is_encoding or (ids := _copied("input_ids", input_ids)).dtype.kind in "SUT":

@@ -1,31 +1,27 @@
-"""The forward pass, written once, over whichever ops it is handed.
+"""The forward pass, written once for every backend. Source: Devlin et al. 2018."""
 
-Source: Devlin et al. 2018.
-"""
+from collections.abc import Collection
 
-from collections.abc import Collection, Iterator
-from itertools import pairwise
-
-from .ops import Backend, Float32, Parameters
+from .ops import Encoder, Float32
 from .packing import PackedBatch
 
 
-def forward(
-    parameters: Parameters, batch: PackedBatch, ops: Backend, wanted: Collection[int], attentions: list[list[Float32]] | None = None
-) -> Iterator[Float32]:
-    """Hidden states (num_tokens, hidden_size) that are wanted, in ascending order: 0 is what the embeddings give, 1.. what the layers do.
+def forward(encoder: Encoder, batch: PackedBatch, wanted: Collection[int], attentions: list[list[Float32]] | None = None) -> list[Float32]:
+    """Return the wanted hidden states, each (num_tokens, hidden_size), in ascending order.
 
-    A list given as `attentions` receives, layer by layer, the attention probabilities of each text. Nothing is computed beyond what is
-    wanted, and stretches of layers that nobody looks into are left to the backend as a whole.
+    Number 0 is the output of the embeddings, number n that of layer n. A list given as
+    `attentions` receives the attention probabilities of each text, layer by layer. Nothing is
+    computed beyond the last wanted state. Layers between two wanted states are one call.
     """
-    hidden = ops.embed(parameters, batch.input_ids, batch.position_ids, batch.token_type_ids)
-    num_layers = max(wanted)
-    stops = sorted({0, *wanted} if attentions is None else range(num_layers + 1))
-    if 0 in wanted:
-        yield hidden.copy()
-    for first, last in pairwise(stops):
-        if attentions is not None:
-            attentions.append(ops.attention_probs(parameters, hidden, batch.cu_seqlens, first))
-        hidden = ops.layers(parameters, hidden, batch.cu_seqlens, first, last)
-        if last in wanted:
-            yield hidden if last == num_layers else hidden.copy()
+    hidden_states = encoder.embed(batch.input_ids, batch.position_ids, batch.token_type_ids)
+    found: list[Float32] = []
+    done, last = 0, max(wanted)
+    for layer in sorted({*wanted}) if attentions is None else range(last + 1):
+        if layer > done:
+            if attentions is not None:
+                attentions.append(encoder.attention_probs(hidden_states, batch.cu_seqlens, done))
+            hidden_states = encoder.layers(hidden_states, batch.cu_seqlens, done, layer)
+            done = layer
+        if layer in wanted:
+            found.append(hidden_states if layer == last else hidden_states.copy())  # `layers` overwrites it
+    return found

@@ -1,64 +1,84 @@
-"""What counts as a token: pieces, words, or the tokens of Spark NLP. Each has its way to read a text, and its choice of hidden states."""
+"""What counts as a token: pieces, words, or the tokens of Spark NLP.
 
-from collections.abc import Callable
+Each level reads texts in its own way, and makes the vectors of its tokens from hidden states.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from .ops import Float32
 from .outputs import TokenEmbeddings
+from .packing import cumulate
 from .pooling import WordPooling, pool_words
-from .tokenizer import WordPieceTokenizer
+from .tokenizer import PackedEncoding, WordPieceTokenizer
 from .tokenizer.spark import spark_tokens
 
 TokenLevel = Literal["piece", "word", "spark"]
 LEVELS: tuple[TokenLevel, ...] = get_args(TokenLevel)
-SPARK_LENGTH = 128  # tokens of a sentence in Spark NLP, unless it is told otherwise
+SPARK_LENGTH = 128  # tokens of a sentence in Spark NLP, unless it is configured
 
 
 class Reading(NamedTuple):
-    """A text as the model reads it, and how hidden states become its tokens' vectors."""
+    """Texts as the model reads them, and how hidden states become the vectors of tokens."""
 
-    input_ids: list[int]
-    num_truncated: int
-    embeddings: Callable[[Float32], TokenEmbeddings]
+    encoding: PackedEncoding
+    embeddings: Callable[[int, Float32], TokenEmbeddings]  # from the number of a text and its hidden states
 
 
-def read_pieces(text: str, tokenizer: WordPieceTokenizer, limit: int) -> Reading:
+def read_pieces(texts: Sequence[str], tokenizer: WordPieceTokenizer, limit: int) -> Reading:
     """Every piece of the vocabulary, [CLS] and [SEP] included."""
-    encoding = tokenizer(text, max_length=limit)
-    return Reading(encoding.input_ids, encoding.num_truncated, lambda hidden: TokenEmbeddings(encoding.tokens, encoding.offsets, hidden))
+    encoding = tokenizer.encode_batch(texts, limit, return_offsets=True)
+
+    def embeddings(index: int, hidden: Float32) -> TokenEmbeddings:
+        text = encoding.between(index, index + 1)
+        return TokenEmbeddings(tokenizer.tokens_of(text.input_ids.tolist()), _spans(text), hidden)
+
+    return Reading(encoding, embeddings)
 
 
-def read_words(text: str, tokenizer: WordPieceTokenizer, limit: int, word_pooling: WordPooling) -> Reading:
-    """Stretches between whitespace; zeros for one of which the model saw nothing."""
-    encoding = tokenizer(text, max_length=limit)
-    spans = tokenizer.words(text)
+def read_words(texts: Sequence[str], tokenizer: WordPieceTokenizer, limit: int, word_pooling: WordPooling) -> Reading:
+    """What stands between whitespace. A word of which the model saw nothing has zeros."""
+    encoding = tokenizer.encode_batch(texts, limit, return_offsets=True)
 
-    def embeddings(hidden: Float32) -> TokenEmbeddings:
-        vectors = pool_words(hidden[1:-1], encoding.offsets[1:-1], spans, word_pooling)
+    def embeddings(index: int, hidden: Float32) -> TokenEmbeddings:
+        text, offsets = texts[index], encoding.between(index, index + 1).offsets
+        spans = tokenizer.words(text)
+        vectors = pool_words(hidden[1:-1], offsets[1:-1], spans, word_pooling)  # type: ignore[index]
         return TokenEmbeddings([text[start:end] for start, end in spans], spans, vectors)
 
-    return Reading(encoding.input_ids, encoding.num_truncated, embeddings)
+    return Reading(encoding, embeddings)
 
 
-def read_spark(text: str, tokenizer: WordPieceTokenizer, limit: int) -> Reading:
-    """Tokens of Spark NLP, each with the row after as many pieces as come before it.
+def read_spark(texts: Sequence[str], tokenizer: WordPieceTokenizer, limit: int) -> Reading:
+    """The tokens of Spark NLP, each with the row after as many pieces as come before it.
 
-    So of a sentence that is too long, the first token whose piece does not fit has the vector of [SEP], as it has there; those behind it,
-    and those without pieces, to which Spark NLP gives nothing, have zeros. `tokenizer` has Google's rules.
+    In a sentence that is too long, the first token whose piece does not fit has the vector of
+    [SEP], as in Spark NLP. Spark NLP gives no vector to the tokens behind it, and to tokens without
+    pieces. Here they have zeros. `tokenizer` has Google's rules.
     """
-    tokens = spark_tokens(text, tokenizer)
-    pieces = [id for token in tokens for id in token.ids]
-    room = limit - 2
-    first = np.cumsum([0, *(len(token.ids) for token in tokens)])[:-1]
-    has_vector = np.array([bool(token.ids) for token in tokens], bool) & (first <= room)
-    ids = [tokenizer.frame.cls_id, *pieces[:room], tokenizer.frame.sep_id]
+    several = [spark_tokens(text, tokenizer) for text in texts]
+    capacity = limit - 2  # without [CLS] and [SEP]
+    pieces = [[id for token in tokens for id in token.ids] for tokens in several]
+    kept = [[tokenizer.frame.cls_id, *ids[:capacity], tokenizer.frame.sep_id] for ids in pieces]
+    encoding = PackedEncoding(
+        np.array([id for ids in kept for id in ids], np.int32),
+        cumulate([len(ids) for ids in kept]),
+        np.array([max(0, len(ids) - capacity) for ids in pieces], np.int32),
+    )
 
-    def embeddings(hidden: Float32) -> TokenEmbeddings:
+    def embeddings(index: int, hidden: Float32) -> TokenEmbeddings:
+        text, tokens = texts[index], several[index]
+        first = cumulate([len(token.ids) for token in tokens])[:-1]
+        has_vector = np.array([bool(token.ids) for token in tokens], bool) & (first <= capacity)
         vectors = np.zeros((len(tokens), hidden.shape[1]), np.float32)
         vectors[has_vector] = hidden[first[has_vector] + 1]
         spans = [(token.start, token.end) for token in tokens]
         return TokenEmbeddings([text[start:end] for start, end in spans], spans, vectors)
 
-    return Reading(ids, max(0, len(pieces) - room), embeddings)
+    return Reading(encoding, embeddings)
+
+
+def _spans(text: PackedEncoding) -> list[tuple[int, int]]:
+    return [(start, end) for start, end in text.offsets.tolist()]  # type: ignore[union-attr]

@@ -1,6 +1,5 @@
 """Hidden states of a packed batch -> one vector per text."""
 
-from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -8,27 +7,29 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
-Span = tuple[int, int]
+Int64 = npt.NDArray[np.int64]
 Pooling = Literal["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "pooler", "mean_words"]
 WordPooling = Literal["first", "mean"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
-def pool(hidden_states: Float32, cu_seqlens: Int32, pooling: Pooling, prompt_length: int = 0) -> Float32:
-    """One vector per text, (num_sequences, hidden_size). The first `prompt_length` positions of each text do not count.
+def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_length: int = 0) -> Float32:
+    """Return one vector per text, (num_sequences, hidden_size).
 
-    | pooling | vector, as sentence-transformers makes it |
+    The first `prompt_length` positions of each text do not count.
+
+    | pooling | vector, as sentence-transformers computes it |
     |---|---|
-    | `mean` | mean of all positions, [CLS] and [SEP] included; so does Spark NLP 2.6 |
+    | `mean` | mean of all positions, [CLS] and [SEP] included, as in Spark NLP 2.6 |
     | `cls` | the first position |
     | `max` | maximum of each dimension |
     | `mean_sqrt_len_tokens` | sum of all positions, divided by the square root of their number |
-    | `weightedmean` | mean, in which each position has its number in the text, from 1, as weight |
+    | `weightedmean` | mean with weights 1, 2, 3, ... in the order of the positions |
     | `lasttoken` | the last position, which is [SEP] |
-    | `pooler` | position 0, whatever the prompt: the layer that follows belongs to the model |
-    | `mean_words` | mean of the positions between [CLS] and [SEP]: not one of theirs |
+    | `pooler` | position 0, whatever the prompt: the layer that follows is the model's |
+    | `mean_words` | mean of the positions between [CLS] and [SEP]; sentence-transformers has no such pooling |
 
-    A text of which no position counts gets zeros, and position 0 for `cls`.
+    A text without a position that counts has a vector of zeros, and position 0 for `cls`.
     """
     starts, ends = cu_seqlens[:-1], cu_seqlens[1:]
     if pooling == "pooler" or (pooling == "cls" and not prompt_length):
@@ -44,8 +45,8 @@ def pool(hidden_states: Float32, cu_seqlens: Int32, pooling: Pooling, prompt_len
     return result
 
 
-def _pool_rows(hidden_states: Float32, starts: Int32, firsts: Int32, ends: Int32, pooling: Pooling) -> Float32:
-    """Of each text, the rows from `firsts` to before `ends`; any numbers where there are none."""
+def _pool_rows(hidden_states: Float32, starts: Int64, firsts: Int64, ends: Int64, pooling: Pooling) -> Float32:
+    """Pool the rows `firsts` to before `ends` of each text; without such rows the result is arbitrary."""
     counts = ends - firsts
     if firsts is not starts:
         counts = np.maximum(counts, 1)
@@ -66,24 +67,34 @@ def _pool_rows(hidden_states: Float32, starts: Int32, firsts: Int32, ends: Int32
     return result
 
 
-def _reduce(function: np.ufunc, rows: Float32, starts: Int32, firsts: Int32, ends: Int32) -> Float32:
-    """A ufunc over the rows of each text. The order of its operations depends on the number of these rows alone."""
+def _reduce(function: np.ufunc, rows: Float32, starts: Int64, firsts: Int64, ends: Int64) -> Float32:
+    """Apply a ufunc over the rows of each text.
+
+    The order of its operations depends on the number of these rows alone.
+    """
     if firsts is starts:
         return function.reduceat(rows, starts, axis=0)
-    # from firsts[i] to ends[i] at every second place; where that is empty, reduceat gives a row
+    # every second result is that from firsts[i] to ends[i]; where that is empty, reduceat gives a row
     bounds = np.stack([np.minimum(firsts, len(rows) - 1), ends], axis=1).ravel()
     return function.reduceat(rows, bounds[:-1] if bounds[-1] == len(rows) else bounds, axis=0)[::2]
 
 
-def pool_words(vectors: Float32, offsets: Sequence[Span], words: Sequence[Span], pooling: WordPooling) -> Float32:
-    """Vectors of pieces, in the order of the text, -> one per word, (num_words, hidden_size); zeros for a word without pieces.
+def pool_words(vectors: Float32, offsets: npt.NDArray[Any], words: list[tuple[int, int]], pooling: WordPooling) -> Float32:
+    """Return one vector per word, (num_words, hidden_size), from the vectors of pieces.
 
-    `first` piece of each word, or the `mean` of its pieces. A piece belongs to the word in which it ends: an added token may begin with
-    the whitespace before it.
+    `first` takes the first piece of each word, `mean` the mean of its pieces. A piece belongs to
+    the word in which it ends, because an added token may begin with the whitespace before it. A
+    word without pieces has a vector of zeros.
+
+    Args:
+        vectors: (num_pieces, hidden_size), in the order of the text.
+        offsets: (num_pieces, 2): start and end of each piece in the text.
+        words: start and end of each word.
+        pooling: "first" or "mean".
     """
     result = np.zeros((len(words), vectors.shape[-1]), np.float32)
-    if words and offsets:
-        owners = np.searchsorted([start for start, _ in words], [end - 1 for _, end in offsets], side="right") - 1
+    if words and len(offsets):
+        owners = np.searchsorted([start for start, _ in words], offsets[:, 1] - 1, side="right") - 1
         seen, first, num_pieces = np.unique(owners, return_index=True, return_counts=True)
         result[seen] = vectors[first] if pooling == "first" else np.add.reduceat(vectors, first, axis=0) / _column(num_pieces)
     return result
@@ -93,8 +104,20 @@ def _column(numbers: npt.NDArray[Any]) -> Float32:
     return numbers.astype(np.float32)[:, np.newaxis]
 
 
+def finish(vectors: Float32, is_normalized: bool, truncate_dim: int | None, normalize: bool) -> Float32:
+    """Return the vectors as `encode` gives them: the end of every way through it.
+
+    `is_normalized` is the normalisation at the end of the folder's modules. It comes before the
+    truncation to `truncate_dim` dimensions, and `normalize` comes after it.
+    """
+    if is_normalized:
+        vectors = unit_length(vectors)
+    vectors = vectors[:, :truncate_dim]
+    return unit_length(vectors) if normalize else vectors
+
+
 def unit_length(vectors: Float32) -> Float32:
-    """Each row divided by its Euclidean length; a row of zeros stays."""
-    lengths = np.sqrt(np.einsum("td,td->t", vectors, vectors, dtype=np.float64))  # the square of a float32 may not be one
+    """Divide each row by its Euclidean length. A row of zeros stays."""
+    lengths = np.sqrt(np.einsum("td,td->t", vectors, vectors, dtype=np.float64))  # the square of a float32 may overflow
     unit: Float32 = (vectors / np.maximum(lengths, 1e-12)[:, np.newaxis]).astype(np.float32)
     return unit

@@ -5,10 +5,11 @@ What a model needs does not depend on its sizes, so a very small one with zeros 
 
 import numpy as np
 
-from . import encoder
 from .bert.config import BertConfig
 from .bert.quantize import quantize
 from .bert.weights import BertWeights, expected_shapes, from_arrays
+from .encoder import forward
+from .ops import backends
 from .packing import pack
 from .tokenizer import TokenizerSettings, WordPieceTokenizer
 
@@ -20,12 +21,11 @@ CONFIG = BertConfig(
 
 def warm_up() -> None:
     """Compile the kernels, for both precisions, and the tokenizer. Raises ImportError where Numba is missing."""
-    from .ops.compiled import kernels
-
+    prepare = backends.choose("numba").load()
     zeros = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(CONFIG)}
     weights: BertWeights = from_arrays(zeros, CONFIG)
     for stored in (weights, quantize(weights)):
-        parameters = kernels.prepare(stored)
-        (hidden,) = encoder.forward(parameters, pack([[1, 2, 3]]), kernels, [1], attentions=[])
-        kernels.pooler(parameters, hidden)
+        encoder = prepare(stored)
+        (hidden_states,) = forward(encoder, pack([[1, 2, 3]]), [1], attentions=[])
+        encoder.pooler(hidden_states)
     WordPieceTokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba").encode_batch(["a"])

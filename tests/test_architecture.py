@@ -6,21 +6,22 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import minibert
-from minibert.ops import Backend, numpy_ops
-from tests.support.backends import needs_numba
+from minibert.bert.weights import from_arrays
+from minibert.ops import Encoder
+from tests.support.backends import BACKENDS, prepare
+from tests.support.models import make_config, make_weights
 
 PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
-    "files", "arrays", "habits", "texts", "runtime", "formats", "bert", "tokenizer", "packing", "ops", "encoder", "pooling", "folders",
-    "importers", "hub", "arguments", "outputs", "levels", "scheduling", "model", "warmup", "cli", "__main__", "__pyinstaller",
+    "files", "arrays", "habits", "texts", "packing", "runtime", "formats", "bert", "tokenizer", "ops", "encoder", "pooling", "finite",
+    "folders", "importers", "hub", "arguments", "outputs", "levels", "scheduling", "model", "loading", "warmup", "cli", "__main__",
+    "__pyinstaller",
 ]  # fmt: skip
 # The only places for Numba
 COMPILED = {
@@ -78,15 +79,18 @@ def test_import_loads_neither_numba_nor_the_network() -> None:
     assert not loaded & (clients | {"numba", "llvmlite", "safetensors"})
 
 
-@pytest.mark.parametrize("backend", [numpy_ops, pytest.param("kernels", marks=needs_numba)])
-def test_a_backend_keeps_the_contract(backend: Any) -> None:
-    backend = import_module("minibert.ops.compiled.kernels") if backend == "kernels" else backend
-    contract = {name: function for name, function in vars(Backend).items() if inspect.isfunction(function) and name[0] != "_"}
-    assert len(contract) == 9
-    for name, function in contract.items():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_encoder_keeps_the_contract(backend: str) -> None:
+    config = make_config(1, 24, 3, vocab_size=20, max_position_embeddings=8)
+    encoder = prepare(backend, from_arrays(make_weights(config), config))
+    methods = {name: function for name, function in vars(Encoder).items() if inspect.isfunction(function) and name[0] != "_"}
+    assert len(methods) == 5
+    for name, function in methods.items():
         expected = list(inspect.signature(function).parameters)[1:]  # without self
-        assert list(inspect.signature(getattr(backend, name)).parameters) == expected, name
-    assert backend.BATCH_TOKENS > 0
+        assert list(inspect.signature(getattr(encoder, name)).parameters) == expected, name
+    for name in Encoder.__annotations__:
+        assert hasattr(encoder, name), name
+    assert encoder.backend == backend
 
 
 def test_public_names_are_there_and_documented() -> None:

@@ -11,30 +11,30 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert import encoder
 from minibert.bert.weights import from_arrays
+from minibert.encoder import forward
 from minibert.ops import numpy_ops
 from minibert.packing import pack, pack_padded, unpack, unpack_attentions
-from tests.support.backends import BACKENDS, TOLERANCE, backend_module
+from tests.support.backends import BACKENDS, TOLERANCE, prepare
 from tests.support.golden_cases import CASES, Case, sample
 from tests.support.models import make_config, make_weights, write_model
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def results(case: Case, tensors: dict[str, np.ndarray], ops: Any, shift: int = 0) -> dict[str, np.ndarray]:
-    """What make_golden.py asks of transformers, from us."""
-    parameters = ops.prepare(from_arrays(tensors, case.config))
+def results(case: Case, tensors: dict[str, np.ndarray], backend: str, shift: int = 0) -> dict[str, np.ndarray]:
+    """Return what tests/make/golden.py computes with transformers, computed here."""
+    made = prepare(backend, from_arrays(tensors, case.config))
     actual = {}
     for number, (ids, mask, types) in enumerate(case.rectangles()):
         visible = mask.astype(bool)
         batch = pack_padded(ids.astype(np.int32), visible, types.astype(np.int32))
         if shift:
-            batch = dataclasses.replace(batch, position_ids=(batch.position_ids + shift) % case.config.max_position_embeddings)
+            batch = batch._replace(position_ids=(batch.position_ids + shift) % case.config.max_position_embeddings)
         attentions: list[list[np.ndarray]] = []
         every = range(case.config.num_hidden_layers + 1)
-        states = [unpack(hidden, visible) for hidden in encoder.forward(parameters, batch, ops, every, attentions)]
-        pooled = ops.pooler(parameters, np.ascontiguousarray(states[-1][:, 0])) * mask[:, :1]
+        states = [unpack(hidden, visible) for hidden in forward(made, batch, every, attentions)]
+        pooled = made.pooler(np.ascontiguousarray(states[-1][:, 0])) * mask[:, :1]
         actual[f"{number}/hidden_states"] = sample(np.stack(states), case.sampled)
         actual[f"{number}/attentions"] = sample(np.stack([unpack_attentions(each, visible) for each in attentions]), case.sampled)
         actual[f"{number}/pooler_output"] = sample(pooled, case.sampled)
@@ -51,7 +51,7 @@ def greatest_difference(name: str, actual: dict[str, np.ndarray]) -> float:
 @pytest.mark.parametrize("name", CASES)
 def test_hidden_states_attentions_and_pooler_equal_transformers(name: str, backend: str) -> None:
     case = CASES[name]
-    assert greatest_difference(name, results(case, make_weights(case.config), backend_module(backend))) <= TOLERANCE
+    assert greatest_difference(name, results(case, make_weights(case.config), backend)) <= TOLERANCE
 
 
 def test_golden_files_name_their_oracle() -> None:
@@ -59,7 +59,7 @@ def test_golden_files_name_their_oracle() -> None:
         assert set(json.loads(str(golden["versions"]))) == {"python", "torch", "transformers", "tokenizers"}
 
 
-# Mutations: each is an error somebody could make. The golden files must turn red for every one of them.
+# Mutations: each is an error that is easily made. The golden files must notice every one of them.
 
 Tensors = dict[str, np.ndarray]
 
@@ -107,18 +107,20 @@ def test_wrong_tensors_are_noticed(name: str, backend: str, mutation: str) -> No
     case = CASES[name]
     tensors = make_weights(case.config)
     TENSOR_MUTATIONS[mutation](tensors)
-    assert greatest_difference(name, results(case, tensors, backend_module(backend))) > TOLERANCE
+    assert greatest_difference(name, results(case, tensors, backend)) > TOLERANCE
 
 
 def test_a_key_bias_changes_nothing() -> None:
-    """Why it is not among the mutations: it moves all scores of a row alike, which softmax does not see (Vaswani et al., equation 1)."""
+    """So it is not among the mutations. It adds the same number to all scores of a row, and softmax
+    does not change (Vaswani et al. 2017, equation 1).
+    """
     case = CASES["L8_H128"]
     tensors = make_weights(case.config)
     zero("key.bias")(tensors)
-    assert greatest_difference("L8_H128", results(case, tensors, numpy_ops)) <= TOLERANCE
+    assert greatest_difference("L8_H128", results(case, tensors, "numpy")) <= TOLERANCE
 
 
-TRUTH = SimpleNamespace(**vars(numpy_ops))  # as it is before anything is changed
+TRUTH = SimpleNamespace(**vars(numpy_ops))  # before a mutation
 
 
 def without_scale(query_key_value: np.ndarray, *rest: Any) -> np.ndarray:
@@ -128,16 +130,16 @@ def without_scale(query_key_value: np.ndarray, *rest: Any) -> np.ndarray:
     return TRUTH.attention(scaled, *rest)
 
 
-def without_residual(hidden: np.ndarray, weights: Any, residual: np.ndarray, norm: Any) -> np.ndarray:
-    return TRUTH.linear_add_layer_norm(hidden, weights, np.zeros_like(residual), norm)
+def without_residual(hidden_states: np.ndarray, residual: np.ndarray, norm: Any) -> np.ndarray:
+    return TRUTH.add_layer_norm(hidden_states, np.zeros_like(residual), norm)
 
 
-def other_gelu(hidden: np.ndarray, weights: Any, approximate: str) -> np.ndarray:
-    return TRUTH.linear_gelu(hidden, weights, "none" if approximate == "tanh" else "tanh")
+def other_gelu(hidden_states: np.ndarray, approximate: str) -> np.ndarray:
+    return TRUTH.gelu(hidden_states, "none" if approximate == "tanh" else "tanh")
 
 
-def other_eps(hidden: np.ndarray, weights: Any, residual: np.ndarray, norm: Any) -> np.ndarray:
-    return TRUTH.linear_add_layer_norm(hidden, weights, residual, dataclasses.replace(norm, eps=1e-12))
+def other_eps(hidden_states: np.ndarray, residual: np.ndarray, norm: Any) -> np.ndarray:
+    return TRUTH.add_layer_norm(hidden_states, residual, dataclasses.replace(norm, eps=1e-12))
 
 
 def across_texts(query_key_value: np.ndarray, cu_seqlens: np.ndarray, num_heads: int) -> np.ndarray:
@@ -150,10 +152,10 @@ def other_heads(query_key_value: np.ndarray, cu_seqlens: np.ndarray, num_heads: 
 
 CODE_MUTATIONS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "1/sqrt(head_dim) forgotten": ("L8_H128", "attention", without_scale),
-    "residual forgotten": ("L8_H128", "linear_add_layer_norm", without_residual),
-    "tanh for erf": ("L8_H128", "linear_gelu", other_gelu),
-    "erf for tanh": ("L1_H24", "linear_gelu", other_gelu),
-    "eps not from the config": ("L2_H15", "linear_add_layer_norm", other_eps),
+    "residual forgotten": ("L8_H128", "add_layer_norm", without_residual),
+    "tanh for erf": ("L8_H128", "gelu", other_gelu),
+    "erf for tanh": ("L1_H24", "gelu", other_gelu),
+    "eps not from the config": ("L2_H15", "add_layer_norm", other_eps),
     "attention across texts": ("L8_H128", "attention", across_texts),
     "one head": ("L8_H128", "attention", other_heads),
 }
@@ -163,12 +165,12 @@ CODE_MUTATIONS: dict[str, tuple[str, str, Callable[..., Any]]] = {
 def test_wrong_code_is_noticed(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, function, wrong = CODE_MUTATIONS[mutation]
     monkeypatch.setattr(numpy_ops, function, wrong)
-    assert greatest_difference(name, results(CASES[name], make_weights(CASES[name].config), numpy_ops)) > TOLERANCE
+    assert greatest_difference(name, results(CASES[name], make_weights(CASES[name].config), "numpy")) > TOLERANCE
 
 
 def test_a_shifted_position_is_noticed() -> None:
     case = CASES["L2_H15"]
-    assert greatest_difference("L2_H15", results(case, make_weights(case.config), numpy_ops, shift=1)) > TOLERANCE
+    assert greatest_difference("L2_H15", results(case, make_weights(case.config), "numpy", shift=1)) > TOLERANCE
 
 
 # Invariants
@@ -176,7 +178,7 @@ def test_a_shifted_position_is_noticed() -> None:
 
 def hidden_states(model: minibert.MiniBert, texts: list[list[int]]) -> list[np.ndarray]:
     batch = pack(texts)
-    (last,) = encoder.forward(model._parameters, batch, model._ops, [model.config.num_hidden_layers])
+    (last,) = forward(model._encoder, batch, [model.config.num_hidden_layers])
     return np.split(last, batch.cu_seqlens[1:-1])
 
 
@@ -201,7 +203,7 @@ def test_packed_equals_padded_with_a_mask(miniature: minibert.MiniBert) -> None:
 
 
 def test_padding_anywhere_only_moves_positions(miniature: minibert.MiniBert) -> None:
-    """What stands under the mask does not matter, wherever it is."""
+    """The ids under the mask do not matter."""
     random = np.random.default_rng(5)
     ids = random.integers(0, 30522, (2, 30))
     mask = np.ones((2, 30), np.int64)
@@ -213,12 +215,12 @@ def test_padding_anywhere_only_moves_positions(miniature: minibert.MiniBert) -> 
 
 @pytest.mark.parametrize("num_heads", [1, 2, 5, 10])
 def test_any_heads_and_sizes(num_heads: int, tmp_path: Path) -> None:
-    """The context of each head is a mean of its own values, so equal values come back themselves."""
+    """The context of a head is a mean of its values. If all are equal, it is that value."""
     config = make_config(1, 20, num_heads, max_position_embeddings=8)
     model = minibert.load(write_model(tmp_path, config))
     value = np.random.default_rng(1).standard_normal(20).astype(np.float32)
     query_key_value = np.random.default_rng(2).standard_normal((9, 60)).astype(np.float32)
     query_key_value[:, 40:] = value
-    context = numpy_ops.attention(query_key_value, np.array([0, 4, 9], np.int32), num_heads)
+    context = numpy_ops.attention(query_key_value, np.array([0, 4, 9]), num_heads)
     np.testing.assert_allclose(context, np.tile(value, (9, 1)), atol=1e-6)
     assert model(np.arange(8)[np.newaxis], output_attentions=True).attentions[0].shape == (1, num_heads, 8, 8)

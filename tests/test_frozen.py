@@ -52,7 +52,7 @@ def test_the_model_in_an_archive_is_loaded_and_leaves_nothing_behind(bytecode: P
 import multiprocessing, os, tempfile
 tempfile.tempdir = {str(tmp_path / "scratch")!r}
 one, two = (minibert.load(backend='numpy', mmap={mmap}) for _ in range(2))
-print(*one.encode('x')[:3], len(minibert.model.load_tokenizer()('x')), len(os.listdir(tempfile.tempdir)))
+print(*one.encode('x')[:3], len(minibert.loading.load_tokenizer()('x')), len(os.listdir(tempfile.tempdir)))
 if os.fork() == 0:
     raise SystemExit
 os.wait()

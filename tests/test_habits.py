@@ -9,7 +9,7 @@ import pytest
 
 import minibert
 from minibert import WordPieceTokenizer, habits
-from minibert.model import load_tokenizer
+from minibert.loading import load_tokenizer
 from minibert.tokenizer import Encoding, PackedEncoding
 
 FUNCTIONS: dict[str, tuple[Any, dict[str, str]]] = {

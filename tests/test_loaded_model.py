@@ -40,7 +40,7 @@ SETTINGS = {
     "num_parameters": 0,
     "anything": 1,
     "encode": None,
-    "_parameters": None,
+    "_encoder": None,
 }
 
 
@@ -62,9 +62,9 @@ def test_prompts_cannot_be_changed(tiny: minibert.MiniBert) -> None:
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_a_copy_gives_the_same_vectors(tiny_folder: Path, copied: Callable[[Any], Any]) -> None:
     model = minibert.load(tiny_folder, backend="numpy", num_threads=2, tokenizer_compat="google", mmap=True)
-    twin = copied(model)
-    np.testing.assert_array_equal(twin.encode(TEXTS), model.encode(TEXTS))
-    assert (twin.num_threads, twin.tokenizer.settings.compat, twin._options) == (2, "google", model._options)
+    other = copied(model)
+    np.testing.assert_array_equal(other.encode(TEXTS), model.encode(TEXTS))
+    assert (other.num_threads, other.tokenizer.settings.compat, other._settings.reload) == (2, "google", model._settings.reload)
 
 
 def test_the_length_is_cut_to_the_positions(tiny: minibert.MiniBert) -> None:
@@ -152,7 +152,7 @@ assert (model.encode({TEXTS!r}) == expected).all()
 def test_mmap_maps(tiny_folder: Path) -> None:
     mapped, read = (minibert.load(tiny_folder, backend="numpy", mmap=mmap) for mmap in (True, False))
     np.testing.assert_array_equal(mapped.encode(TEXTS), read.encode(TEXTS))
-    owns = [model._parameters.word_embeddings.base for model in (mapped, read)]
+    owns = [model._encoder.parameters.word_embeddings.base for model in (mapped, read)]
     assert owns[0] is not None
     assert owns[1] is None
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert.packing import SMALL_BATCH, plan_batches
 from minibert.runtime import threads
+from minibert.scheduling import SMALL_BATCH, plan_batches
 
 TEXTS = ["I hate cancer", "Antibiotics aren't painkiller", "", "hello " * 40, "unaffable", "I love NLP", "a", "b c d"]
 
@@ -47,7 +47,7 @@ def test_rows_come_back_in_order_whatever_the_batch(miniature: minibert.MiniBert
 def test_plan_takes_every_text_once_and_keeps_the_budget() -> None:
     seqlens = np.random.default_rng(0).integers(1, 50, 300).tolist()
     for num_threads in (1, 2, 3, 8):
-        plan = list(plan_batches(seqlens, 60, num_threads))
+        plan = plan_batches(seqlens, 60, num_threads)
         assert sorted(index for batch in plan for index in batch) == list(range(300))
         assert all(sum(seqlens[index] for index in batch) <= 60 for batch in plan)
 

@@ -9,7 +9,8 @@ from typing import Any
 from ..folders.save import save_int8
 from ..folders.settings import BOX
 from ..hub.catalog import HUB, MODELS, Model, find, resolve
-from ..model import MiniBert, load
+from ..loading import load
+from ..model import MiniBert
 from ..runtime.cache import where_kept
 from ..warmup import warm_up
 from .answers import write

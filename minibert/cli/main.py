@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import minibert
 
 from ..folders.settings import BOX
-from ..model import PRECISIONS
+from ..loading import PRECISIONS
 from ..pooling import POOLINGS
 from ..tokenizer import COMPATS
 from . import commands, text_commands

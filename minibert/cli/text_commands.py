@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..model import load_tokenizer
+from ..loading import load_tokenizer
 from ..tokenizer import COMPATS, Encoding, differences
 from .answers import Rows, write
 from .commands import load_model

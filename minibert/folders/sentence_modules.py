@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from ..bert.weights import FLOAT_WORDS, FLOATS, LayerNorm, Linear
 from ..files.access import listed
 from ..files.fields import Fields, is_there, load_fields, optional_fields, shown
 from ..formats.safetensors import open_safetensors
-from ..ops import Backend, Float32, numpy_ops
+from ..ops import Encoder, Float32, numpy_ops
 from ..pooling import unit_length
 from .layout import WITHOUT_FILES
 
@@ -167,8 +166,8 @@ def read_tensors(module: Module) -> dict[str, Float32]:
         return {name: widen(np.asarray(tensors[name])) for name in module.shapes}
 
 
-def prepare_module(module: Module, ops: Backend, parameters: Any) -> Step:
-    """The function that a module is. Raises like `read_tensors`."""
+def prepare_module(module: Module, encoder: Encoder) -> Step:
+    """Return the function that a module is. Raise like `read_tensors`."""
     if module.kind == "Normalize":
         return unit_length
     tensors = read_tensors(module)
@@ -176,14 +175,14 @@ def prepare_module(module: Module, ops: Backend, parameters: Any) -> Step:
         norm = LayerNorm(tensors["norm.weight"], tensors["norm.bias"], LAYER_NORM_EPS)
         return lambda vectors: numpy_ops.layer_norm(np.array(vectors, order="C"), norm)
     zeros = np.zeros(module.shapes["linear.weight"][0], np.float32)
-    linear = ops.prepare_linear(Linear(tensors["linear.weight"], tensors.get("linear.bias", zeros)))
-    residual = ops.prepare_linear(Linear(tensors["residual.weight"], zeros)) if "residual.weight" in tensors else None
+    dense = encoder.dense(Linear(tensors["linear.weight"], tensors.get("linear.bias", zeros)), module.activation)
+    residual = encoder.dense(Linear(tensors["residual.weight"], zeros), "Identity") if "residual.weight" in tensors else None
 
-    def dense(vectors: Float32) -> Float32:
+    def step(vectors: Float32) -> Float32:
         vectors = np.require(vectors, requirements=["C", "W"])
-        result = ops.dense(parameters, vectors, linear, module.activation)
+        result = dense(vectors)
         if module.has_residual:
-            result += vectors if residual is None else ops.dense(parameters, vectors, residual, "Identity")
+            result += vectors if residual is None else residual(vectors)
         return result
 
-    return dense
+    return step

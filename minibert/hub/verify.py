@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import encoder
 from ..bert.config import load_config
+from ..encoder import forward
 from ..folders.save import open_weights
 from ..folders.settings import load_folder
-from ..ops import Float32, Parameters, numpy_ops
+from ..ops import Encoder, Float32
+from ..ops.numpy_encoder import NumpyEncoder
 from ..packing import pack
 from ..pooling import pool
 from ..tokenizer import WordPieceTokenizer, load_settings
@@ -78,15 +79,15 @@ def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
         raise ValueError(f"{folder}: no numbers to compare with")
     settings = load_folder(folder)
     with open_weights(settings.weights) as weights:
-        prepared = numpy_ops.prepare(weights)
+        configs = {gelu: replace(weights.config, hidden_act=name) for gelu, name in GELUS.items()}
+        encoders = {gelu: NumpyEncoder(replace(weights, config=config)) for gelu, config in configs.items()}
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google(), backend="numpy")
-    parameters = {gelu: replace(prepared, config=replace(prepared.config, hidden_act=name)) for gelu, name in GELUS.items()}
     found = []
     for source, of in dict.fromkeys((check.source, "texts" if check.token is None else "tokens") for check in checks):
         chosen = [check for check in checks if check.source == source and (check.token is None) == (of == "texts")]
-        poolings = [name for name in POOLINGS if prepared.pooler or name != "pooler"] if of == "texts" else [TOKEN]
+        poolings = [name for name in POOLINGS if next(iter(encoders.values())).has_pooler or name != "pooler"] if of == "texts" else [TOKEN]
         differences = {
-            variant: max(difference(check, variant, tokenizer, parameters[variant.gelu]) for check in chosen)
+            variant: max(difference(check, variant, tokenizer, encoders[variant.gelu]) for check in chosen)
             for variant in (Variant(*each) for each in product(ENCODINGS, poolings, GELUS))
         }
         found.append(Verdict(source, of, len(chosen), differences))
@@ -107,41 +108,39 @@ def checks_of(name: str, folder: Path) -> tuple[Check, ...]:
     return checks
 
 
-def difference(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, parameters: Parameters) -> float:
+def difference(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> float:
     """The greatest difference of a check's numbers from a variant's; infinite where the variant has no vector."""
-    vector = (
-        text_vector(check, variant, tokenizer, parameters) if check.token is None else token_vector(check, variant, tokenizer, parameters)
-    )
+    vector = text_vector(check, variant, tokenizer, encoder) if check.token is None else token_vector(check, variant, tokenizer, encoder)
     if vector is None:
         return float("inf")
     return float(np.abs(vector[: len(check.values)] - np.array(check.values)).max())
 
 
-def text_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, parameters: Parameters) -> Float32:
+def text_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32:
     ids = tokenizer(check.text).input_ids[1:-1]
-    hidden = hidden_states(ids, variant, tokenizer, parameters)
+    hidden = hidden_states(ids, variant, tokenizer, encoder)
     pooling = POOLINGS[variant.pooling]
-    vector = pool(hidden, np.array([0, len(hidden)], np.int32), pooling)  # type: ignore[arg-type]
-    vector = numpy_ops.pooler(parameters, vector) if pooling == "pooler" else vector
+    vector = pool(hidden, np.array([0, len(hidden)], np.int64), pooling)  # type: ignore[arg-type]
+    vector = encoder.pooler(vector) if pooling == "pooler" else vector
     first: Float32 = vector[0]
     return first
 
 
-def token_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, parameters: Parameters) -> Float32 | None:
+def token_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32 | None:
     """The row that Spark NLP gives a token: where its first piece would stand if none were cut off."""
     tokens = spark_tokens(check.text, tokenizer)
     ids = [id for token in tokens for id in token.ids]
-    hidden = hidden_states(ids, variant, tokenizer, parameters)
+    hidden = hidden_states(ids, variant, tokenizer, encoder)
     number = next(index for index, token in enumerate(tokens) if check.text[token.start : token.end] == check.token)
     row = 1 + sum(len(token.ids) for token in tokens[:number])
     return hidden[row] if row < len(hidden) else None
 
 
-def hidden_states(ids: list[int], variant: Variant, tokenizer: WordPieceTokenizer, parameters: Parameters) -> Float32:
+def hidden_states(ids: list[int], variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32:
     """Of the last layer, [CLS] and [SEP] included."""
     kept = ids[: max(0, len(ids) - ENCODINGS[variant.encoding])]
     batch = pack([[tokenizer.frame.cls_id, *kept, tokenizer.frame.sep_id]])
-    (hidden,) = encoder.forward(parameters, batch, numpy_ops, [parameters.config.num_hidden_layers])
+    (hidden,) = forward(encoder, batch, [encoder.config.num_hidden_layers])
     return hidden
 
 

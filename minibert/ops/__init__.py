@@ -1,159 +1,78 @@
 """The contract between the encoder and its arithmetic.
 
-A backend is a module with the functions below; the encoder is handed one and never asks which. `reference` is NumPy, one function
-per equation; `kernels` is compiled. Between them and the encoder there are C-contiguous float32 arrays only.
+A backend prepares the weights of a BERT once and gives an `Encoder`. The rest of minibert calls the
+methods of that object, and does not depend on which backend made it. `backends.py` lists the
+backends. `numpy_encoder.py` is the one in NumPy, with one function for each equation in
+`numpy_ops.py`. `compiled/` has the same functions as compiled loops.
 
-| op | result | what it is |
+| method | result | what it computes |
 |---|---|---|
-| `BATCH_TOKENS` | int | tokens of a batch that are best for speed |
-| `prepare(weights)` | `Parameters` | the backend's own layout of the parameters, made once at load |
-| `limit_threads(number, calls)` | a context | how many threads the ops below may use in it; what is at work stands in the list `calls` |
-| `join(calls)` | | lends this thread to what is at work, until it is done |
-| `embed(parameters, input_ids, position_ids, token_type_ids)` | hidden states | sum of three rows, LayerNorm |
-| `layers(parameters, hidden_states, cu_seqlens, first, last)` | hidden states | layers `first` to before `last`; spends its argument |
-| `attention_probs(parameters, hidden_states, cu_seqlens, layer)` | a list | the softmax of a layer alone, from what goes into it |
-| `pooler(parameters, hidden_states)` | (num_rows, hidden_size) | tanh of a linear |
-| `prepare_linear(stored)` | `Prepared` | the backend's own layout of one more matrix, made once at load |
-| `dense(parameters, hidden_states, weights, activation)` | (num_rows, out_features) | a linear, then one of `ACTIVATIONS` |
+| `embed(input_ids, position_ids, token_type_ids)` | hidden states | sum of three rows, LayerNorm |
+| `layers(hidden_states, cu_seqlens, first, last)` | hidden states | layers `first` to before `last` |
+| `attention_probs(hidden_states, cu_seqlens, layer)` | a list | softmax of one layer |
+| `pooler(hidden_states)` | (num_rows, hidden_size) | tanh of a linear layer |
+| `dense(linear, activation)` | a function | one more linear layer, prepared once |
 
-Hidden states are (num_tokens, hidden_size), the probabilities of each text (num_heads, seq_len, seq_len).
+`layers` overwrites `hidden_states` and returns it. The arrays of the contract are C-contiguous
+float32. Hidden states are (num_tokens, hidden_size). The probabilities of each text are
+(num_heads, seq_len, seq_len).
 
-All texts of a batch lie on one token axis without padding. `cu_seqlens` (num_sequences + 1,) int32 has the place where each text
-begins, and the total at the end (the name is FlashAttention's). `query_key_value` is (num_tokens, 3 * hidden_size): query, key, value
-side by side, heads side by side in each.
+All texts of a batch lie on one token axis without padding. `cu_seqlens` (num_sequences + 1,) int64
+holds the place where each text begins, and num_tokens at the end. The name is FlashAttention's.
+`query_key_value` is (num_tokens, 3 * hidden_size): query, key and value side by side, and in each
+of them the heads side by side.
 
-Dimensions, everywhere: `num_sequences`, `num_tokens` (of the whole batch), `seq_len`, `hidden_size`, `num_heads`, `head_dim`,
-`intermediate_size`, `vocab_size`, `num_layers`.
+Dimensions have the same names everywhere: `num_sequences`, `num_tokens` (of the whole batch),
+`seq_len`, `hidden_size`, `num_heads`, `head_dim`, `intermediate_size`, `vocab_size`, `num_layers`,
+`in_features`, `out_features`.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import widen
 from ..bert.config import BertConfig
-from ..bert.weights import (
-    BertWeights,
-    FloatArray,
-    Int8Rows,
-    LayerNorm,
-    LayerWeights,
-    Linear,
-    Matrix,
-    checked_layers,
-)
+from ..bert.weights import Linear
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 GeluForm = Literal["none", "tanh"]
-# Tokens of the longest text whose attention int8 models compute in int16. A share of a row's probability below 1/65534 is rounded to 0;
-# n of them together are at the most n / 65534 of it, 3.2 % here. A longer text has float32 attention, whatever stands beside it.
+Dense = Callable[[Float32], Float32]  # vectors (num_rows, in_features) -> (num_rows, out_features)
+# The longest text whose attention an int8 model computes in int16. A probability below 1/65534 is
+# rounded to 0. In a row of n tokens these are at most n / 65534 of the whole, 3.2 % here. A longer
+# text has float32 attention, whatever else is in its batch.
 INT16_TOKENS = 2048
-# Least difference between the numbers of a row of activations that int8 keeps: 255 / 2^-120 is still a float32. A row with less is
-# taken for constant, at its least number.
+# The least span (maximum - minimum) of a row of activations that int8 resolves: 255 / 2^-120 is
+# still a float32. A row with a smaller span counts as constant, with its minimum as value.
 LEAST_SPAN = np.float32(2**-120)
-Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One encoder layer as the ops take it."""
+class Encoder(Protocol):
+    """A BERT encoder with prepared weights.
 
-    query_key_value: Prepared  # hidden_size -> 3 * hidden_size
-    attention_output: Prepared
-    attention_norm: LayerNorm
-    intermediate: Prepared
-    output: Prepared
-    output_norm: LayerNorm
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What `prepare` makes of BertWeights. The word embeddings stay as they are stored: a lookup widens the rows it takes."""
+    Attributes:
+        config: the numbers of the architecture.
+        backend: "numpy" or "numba".
+        precision: "float32" or "int8".
+        num_parameters: how many numbers the weights have, pooler included.
+        has_pooler: whether there is a pooler.
+        batch_tokens: tokens of a batch that are best for speed.
+        uses_blas: whether the threads of BLAS do the work, or those of `runtime.team`.
+    """
 
     config: BertConfig
-    word_embeddings: FloatArray | Int8Rows
-    position_embeddings: Float32
-    token_type_embeddings: Float32
-    embeddings_norm: LayerNorm
-    layers: tuple[Layer, ...]
-    pooler: Prepared  # None without one
+    backend: str
+    precision: str
+    num_parameters: int
+    has_pooler: bool
+    batch_tokens: int
+    uses_blas: bool
 
-
-def arrange(
-    weights: BertWeights, matrix: Callable[[Matrix], Any], norm: Callable[[LayerNorm], LayerNorm], table: Callable[[FloatArray], Float32]
-) -> Parameters:
-    """What `prepare` returns, given how a backend keeps matrices, norms and small tables.
-
-    Raises ValueError for weights that are not as their config says.
-    """
-
-    def layer(stored: LayerWeights) -> Layer:
-        return Layer(
-            query_key_value=matrix(stored.query_key_value),
-            attention_output=matrix(stored.attention_output),
-            attention_norm=norm(stored.attention_norm),
-            intermediate=matrix(stored.intermediate),
-            output=matrix(stored.output),
-            output_norm=norm(stored.output_norm),
-        )
-
-    return Parameters(
-        config=replace(weights.config),  # a copy: the sizes in it must stay those of the arrays
-        word_embeddings=weights.word_embeddings,
-        position_embeddings=table(weights.position_embeddings),
-        token_type_embeddings=table(weights.token_type_embeddings),
-        embeddings_norm=norm(weights.embeddings_norm),
-        layers=tuple(map(layer, checked_layers(weights))),
-        pooler=matrix(weights.pooler) if weights.pooler else None,
-    )
-
-
-def look_up(name: str, table: FloatArray | Int8Rows, ids: Int32) -> Float32:
-    """Rows of a table of embeddings, (len(ids), hidden_size), a new array.
-
-    Raises ValueError with `name` for an id outside the table. NumPy checks the numbers that it uses: they are a copy that no other
-    thread can change, and unsigned, so that one below 0 lies behind the table instead of counting from its end.
-    """
-    unsigned = ids.astype(np.uint32)
-    try:
-        if isinstance(table, Int8Rows):
-            return table.weight[unsigned] * widen(table.scale)[unsigned, np.newaxis]
-        return widen(table[unsigned])
-    except IndexError:
-        size = len(table.weight if isinstance(table, Int8Rows) else table)
-        found = unsigned.view(np.int32)
-        raise outside(name, size, int(found.min()), int(found.max())) from None
-
-
-def check_ids(input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> None:
-    """ValueError unless each of the three has one int32 for each token, side by side."""
-    shape = (input_ids.size,)
-    for name, ids in (("input_ids", input_ids), ("position_ids", position_ids), ("token_type_ids", token_type_ids)):
-        if ids.dtype != np.int32 or ids.shape != shape or not ids.flags.c_contiguous:
-            raise ValueError(f"{name}: expected contiguous int32 {shape}, found {ids.dtype} {ids.shape}, strides {ids.strides}")
-
-
-def outside(name: str, size: int, least: int, greatest: int) -> ValueError:
-    """The error for numbers of which some are outside a table of `size` rows."""
-    return ValueError(f"{name}: expected 0 to {size - 1}, found {least} to {greatest}")
-
-
-class Backend(Protocol):
-    """A module that keeps the contract."""
-
-    BATCH_TOKENS: int
-
-    def prepare(self, weights: BertWeights) -> Any: ...
-    def limit_threads(self, number: int, calls: list[Any]) -> AbstractContextManager[None]: ...
-    def join(self, calls: list[Any]) -> None: ...
-    def embed(self, parameters: Any, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32: ...
-    def layers(self, parameters: Any, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32: ...
-    def attention_probs(self, parameters: Any, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]: ...
-    def pooler(self, parameters: Any, hidden_states: Float32) -> Float32: ...
-    def prepare_linear(self, stored: Linear) -> Any: ...
-    def dense(self, parameters: Any, hidden_states: Float32, weights: Any, activation: str) -> Float32: ...
+    def embed(self, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32: ...
+    def layers(self, hidden_states: Float32, cu_seqlens: Int64, first: int, last: int) -> Float32: ...
+    def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]: ...
+    def pooler(self, hidden_states: Float32) -> Float32: ...
+    def dense(self, linear: Linear, activation: str) -> Dense: ...

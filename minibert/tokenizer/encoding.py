@@ -14,6 +14,7 @@ import numpy.typing as npt
 from .. import habits
 from ..files.fields import shown
 from ..habits import explain_attributes
+from ..packing import PackedBatch, pack
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
 STRATEGIES: tuple[TruncationStrategy, ...] = ("longest_first", "only_first", "only_second")
@@ -88,6 +89,18 @@ class PackedEncoding:
             raise IndexError(f"expected the number of one of {len(self)} texts, found {index}")
         index %= len(self)
         return self.between(index, index + 1).input_ids
+
+    def seqlens(self) -> list[int]:
+        """Return how many tokens each text has, [CLS] and [SEP] included."""
+        lengths: list[int] = np.diff(self.cu_seqlens).tolist()
+        return lengths
+
+    def take(self, indices: Sequence[int]) -> PackedBatch:
+        """Return the texts with these numbers, in this order, as the encoder reads them."""
+        bounds = self.cu_seqlens
+        spans = [slice(bounds[index], bounds[index + 1]) for index in indices]
+        types = None if self.token_type_ids is None else [self.token_type_ids[span] for span in spans]
+        return pack([self.input_ids[span] for span in spans], types)
 
     def between(self, start: int, stop: int) -> "PackedEncoding":
         """The texts from `start` to `stop`."""

@@ -244,6 +244,10 @@ class WordPieceTokenizer:
         """(start, end) of every stretch of text between whitespace, in code points."""
         return [match.span() for match in self._find_words.finditer(text)]
 
+    def tokens_of(self, ids: Iterable[int]) -> list[str]:
+        """Return the spelling of each id in the vocabulary."""
+        return [self._token_of[id] for id in ids]
+
     @explain("decode", habits.DECODE)
     def decode(self, ids: Any, skip_special_tokens: bool = True) -> str:
         """Readable text of the ids of one text. Case, accents and spacing that the tokenizer dropped do not come back.

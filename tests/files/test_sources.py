@@ -15,7 +15,7 @@ from minibert.files import sources
 from minibert.files.sources import BEGINNINGS, HEAD_BYTES, NAMES, described
 from minibert.folders.save import save_int8
 from minibert.importers.convert import convert
-from minibert.model import load_tokenizer
+from minibert.loading import load_tokenizer
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 90868376\n".encode()
 MODULES = [

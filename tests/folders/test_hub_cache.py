@@ -14,7 +14,7 @@ from minibert.folders.hub_cache import cache_folder
 from minibert.hub.catalog import resolve
 from minibert.hub.fetch import fetch
 from minibert.importers.convert import convert
-from minibert.model import load_tokenizer
+from minibert.loading import load_tokenizer
 from tests.support.hub_cache import REVISION, write_hub_cache
 
 OTHER = "f" * 40

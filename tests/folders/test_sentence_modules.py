@@ -17,7 +17,7 @@ from minibert.folders.save import save_int8
 from minibert.hub.fetch import download
 from minibert.ops.numpy_ops import ACTIVATIONS
 from minibert.pooling import POOLINGS, pool
-from tests.support.backends import BACKENDS, backend_module
+from tests.support.backends import BACKENDS, prepare
 from tests.support.models import make_config, make_weights
 
 SIZE = 24
@@ -157,14 +157,13 @@ def test_a_text_has_the_same_bits_in_any_batch_behind_modules(name: str, tiny_fo
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_are_those_of_pytorch(activation: str, backend: str) -> None:
     config = make_config(1, 24, 3, vocab_size=20, max_position_embeddings=8)
-    ops = backend_module(backend)
-    parameters = ops.prepare(from_arrays(make_weights(config), config))
-    weights = ops.prepare_linear(minibert.bert.weights.Linear(np.eye(6, dtype=np.float32), np.zeros(6, np.float32)))
-    actual = ops.dense(parameters, np.array([X, X], np.float32), weights, activation)
+    encoder = prepare(backend, from_arrays(make_weights(config), config))
+    dense = encoder.dense(minibert.bert.weights.Linear(np.eye(6, dtype=np.float32), np.zeros(6, np.float32)), activation)
+    actual = dense(np.array([X, X], np.float32))
     np.testing.assert_allclose(actual, [TORCH[activation]] * 2, rtol=0, atol=1e-6)
-    far = ops.dense(parameters, np.array([[3e38, -3e38, 1e5, -1e5, 0, 1]], np.float32), weights, activation)
+    far = dense(np.array([[3e38, -3e38, 1e5, -1e5, 0, 1]], np.float32))
     assert np.isfinite(far).all()
-    broken = ops.dense(parameters, np.array([[np.nan, 0, 0, 0, 0, 0], [0, -np.inf, 0, 0, 0, 0]], np.float32), weights, activation)
+    broken = dense(np.array([[np.nan, 0, 0, 0, 0, 0], [0, -np.inf, 0, 0, 0, 0]], np.float32))
     assert np.isnan(broken).all()  # a row of the identity times infinity has NaN everywhere: 0 times infinity
 
 

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ...bert.weights import Linear
 from ...runtime.jit import inlined, jit, pasted
-from .. import INT16_TOKENS, Float32, Int32, check_ids, look_up, outside
+from .. import INT16_TOKENS, Float32, Int32
 from ..numpy_ops import activated
+from ..parameters import check_ids, look_up, outside
 from . import team
 from .activations import ERF, NO_ACTIVATION, POOL, TANH
 from .attention import attend
@@ -225,22 +226,22 @@ def _check_hidden_states(found: Float32, width: int) -> None:
         )
 
 
-def _checked(cu_seqlens: Int32, num_tokens: int) -> tuple[Int64, int]:
+def _checked(cu_seqlens: Int64, num_tokens: int) -> tuple[Int64, int]:
     """A copy that no other thread can change, and the length of the longest text.
 
     Raises ValueError unless the numbers ascend from 0 to num_tokens.
     """
     own = cu_seqlens.astype(np.int64)
     seqlens = own[1:] - own[:-1]
-    if cu_seqlens.dtype != np.int32 or own.ndim != 1 or not seqlens.size or own[0] or own[-1] != num_tokens or seqlens.min() < 1:
+    if cu_seqlens.dtype != np.int64 or own.ndim != 1 or not seqlens.size or own[0] or own[-1] != num_tokens or seqlens.min() < 1:
         raise ValueError(
-            f"cu_seqlens: expected int32 that ascend from 0 to {num_tokens}, the number of tokens, "
+            f"cu_seqlens: expected int64 that ascend from 0 to {num_tokens}, the number of tokens, "
             f"found {cu_seqlens.dtype} {cu_seqlens.shape} {own.ravel()[:8].tolist()}"
         )
     return own, int(seqlens.max())
 
 
-def layers(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, first: int, last: int) -> Float32:
+def layers(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int64, first: int, last: int) -> Float32:
     """Twin of `reference.layers`. Overwrites its argument and returns it."""
     config, num_layers = parameters.config, len(parameters.layers)
     _check_hidden_states(hidden_states, config.hidden_size)
@@ -267,7 +268,7 @@ def linear_activation(parameters: PackedParameters, x: Float32, weights: PackedL
     return out
 
 
-def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int32, layer: int) -> list[Float32]:
+def attention_probs(parameters: PackedParameters, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]:
     """Twin of `reference.attention_probs`."""
     num_heads, num_layers = parameters.config.num_attention_heads, len(parameters.layers)
     _check_hidden_states(hidden_states, parameters.config.hidden_size)

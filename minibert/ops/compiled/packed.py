@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ...arrays import release_pages, widen
 from ...bert.config import BertConfig
 from ...bert.weights import BertWeights, LayerNorm, Linear, Matrix
-from .. import Float32, Int32, Parameters, arrange
+from .. import Float32, Int32
+from ..parameters import Parameters, arrange
 from .simd import LANES
 from .tiers import EMULATED, INT8, TIER
 

@@ -1,0 +1,36 @@
+"""Results that are not finite numbers, and which file is to blame."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from .arrays import widen
+from .bert.weights import FLOATS
+from .formats.shards import open_whole
+from .ops import Float32
+
+
+def check_finite(result: Float32, weights_files: Sequence[Path]) -> None:
+    """Raise ValueError for NaN or infinity in a result. The files are those of the weights."""
+    if not np.isfinite(result).all():
+        refuse_weights(weights_files)
+
+
+def refuse_weights(weights_files: Sequence[Path]) -> NoReturn:
+    """Raise the ValueError that names the tensors with NaN or infinity.
+
+    The files are read only now, when a result shows that there may be such a tensor.
+    """
+    for path in weights_files:
+        guilty: dict[Path, list[str]] = {}  # by shard
+        with suppress(OSError, ValueError), open_whole(path) as tensors:  # the file may have changed, or be gone
+            for name, each in sorted(tensors.items()):
+                if each.dtype in FLOATS and not np.isfinite(widen(np.asarray(each))).all():
+                    guilty.setdefault(each.path, []).append(name)
+        for shard, names in guilty.items():
+            raise ValueError(f"{shard}: expected finite numbers, found NaN or infinity in {', '.join(names)}; the file is damaged")
+    file = weights_files[0] if weights_files else "weights"
+    raise ValueError(f"{file}: the result is not finite though all weights are: float32 overflowed on the way")

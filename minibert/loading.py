@@ -1,0 +1,141 @@
+"""From a folder to a model: read what it says, prepare both halves, check that they fit."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from . import habits
+from .arguments import check_choice, check_integer
+from .bert.config import BertConfig
+from .bert.quantize import quantize
+from .folders.save import open_weights, weights_file
+from .folders.sentence_modules import prepare_module
+from .folders.settings import BOX, FolderSettings, load_folder
+from .habits import explain
+from .hub.catalog import exists, resolve
+from .model import MiniBert, ModelSettings
+from .ops import backends
+from .runtime.threads import usable_threads
+from .tokenizer import COMPATS, WordPieceTokenizer, load_settings
+
+PRECISIONS = ("auto", "float32", "int8")
+# Characters in a call from which the compiled tokenizer pays where Numba is imported anyway. It
+# takes half a second to load and saves 1 ms for every 10,000 characters.
+COMPILED_TOKENIZER_PAYS = 10_000
+
+
+@explain("load", habits.LOAD)
+def load(
+    path: str | Path | None = None,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    num_threads: int | None = None,
+    tokenizer_compat: str = "hf",
+    mmap: bool = False,
+) -> MiniBert:
+    """Load the bundled model, or a folder that transformers or sentence-transformers wrote.
+
+    Nothing is downloaded. A loaded model does not depend on its files, unless they are mapped.
+
+    Args:
+        path: a folder with `config.json`, `model.safetensors` (or shards with their index), and
+            `tokenizer.json` or `vocab.txt`. Or the name of a model that `minibert fetch` has
+            brought, or an alias (`minibert models` lists them). Or OWNER/REPO in the cache of the
+            Hugging Face hub. None is the bundled model, minibert-L8-H128, which turns English texts
+            into 128 numbers.
+        backend: "numba" has compiled kernels. "numpy" needs only NumPy. "auto" is the first that
+            can run here.
+        precision: "float32". Or "int8": matrix products of eight-bit integers, several times as
+            fast, a quarter of the memory, vectors with a cosine of 0.998 to the others. "auto" is
+            the precision in which the folder stores its weights.
+        num_threads: threads of a call, at most four for each CPU of the machine. None is the number
+            of CPUs that affinity and the container's quota leave to this process.
+        tokenizer_compat: "hf" tokenizes as Hugging Face `tokenizers` 0.23.3, "google" as
+            google-research/bert. They differ on hundreds of characters, which the docstring of
+            `minibert.tokenizer` lists.
+        mmap: True maps the weights instead of reading them, so that processes share their pages.
+            It maps the word embeddings, and with "numpy" the float32 matrices too. Then the file
+            must stay as it is. If it is overwritten, the vectors change. If it is cut, the process
+            ends with SIGBUS. Replace it by a rename.
+
+    Raises:
+        FileNotFoundError: the folder or a file in it is missing.
+        ValueError: a file is broken or changes while it is read, the files do not belong together,
+            or one asks for something that is not implemented.
+        ImportError: `backend="numba"` without Numba.
+    """
+    return _load(path, backend, precision, num_threads, tokenizer_compat, mmap)
+
+
+def _load(path: str | Path | None, backend: str, precision: str, num_threads: int | None, compat: str, mmap: bool) -> MiniBert:
+    check_choice("backend", backend, backends.NAMES)
+    check_choice("precision", precision, PRECISIONS)
+    check_choice("tokenizer_compat", compat, COMPATS)
+    # A name may mean another folder where the model is unpickled. A path is made absolute.
+    name = path if path is None or not exists(Path(path)) else Path(path).absolute()
+    reload = _load, (None if name is None else str(name), backend, precision, num_threads, compat, mmap)
+    num_threads = usable_threads(None if num_threads is None else check_integer("num_threads", num_threads, 1))
+    chosen = backends.choose(backend)
+    prepare = chosen.load()
+    path = resolve(path)
+    folder = load_folder(path)
+    tokenizer_options = {"compiled_pays": COMPILED_TOKENIZER_PAYS} if chosen.name == "numba" else {"backend": backend}
+    tokenizer = _tokenizer(folder, compat, **tokenizer_options)
+    with open_weights(folder.weights, mmap) as weights:
+        if weights.is_int8 and precision == "float32":
+            raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
+        max_length = _max_length(path, folder, tokenizer, weights.config)
+        folder.dimension(weights.config.hidden_size)  # refuses modules that do not fit one another
+        encoder = prepare(quantize(weights) if precision == "int8" else weights)
+    modules = folder.inner_modules
+    settings = ModelSettings(
+        max_length=max_length,
+        num_threads=num_threads,
+        poolings=folder.poolings,
+        include_prompt=folder.include_prompt,
+        modules=modules,
+        steps=tuple(prepare_module(module, encoder) for module in modules),
+        normalize_embeddings=len(modules) < len(folder.modules),
+        truncate_dim=folder.truncate_dim,
+        prompts=MappingProxyType(dict(folder.prompts)),
+        default_prompt_name=folder.default_prompt_name,
+        weights_files=(weights_file(folder.weights), *(module.weights for module in modules if module.shapes)),
+        reload=reload,
+        name=reload[1][0] or BOX,
+    )
+    return MiniBert(encoder, tokenizer, settings)
+
+
+def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenizer, config: BertConfig) -> int:
+    """Return how many tokens of a text are read. Raise ValueError if the two halves do not fit."""
+    settings = tokenizer.settings
+    if (last := settings.last_id) >= config.vocab_size:
+        raise ValueError(
+            f"{path}: expected a vocabulary of at most {config.vocab_size} tokens (vocab_size in config.json), found ids up to {last}; "
+            "tokenizer and weights belong to different models"
+        )
+    limits = [folder.max_seq_length, settings.model_max_length]
+    max_length = min(next(filter(None, limits), sys.maxsize), config.max_position_embeddings)
+    if max_length < 2:
+        raise ValueError(f"{path}: expected a maximal length of at least 2 tokens, [CLS] and [SEP], found {max_length}")
+    return max_length
+
+
+@explain("load_tokenizer", habits.LOAD_TOKENIZER)
+def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPieceTokenizer:
+    """Load the tokenizer of a model folder, or of the bundled model, without its weights.
+
+    Raises like `load`.
+    """
+    check_choice("compat", compat, COMPATS)
+    return _tokenizer(load_folder(resolve(path)), compat)
+
+
+def _tokenizer(folder: FolderSettings, compat: str, **options: Any) -> WordPieceTokenizer:
+    settings = load_settings(folder.weights)
+    if folder.do_lower_case:
+        settings = replace(settings, lowercase=True)
+    return WordPieceTokenizer(settings.as_google() if compat == "google" else settings, **options)

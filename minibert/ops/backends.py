@@ -1,0 +1,48 @@
+"""The backends, in the order in which `backend="auto"` tries them.
+
+A backend is a name, a test whether it can run here, and a function that prepares weights. To add
+one, write a module with an `Encoder` (see `ops/__init__.py`) and add a line to `BACKENDS`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..bert.weights import BertWeights
+from ..runtime.jit import can_compile
+from ..runtime.threads import forks_wait
+from . import Encoder
+
+
+class Backend(NamedTuple):
+    """One way to compute an encoder."""
+
+    name: str
+    is_available: Callable[[], bool]
+    load: Callable[[], Callable[[BertWeights], Encoder]]  # imports the backend; gives its `prepare`
+
+
+def _load_numba() -> Callable[[BertWeights], Encoder]:
+    try:
+        with forks_wait():
+            from .compiled.encoder import prepare  # imports Numba, which takes a third of a second
+    except ImportError as error:
+        raise ImportError(f"backend='numba': Numba does not import here ({error}); install it, or take backend='numpy'") from error
+    return prepare
+
+
+def _load_numpy() -> Callable[[BertWeights], Encoder]:
+    from .numpy_encoder import prepare
+
+    return prepare
+
+
+BACKENDS = (
+    Backend("numba", can_compile, _load_numba),
+    Backend("numpy", lambda: True, _load_numpy),
+)
+NAMES = ("auto", *(backend.name for backend in BACKENDS))
+
+
+def choose(name: str) -> Backend:
+    """Return the backend of a name, or for "auto" the first one that can run here."""
+    return next(backend for backend in BACKENDS if name == backend.name or (name == "auto" and backend.is_available()))

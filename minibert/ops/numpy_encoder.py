@@ -29,7 +29,7 @@ class NumpyEncoder:
 
     def __init__(self, weights: BertWeights) -> None:
         self.parameters: Parameters = arrange(weights, _widened, _widened_norm, widen)
-        self.config = self.parameters.config
+        self.config = weights.config  # for others; what is computed uses the copy in `parameters`
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
         self.has_pooler = self.parameters.pooler is not None
@@ -60,9 +60,9 @@ class NumpyEncoder:
         Source: Vaswani et al. 2017, figure 1, left half.
         """
         query_key_value = self._linear(hidden_states, layer.query_key_value)
-        context = self._attention(query_key_value, cu_seqlens, self.config.num_attention_heads)
+        context = self._attention(query_key_value, cu_seqlens, self.parameters.config.num_attention_heads)
         hidden_states = numpy_ops.add_layer_norm(self._linear(context, layer.attention_output), hidden_states, layer.attention_norm)
-        intermediate = numpy_ops.gelu(self._linear(hidden_states, layer.intermediate), self.config.gelu)
+        intermediate = numpy_ops.gelu(self._linear(hidden_states, layer.intermediate), self.parameters.config.gelu)
         return numpy_ops.add_layer_norm(self._linear(intermediate, layer.output), hidden_states, layer.output_norm)
 
     def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]:
@@ -70,7 +70,7 @@ class NumpyEncoder:
         longest = INT16_TOKENS if self.precision == "int8" else 0
         query_key_value = self._linear(hidden_states, self.parameters.layers[layer].query_key_value)
         every: list[Float32] = []
-        for _, query, key, _ in numpy_ops.split_heads(query_key_value, cu_seqlens, self.config.num_attention_heads):
+        for _, query, key, _ in numpy_ops.split_heads(query_key_value, cu_seqlens, self.parameters.config.num_attention_heads):
             probs = numpy_int8.int16_attention_probs if key.shape[2] <= longest else numpy_ops.attention_probs
             every.extend(probs(query, key))
         return every

@@ -41,7 +41,7 @@ def test_a_model_is_found_by_its_name(cache: Path, tiny_folder: Path, tiny: mini
     model = minibert.load("owner/tiny", backend="numpy")
     np.testing.assert_array_equal(model.encode("hello"), minibert.load(tiny_folder, backend="numpy").encode("hello"))
     assert resolve("owner/tiny") == snapshot
-    assert pickle.loads(pickle.dumps(model))._options[0] == "owner/tiny"
+    assert pickle.loads(pickle.dumps(model))._settings.reload[1][0] == "owner/tiny"
     assert load_tokenizer("owner/tiny")("hello").input_ids == tiny.tokenizer("hello").input_ids
     assert main(["embed", "-m", "owner/tiny", "--backend", "numpy", "x"]) == 0
     assert main(["quantize", "owner/tiny", str(tmp_path / "int8")]) == 0

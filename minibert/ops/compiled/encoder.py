@@ -22,7 +22,7 @@ class CompiledEncoder:
 
     def __init__(self, weights: BertWeights) -> None:
         self.parameters = kernels.prepare(weights)
-        self.config = self.parameters.config
+        self.config = weights.config  # for others; what is computed uses the copy in `parameters`
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
         self.has_pooler = self.parameters.pooler is not None

@@ -15,7 +15,8 @@ from .folders.sentence_modules import prepare_module
 from .folders.settings import BOX, FolderSettings, load_folder
 from .habits import explain
 from .hub.catalog import exists, resolve
-from .model import MiniBert, ModelSettings
+from .model import MiniBert
+from .model_base import ModelSettings
 from .ops import backends
 from .runtime.threads import usable_threads
 from .tokenizer import COMPATS, WordPieceTokenizer, load_settings

@@ -1,10 +1,7 @@
 """MiniBert: text in, vectors out. Policy is here: how long, how many at a time, what is an error."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, NoReturn, Self, overload
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,44 +20,26 @@ from .arguments import (
     check_texts_or_pairs,
     chosen_prompt,
     report_truncation,
-)
-from .bert.config import BertConfig
+)  # fmt: skip
 from .encoder import forward
 from .finite import check_finite
-from .folders.sentence_modules import Module, Step, size_after
+from .folders.sentence_modules import size_after
 from .habits import explain, explain_attributes
 from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
-from .ops import Encoder, Float32, Int64
+from .model_base import ModelBase
+from .ops import Float32
 from .outputs import BertOutput, TokenEmbeddings
-from .packing import PackedBatch, pack_padded, unpack, unpack_attentions
-from .pooling import Pooling, WordPooling, finish, pool
+from .packing import pack_padded, unpack, unpack_attentions
+from .pooling import Pooling, WordPooling, finish
 from .scheduling import at_work, run_batches
 from .texts import Text
-from .tokenizer import PackedEncoding, WordPieceTokenizer
+from .vectors import mean_hidden_states, pool_all
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
 
 
-class ModelSettings(NamedTuple):
-    """What a MiniBert needs beside its encoder and its tokenizer. `load` reads it from a folder."""
-
-    max_length: int  # tokens of the longest text that is not cut, [CLS] and [SEP] included
-    num_threads: int = 1
-    poolings: tuple[Pooling, ...] = ("mean",)  # side by side
-    include_prompt: bool = True  # whether the tokens of a prompt count in the pooling
-    modules: tuple[Module, ...] = ()  # behind the pooling, without Normalize at the end
-    steps: tuple[Step, ...] = ()  # the functions of these modules
-    normalize_embeddings: bool = False  # whether there is a Normalize at the end
-    truncate_dim: int | None = None
-    prompts: Mapping[str, str] = MappingProxyType({})
-    default_prompt_name: str | None = None
-    weights_files: tuple[Path, ...] = ()  # named in errors
-    reload: tuple[Callable[..., "MiniBert"], tuple[Any, ...]] | None = None  # how to make the same model; None for parts
-    name: str = "parts"
-
-
 @explain_attributes(habits.MODEL)
-class MiniBert:
+class MiniBert(ModelBase):
     """A BERT encoder with its tokenizer. `minibert.load` makes one from a folder.
 
     A model does not change. Its attributes cannot be set, and `encode` takes what is to be
@@ -84,68 +63,6 @@ class MiniBert:
         prompts: the folder's prompts, from a name to the text that goes before each text.
         default_prompt_name: the prompt that `encode` uses by default, or None.
     """
-
-    config: BertConfig
-    tokenizer: WordPieceTokenizer
-    backend: str
-    precision: str
-    num_threads: int
-    num_parameters: int
-    max_length: int
-    pooling: Pooling | tuple[Pooling, ...]
-    normalize_embeddings: bool
-    modules: tuple[str, ...]
-    include_prompt: bool
-    embedding_dimension: int
-    truncate_dim: int | None
-    prompts: Mapping[str, str]
-    default_prompt_name: str | None
-    _encoder: Encoder
-    _settings: ModelSettings
-
-    def __init__(self, encoder: Encoder, tokenizer: WordPieceTokenizer, settings: ModelSettings) -> None:
-        size = size_after(settings.modules, len(settings.poolings) * encoder.config.hidden_size)
-        vars(self).update(
-            config=encoder.config,
-            tokenizer=tokenizer,
-            backend=encoder.backend,
-            precision=encoder.precision,
-            num_threads=settings.num_threads,
-            num_parameters=encoder.num_parameters,
-            max_length=settings.max_length,
-            pooling=settings.poolings[0] if len(settings.poolings) == 1 else settings.poolings,
-            normalize_embeddings=settings.normalize_embeddings,
-            modules=tuple(map(str, settings.modules)),
-            include_prompt=settings.include_prompt,
-            embedding_dimension=size if settings.truncate_dim is None else min(size, settings.truncate_dim),
-            truncate_dim=settings.truncate_dim,
-            prompts=settings.prompts,
-            default_prompt_name=settings.default_prompt_name,
-            _encoder=encoder,
-            _settings=settings,
-        )
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{name}: a loaded model does not change; give the argument to `encode`, or load the model again")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        self.__setattr__(name, None)
-
-    def __reduce__(self) -> tuple[Callable[..., "MiniBert"], tuple[Any, ...]]:
-        if self._settings.reload is None:
-            raise TypeError("a MiniBert made from parts cannot be pickled; save its folder and use minibert.load")
-        return self._settings.reload
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __repr__(self) -> str:
-        config = self.config
-        size = f"{config.num_hidden_layers} layers of {config.hidden_size}"
-        return f"MiniBert({self._settings.name!r}: {size}, {self.backend}, {self.precision})"
 
     @explain("encode", habits.ENCODE)
     def encode(
@@ -196,8 +113,9 @@ class MiniBert:
             ValueError: an argument is out of range, a text is too long with `truncation="error"`,
                 or the weights are not finite numbers.
         """
-        settings = self._settings
+        encoder, settings = self._encoder, self._settings
         poolings = settings.poolings if pooling is None else check_poolings(pooling)
+        self._check_pooler(poolings)
         check_flag("normalize_embeddings", normalize_embeddings)
         layers = check_layers(layer, self.config.num_hidden_layers)
         size = size_after(settings.modules, len(poolings) * self.config.hidden_size)
@@ -212,13 +130,13 @@ class MiniBert:
 
         def work(indices: list[int]) -> None:
             batch = encoding.take(indices)
-            vectors = self._pool(self._hidden_states(batch, layers), batch.cu_seqlens, poolings, prompt_length)
+            vectors = pool_all(encoder, mean_hidden_states(encoder, batch, layers), batch.cu_seqlens, poolings, prompt_length)
             for step in settings.steps:
                 vectors = step(vectors)
             check_finite(vectors, settings.weights_files)
             embeddings[indices] = finish(vectors, is_normalized, kept, bool(normalize_embeddings))
 
-        run_batches(work, encoding.seqlens(), self._encoder, self.num_threads, batch_tokens, bool(show_progress_bar))
+        run_batches(work, encoding.seqlens(), encoder, self.num_threads, batch_tokens, bool(show_progress_bar))
         return embeddings[0] if isinstance(texts, str) else embeddings
 
     def encode_query(self, texts: str | Iterable[Text], **options: Any) -> Float32:
@@ -231,28 +149,14 @@ class MiniBert:
 
     @overload
     def encode_tokens(  # type: ignore[overload-overlap]  # a str is an Iterable[str] too
-        self,
-        texts: str,
-        *,
-        level: TokenLevel = ...,
-        word_pooling: WordPooling = ...,
-        layer: int | Sequence[int] = ...,
-        max_length: int | None = ...,
-        truncation: Truncation = ...,
-        batch_tokens: int | None = ...,
-    ) -> TokenEmbeddings: ...
+        self, texts: str, *, level: TokenLevel = ..., word_pooling: WordPooling = ..., layer: int | Sequence[int] = ...,
+        max_length: int | None = ..., truncation: Truncation = ..., batch_tokens: int | None = ...,
+    ) -> TokenEmbeddings: ...  # fmt: skip
     @overload
     def encode_tokens(
-        self,
-        texts: Iterable[str],
-        *,
-        level: TokenLevel = ...,
-        word_pooling: WordPooling = ...,
-        layer: int | Sequence[int] = ...,
-        max_length: int | None = ...,
-        truncation: Truncation = ...,
-        batch_tokens: int | None = ...,
-    ) -> list[TokenEmbeddings]: ...
+        self, texts: Iterable[str], *, level: TokenLevel = ..., word_pooling: WordPooling = ..., layer: int | Sequence[int] = ...,
+        max_length: int | None = ..., truncation: Truncation = ..., batch_tokens: int | None = ...,
+    ) -> list[TokenEmbeddings]: ...  # fmt: skip
 
     @explain("encode_tokens", habits.ENCODE_TOKENS)
     def encode_tokens(
@@ -297,7 +201,7 @@ class MiniBert:
 
         def work(indices: list[int]) -> None:
             batch = encoding.take(indices)
-            hidden = self._hidden_states(batch, layers)
+            hidden = mean_hidden_states(self._encoder, batch, layers)
             check_finite(hidden, self._settings.weights_files)
             for index, states in zip(indices, np.split(hidden, batch.cu_seqlens[1:-1]), strict=True):
                 results[index] = embeddings(index, states)
@@ -338,7 +242,9 @@ class MiniBert:
             states = forward(self._encoder, batch, wanted, attentions)
             check_finite(states[-1], self._settings.weights_files)
             last_hidden_state = unpack(states[-1], mask)
-            pooled = self._pool_cls(np.ascontiguousarray(last_hidden_state[:, 0])) if self._encoder.has_pooler else None
+            pooled = self._encoder.pooler(np.ascontiguousarray(last_hidden_state[:, 0])) if self._encoder.has_pooler else None
+            if pooled is not None:
+                check_finite(pooled, self._settings.weights_files)
         return BertOutput(
             last_hidden_state,
             pooled,
@@ -368,56 +274,9 @@ class MiniBert:
             options = options | {"prompt_name": next((name for name in names if name in self.prompts), None)}
         return self.encode(texts, **options)
 
-    def _encoding(self, texts: list[str | tuple[str, str]], prefix: str, limit: int) -> PackedEncoding:
-        if prefix:
-            texts = [prefix + text if isinstance(text, str) else (prefix + text[0], text[1]) for text in texts]
-        encoding = self.tokenizer.encode_batch(texts, limit)
-        if encoding.token_type_ids is not None and self.tokenizer.frame.second_type >= self.config.type_vocab_size:
-            raise ValueError("texts: expected no pairs for a model with one token type (type_vocab_size in config.json), found some")
-        return encoding
-
-    def _prompt_length(self, prompt: str, limit: int) -> int:
-        """Return how many tokens of a prompt do not count in the pooling: [CLS] and the prompt's.
-
-        Where no file of the tokenizer names [SEP], sentence-transformers also counts the [SEP] of
-        the prompt, and so the first token of the text.
-        """
-        if self.include_prompt or not prompt:
-            return 0
-        return len(self.tokenizer.encode_batch([prompt], limit).input_ids) - self.tokenizer.settings.names_sep
-
     def _read(self, texts: list[str], level: TokenLevel, word_pooling: WordPooling, limit: int) -> Reading:
         if level == "piece":
             return read_pieces(texts, self.tokenizer, limit)
         if level == "word":
             return read_words(texts, self.tokenizer, limit, word_pooling)
         return read_spark(texts, self._google_tokenizer, limit)
-
-    @cached_property
-    def _google_tokenizer(self) -> WordPieceTokenizer:
-        settings = self.tokenizer.settings
-        return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())
-
-    def _hidden_states(self, batch: PackedBatch, layers: list[int]) -> Float32:
-        """Return the mean of some hidden states, (num_tokens, hidden_size)."""
-        states = forward(self._encoder, batch, layers)
-        if len(layers) == 1:
-            return states[0]
-        found = dict(zip(sorted({*layers}), states, strict=True))
-        mean: Float32 = np.mean([found[layer] for layer in layers], axis=0, dtype=np.float32)
-        return mean
-
-    def _pool(self, hidden_states: Float32, cu_seqlens: Int64, poolings: Sequence[Pooling], prompt_length: int) -> Float32:
-        """Return one vector per text, those of several poolings side by side."""
-        parts = [pool(hidden_states, cu_seqlens, each, prompt_length) for each in poolings]
-        parts = [self._pool_cls(part) if each == "pooler" else part for each, part in zip(poolings, parts, strict=True)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-    def _pool_cls(self, vectors: Float32) -> Float32:
-        """Return the pooler's output. It has NaN where a sum overflowed; tanh alone would give 1."""
-        if not self._encoder.has_pooler:
-            name = self._settings.weights_files[0] if self._settings.weights_files else "weights"
-            raise ValueError(f"{name}: no pooler.dense in these weights; choose another pooling")
-        pooled = self._encoder.pooler(vectors)
-        check_finite(pooled, self._settings.weights_files)
-        return pooled

@@ -20,7 +20,8 @@ PACKAGE = Path(minibert.__file__).parent
 # From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
 ORDER = [
     "files", "arrays", "habits", "texts", "packing", "runtime", "formats", "bert", "tokenizer", "ops", "encoder", "pooling", "finite",
-    "folders", "importers", "hub", "arguments", "outputs", "levels", "scheduling", "model", "loading", "warmup", "cli", "__main__",
+    "folders", "importers", "hub", "arguments", "outputs", "levels", "scheduling", "vectors",
+    "model_base", "model", "loading", "warmup", "cli", "__main__",
     "__pyinstaller",
 ]  # fmt: skip
 # The only places for Numba

@@ -208,7 +208,7 @@ def test_arguments_may_change_during_the_check(tiny: minibert.MiniBert, name: st
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal line
-        if not frame.f_code.co_filename.endswith("inputs.py"):
+        if not frame.f_code.co_filename.endswith("arguments.py"):
             return None
         if event == "line":
             line += 1

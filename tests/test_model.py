@@ -297,7 +297,7 @@ def test_a_model_pickles_as_its_path(tiny: minibert.MiniBert) -> None:
 
 def test_an_error_in_one_batch_reaches_the_caller(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = minibert.load(tiny_folder, num_threads=4)
-    monkeypatch.setattr(minibert.MiniBert, "_hidden_states", lambda *_: 1 / 0)
+    monkeypatch.setattr("minibert.model.mean_hidden_states", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         model.encode(TEXTS, batch_tokens=1)
 

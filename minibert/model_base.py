@@ -1,0 +1,125 @@
+"""What a MiniBert is made of. `model.py` has what it does."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn, Self
+
+from .bert.config import BertConfig
+from .folders.sentence_modules import Module, Step, size_after
+from .ops import Encoder
+from .pooling import Pooling
+from .tokenizer import PackedEncoding, WordPieceTokenizer
+
+
+class ModelSettings(NamedTuple):
+    """How texts become vectors, and where a model comes from. `load` reads it from a folder."""
+
+    max_length: int  # tokens of the longest text that is not cut, [CLS] and [SEP] included
+    num_threads: int = 1
+    poolings: tuple[Pooling, ...] = ("mean",)  # side by side
+    include_prompt: bool = True  # whether the tokens of a prompt count in the pooling
+    modules: tuple[Module, ...] = ()  # behind the pooling, without Normalize at the end
+    steps: tuple[Step, ...] = ()  # the functions of these modules
+    normalize_embeddings: bool = False  # whether there is a Normalize at the end
+    truncate_dim: int | None = None
+    prompts: Mapping[str, str] = MappingProxyType({})
+    default_prompt_name: str | None = None
+    weights_files: tuple[Path, ...] = ()  # named in errors
+    reload: tuple[Callable[..., "ModelBase"], tuple[Any, ...]] | None = None  # how to make the same model; None for parts
+    name: str = "parts"
+
+
+class ModelBase:
+    """An encoder, a tokenizer and settings that do not change, and the checks that need them."""
+
+    config: BertConfig
+    tokenizer: WordPieceTokenizer
+    backend: str
+    precision: str
+    num_threads: int
+    num_parameters: int
+    max_length: int
+    pooling: Pooling | tuple[Pooling, ...]
+    normalize_embeddings: bool
+    modules: tuple[str, ...]
+    include_prompt: bool
+    embedding_dimension: int
+    truncate_dim: int | None
+    prompts: Mapping[str, str]
+    default_prompt_name: str | None
+    _encoder: Encoder
+    _settings: ModelSettings
+
+    def __init__(self, encoder: Encoder, tokenizer: WordPieceTokenizer, settings: ModelSettings) -> None:
+        size = size_after(settings.modules, len(settings.poolings) * encoder.config.hidden_size)
+        vars(self).update(
+            config=encoder.config,
+            tokenizer=tokenizer,
+            backend=encoder.backend,
+            precision=encoder.precision,
+            num_threads=settings.num_threads,
+            num_parameters=encoder.num_parameters,
+            max_length=settings.max_length,
+            pooling=settings.poolings[0] if len(settings.poolings) == 1 else settings.poolings,
+            normalize_embeddings=settings.normalize_embeddings,
+            modules=tuple(map(str, settings.modules)),
+            include_prompt=settings.include_prompt,
+            embedding_dimension=size if settings.truncate_dim is None else min(size, settings.truncate_dim),
+            truncate_dim=settings.truncate_dim,
+            prompts=settings.prompts,
+            default_prompt_name=settings.default_prompt_name,
+            _encoder=encoder,
+            _settings=settings,
+        )
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name}: a loaded model does not change; give the argument to `encode`, or load the model again")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self.__setattr__(name, None)
+
+    def __reduce__(self) -> tuple[Callable[..., "ModelBase"], tuple[Any, ...]]:
+        if self._settings.reload is None:
+            raise TypeError("a MiniBert made from parts cannot be pickled; save its folder and use minibert.load")
+        return self._settings.reload
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        config = self.config
+        size = f"{config.num_hidden_layers} layers of {config.hidden_size}"
+        return f"MiniBert({self._settings.name!r}: {size}, {self.backend}, {self.precision})"
+
+    def _check_pooler(self, poolings: tuple[Pooling, ...]) -> None:
+        if "pooler" in poolings and not self._encoder.has_pooler:
+            name = next(map(str, self._settings.weights_files), "weights")
+            raise ValueError(f"{name}: no pooler.dense in these weights; choose another pooling")
+
+    def _encoding(self, texts: list[str | tuple[str, str]], prefix: str, limit: int) -> PackedEncoding:
+        if prefix:
+            texts = [prefix + text if isinstance(text, str) else (prefix + text[0], text[1]) for text in texts]
+        encoding = self.tokenizer.encode_batch(texts, limit)
+        if encoding.token_type_ids is not None and self.tokenizer.frame.second_type >= self.config.type_vocab_size:
+            raise ValueError("texts: expected no pairs for a model with one token type (type_vocab_size in config.json), found some")
+        return encoding
+
+    def _prompt_length(self, prompt: str, limit: int) -> int:
+        """Return how many tokens of a prompt do not count in the pooling: [CLS] and the prompt's.
+
+        Where no file of the tokenizer names [SEP], sentence-transformers also counts the [SEP] of
+        the prompt, and so the first token of the text.
+        """
+        if self.include_prompt or not prompt:
+            return 0
+        return len(self.tokenizer.encode_batch([prompt], limit).input_ids) - self.tokenizer.settings.names_sep
+
+    @cached_property
+    def _google_tokenizer(self) -> WordPieceTokenizer:
+        settings = self.tokenizer.settings
+        return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())

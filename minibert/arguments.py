@@ -132,9 +132,9 @@ def report_truncation(num_truncated: npt.NDArray[np.int32], max_length: int, tru
 
 def _stacklevel_of_caller() -> int:
     """Return the `stacklevel` at which a warning names the line outside this package that called it."""
-    package, frame, level = str(Path(__file__).parent), sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame, level = frame.f_back, level + 1
+    package, caller, level = str(Path(__file__).parent), sys._getframe(1), 1
+    while caller.f_back is not None and caller.f_code.co_filename.startswith(package):
+        caller, level = caller.f_back, level + 1
     return level
 
 

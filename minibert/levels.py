@@ -39,7 +39,7 @@ def read_pieces(texts: Sequence[str], tokenizer: WordPieceTokenizer, limit: int)
 
 
 def read_words(texts: Sequence[str], tokenizer: WordPieceTokenizer, limit: int, word_pooling: WordPooling) -> Reading:
-    """What stands between whitespace. A word of which the model saw nothing has zeros."""
+    """What stands between whitespace. A word without pieces has zeros."""
     encoding = tokenizer.encode_batch(texts, limit, return_offsets=True)
 
     def embeddings(index: int, hidden: Float32) -> TokenEmbeddings:

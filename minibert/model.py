@@ -177,8 +177,8 @@ class MiniBert(ModelBase):
         Args:
             texts, layer, max_length, truncation, batch_tokens: as in `encode`.
             level: "piece": every piece of the vocabulary, [CLS] and [SEP] included.
-                "word": what stands between whitespace, as the text spells it. A word of which the
-                model saw nothing (cut off, or only control characters) has a vector of zeros. A
+                "word": what stands between whitespace, as the text spells it. A word without pieces
+                (cut off, or only control characters) has a vector of zeros. A
                 form feed is a control character for BERT. It ends no word, as it does in
                 `str.split`.
                 "spark": the tokens of Spark NLP with the vectors of its BertEmbeddings. The text is

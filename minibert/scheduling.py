@@ -1,9 +1,8 @@
 """Batches, and the threads that work on them. The calling thread works too, and needs no other.
 
-So nothing is waited for that may not come: a thread that cannot be started, that dies for want of
-memory, or that a fork left in the parent. The calling thread does what such a thread has not done.
-No lock is held while `work` runs. So a signal handler, a finalizer or a callback of the garbage
-collector may call in the middle of a call.
+Another thread may fail to start, die for want of memory, or stay in the parent of a fork. The
+calling thread then does its work. No lock is held while `work` runs. So a signal handler, a
+finalizer or a callback of the garbage collector may call in the middle of a call.
 """
 
 import _thread

@@ -1,4 +1,4 @@
-"""No number and no array that an op is given leads outside memory: ids, positions, types, lengths, layers, shapes."""
+"""No argument of an encoder leads outside of memory: ids, positions, types, lengths, layers, shapes."""
 
 import dataclasses
 import subprocess
@@ -45,7 +45,7 @@ def test_a_number_outside_its_table_is_refused(name: str, value: Any, backend: s
                                  np.zeros(5, ">i4"), np.zeros(5, np.float32)])  # fmt: skip
 def test_ids_of_another_kind_are_refused(name: str, ids: np.ndarray, backend: str) -> None:
     if name == "input_ids" and ids.shape == (4,):
-        name = "position_ids"  # the others are then too many
+        name = "position_ids"  # then the other arrays are too long
     given = {each: np.zeros(5, np.int32) for each in TABLES} | {name: ids}
     with pytest.raises(ValueError, match=rf"^{name}: expected contiguous int32"):
         prepare(backend, weights()).embed(*given.values())
@@ -89,7 +89,7 @@ print("done")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", TABLES)
 def test_numbers_that_another_thread_changes_are_refused_or_right(name: str, backend: str) -> None:
-    """In a process of its own: what is not checked where it is used kills it."""
+    """The test runs in a process of its own, because a number that is not checked could end it."""
     command = [sys.executable, "-c", RACE, backend, name]
     result = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=600)
     assert result.stdout == "done\n", (result.returncode, result.stderr[-2000:])
@@ -136,7 +136,7 @@ def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
     [[0, 4], [0, 6], [1, 5], [-1, 5], [0, 3, 2, 5], [0, 3, 3, 5], [0, -3, 5], [0, FAR, 5], [0, FAR, -FAR - 1, -1, 5],
      [0, 2**62, -(2**62), 5], [0], [], [5],  [0, 5.0], [[0, 5]], [0, 2, 9, 5]],
 )  # fmt: skip
-def test_lengths_that_are_none_are_refused(cu_seqlens: list[Any]) -> None:
+def test_wrong_cu_seqlens_are_refused(cu_seqlens: list[Any]) -> None:
     encoder, hidden = prepare("numba", weights()), np.zeros((5, 24), np.float32)
     array = np.array(cu_seqlens)
     array = array if array.size else array.astype(np.int64)
@@ -146,7 +146,7 @@ def test_lengths_that_are_none_are_refused(cu_seqlens: list[Any]) -> None:
 
 
 @needs_numba
-def test_layers_that_are_not_there_are_refused() -> None:
+def test_layers_out_of_range_are_refused() -> None:
     encoder, hidden, cu_seqlens = prepare("numba", weights()), np.zeros((5, 24), np.float32), np.array([0, 5])
     for first, last in ((-1, 1), (0, 3), (2, 1), (0, FAR), (-FAR, FAR), (3, 3)):
         with pytest.raises(ValueError, match=f"expected 0 <= first <= last <= 2, found {first} and {last}"):
@@ -160,10 +160,10 @@ def test_layers_that_are_not_there_are_refused() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("field", [field for field in ARCHITECTURE if field != "num_attention_heads"])  # which is in no shape
+@pytest.mark.parametrize("field", [field for field in ARCHITECTURE if field != "num_attention_heads"])  # no shape depends on it
 @pytest.mark.parametrize("factor", [2, 2**16])
 def test_weights_that_do_not_fit_their_config_are_refused(field: str, factor: int, backend: str) -> None:
-    """Before anything is computed from the config or allocated for it."""
+    """They are refused before anything is computed from the config or allocated for it."""
     config = dataclasses.replace(CONFIG, **{field: getattr(CONFIG, field) * factor})
     with pytest.raises(ValueError, match=r"expected|missing"):
         from_arrays(make_weights(CONFIG), config)
@@ -181,7 +181,7 @@ def test_no_number_of_a_config_is_beyond_int32(field: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_layers_of_two_precisions_are_refused(backend: str) -> None:
-    """The loops take one for all."""
+    """The loops have one precision for all layers."""
     stored = weights()
     mixed = dataclasses.replace(stored, layers=(stored.layers[0], quantize(stored).layers[1]))
     with pytest.raises(ValueError, match=r"query\.weight: expected"):
@@ -189,7 +189,7 @@ def test_layers_of_two_precisions_are_refused(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_weights_may_lie_in_memory_as_they_like(backend: str) -> None:
+def test_weights_may_have_any_layout_in_memory(backend: str) -> None:
     ids = np.arange(6, dtype=np.int32)
     zeros, cu_seqlens = np.zeros(6, np.int32), np.array([0, 2, 6])
     tensors = make_weights(CONFIG)

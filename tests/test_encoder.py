@@ -1,4 +1,4 @@
-"""The forward pass: golden files of transformers, invariants, and mutations that must each be noticed."""
+"""The forward pass: golden files of transformers, invariants, and mutations."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def test_hidden_states_attentions_and_pooler_equal_transformers(name: str, backe
     assert greatest_difference(name, results(case, make_weights(case.config), backend)) <= TOLERANCE
 
 
-def test_golden_files_name_their_oracle() -> None:
+def test_golden_files_name_their_versions() -> None:
     with np.load(GOLDEN / "L8_H128.npz") as golden:
         assert set(json.loads(str(golden["versions"]))) == {"python", "torch", "transformers", "tokenizers"}
 

@@ -1,4 +1,4 @@
-"""What a loaded model depends on: not on its files, not on what is set, not on other threads that write to its arguments."""
+"""A loaded model does not depend on its files, on later settings, or on other threads."""
 
 import copy
 import pickle
@@ -21,7 +21,7 @@ from tests.support.backends import BACKENDS
 TEXTS = ["Hello world", "zebra quartz", "an unrelated third text"]
 
 
-# --- What is set
+# --- Settings
 
 
 SETTINGS = {
@@ -45,7 +45,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_nothing_can_be_set(tiny: minibert.MiniBert, name: str) -> None:
+def test_no_attribute_can_be_set(tiny: minibert.MiniBert, name: str) -> None:
     before = getattr(tiny, name, None)
     with pytest.raises(AttributeError, match=f"{name}: a loaded model does not change; give the argument to `encode`"):
         setattr(tiny, name, SETTINGS[name])
@@ -149,7 +149,7 @@ assert (model.encode({TEXTS!r}) == expected).all()
     assert done.returncode == 0, done.stderr
 
 
-def test_mmap_maps(tiny_folder: Path) -> None:
+def test_mmap_maps_the_weights(tiny_folder: Path) -> None:
     mapped, read = (minibert.load(tiny_folder, backend="numpy", mmap=mmap) for mmap in (True, False))
     np.testing.assert_array_equal(mapped.encode(TEXTS), read.encode(TEXTS))
     owns = [model._encoder.parameters.word_embeddings.base for model in (mapped, read)]
@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tiny_folder: Path, tmp_
         weights.layers[1]
 
 
-def test_a_layer_is_read_when_it_is_looked_at(tiny_folder: Path) -> None:
+def test_a_layer_is_read_when_it_is_used(tiny_folder: Path) -> None:
     with open_safetensors(tiny_folder / "model.safetensors") as tensors, open_weights(tiny_folder) as weights:
         assert len(weights.layers) == weights.config.num_hidden_layers == len(list(weights.layers)) == len(weights.layers[:])
         for index, layer in enumerate(weights.layers):
@@ -186,7 +186,7 @@ def test_a_layer_is_read_when_it_is_looked_at(tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "x/" * 3000, "a\0b"])
-def test_a_name_that_no_file_system_takes_is_no_folder(name: str) -> None:
+def test_a_name_that_no_file_system_accepts_is_refused(name: str) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder, and no model of that name"):
         minibert.load(name, backend="numpy")
 
@@ -196,7 +196,7 @@ def test_a_name_that_no_file_system_takes_is_no_folder(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["input_ids", "attention_mask", "token_type_ids"])
 def test_arguments_may_change_during_the_check(tiny: minibert.MiniBert, name: str) -> None:
-    """At each line of the check, the caller's array is written to. What comes out is right or refused."""
+    """The test writes to the caller's array at each line of the check. The result is right or refused."""
     arrays = {
         "input_ids": np.full((2, 3), 7, np.int32),
         "attention_mask": np.ones((2, 3), np.int32),
@@ -233,11 +233,11 @@ def test_arguments_may_change_during_the_check(tiny: minibert.MiniBert, name: st
     assert poisoned_line > 10
 
 
-# --- What is taken for texts
+# --- Texts
 
 
 class Table:
-    """As data frames are: iteration gives the names of columns."""
+    """Iteration gives the names of columns, as in a data frame."""
 
     columns = ("text", "number")
 
@@ -260,7 +260,7 @@ NO_TEXTS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", NO_TEXTS)
-def test_what_is_no_text_is_refused(tiny: minibert.MiniBert, name: str) -> None:
+def test_other_objects_than_texts_are_refused(tiny: minibert.MiniBert, name: str) -> None:
     texts, message = NO_TEXTS[name]
     for call in (tiny.encode, tiny.encode_tokens, tiny.encode_query, tiny.encode_document, tiny.predict):
         with pytest.raises(TypeError, match=message):

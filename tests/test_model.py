@@ -29,7 +29,7 @@ def test_shapes(tiny: minibert.MiniBert) -> None:
     assert tiny.predict([]) == []
 
 
-def test_an_empty_text_is_its_frame(tiny: minibert.MiniBert) -> None:
+def test_an_empty_text_is_two_special_tokens(tiny: minibert.MiniBert) -> None:
     expected = tiny([[101, 102]]).last_hidden_state[0]
     np.testing.assert_allclose(tiny.encode(""), expected.mean(axis=0), atol=1e-6)
     np.testing.assert_array_equal(tiny.encode("", pooling="mean_words"), np.zeros(24))
@@ -55,7 +55,7 @@ def test_plan_takes_every_text_once_and_keeps_the_budget() -> None:
 @pytest.mark.parametrize("num_threads", [2, 3, 8])
 @pytest.mark.parametrize("batch_tokens", [1000, 100_000])
 def test_threads_get_batches_of_one_size(num_threads: int, batch_tokens: int) -> None:
-    """All within a text of an equal share, but for one that holds the rest; so no thread works much longer than another."""
+    """Batches differ by one text at most, but for one with the rest. So all threads end together."""
     seqlens = [20] * 3000
     batches = [20 * len(batch) for batch in plan_batches(seqlens, batch_tokens, num_threads)]
     turns = max(2, -(-60_000 // (batch_tokens * num_threads)))
@@ -63,7 +63,7 @@ def test_threads_get_batches_of_one_size(num_threads: int, batch_tokens: int) ->
     assert max(batches) == min(batches[:-1]) <= 60_000 / (turns * num_threads)
 
 
-def test_a_batch_is_worth_its_while() -> None:
+def test_no_batch_is_too_small_for_a_thread() -> None:
     assert [len(batch) for batch in plan_batches([8] * 20, 1000, 16)] == [SMALL_BATCH // 8, SMALL_BATCH // 8, 4]
 
 
@@ -139,7 +139,7 @@ def test_bad_arguments(tiny: minibert.MiniBert, name: str) -> None:
 
 
 @pytest.mark.parametrize("bad", [None, 7, b"bytes", ["nested"], float("nan")])
-def test_only_str_is_a_text(tiny: minibert.MiniBert, bad: object) -> None:
+def test_a_text_is_a_str(tiny: minibert.MiniBert, bad: object) -> None:
     for call in (tiny.encode, tiny.encode_tokens, tiny.predict):
         with pytest.raises(TypeError, match=r"texts\[1\]: expected a str"):
             call(["fine", bad])  # type: ignore[operator]
@@ -190,7 +190,7 @@ def test_strange_texts(tiny: minibert.MiniBert) -> None:
 # Tokens
 
 
-def test_tokens_are_the_rows_of_the_model(tiny: minibert.MiniBert) -> None:
+def test_token_vectors_are_rows_of_the_hidden_states(tiny: minibert.MiniBert) -> None:
     text = "Él didn't eat: 漢字 [MASK]"
     encoding = tiny.tokenizer(text)
     tokens = tiny.encode_tokens(text)
@@ -199,13 +199,13 @@ def test_tokens_are_the_rows_of_the_model(tiny: minibert.MiniBert) -> None:
     np.testing.assert_allclose(tiny.encode_tokens(text, layer=0).vectors, tiny.encode_tokens([text, "x"], layer=0)[0].vectors, atol=1e-6)
 
 
-def test_words_pair_with_split(tiny: minibert.MiniBert) -> None:
+def test_words_are_those_of_str_split(tiny: minibert.MiniBert) -> None:
     text = "  Unaffable kiwis,\tdidn't \u200b eat! "
     pieces, first, mean = tiny.encode_tokens(text), tiny.encode_tokens(text, level="word"), None
     mean = tiny.encode_tokens(text, level="word", word_pooling="mean")
     assert first.tokens == mean.tokens == text.split()
     assert [text[start:end] for start, end in first.offsets] == text.split()
-    assert tiny.encode_tokens("one\x0ctwo", level="word").tokens == ["one\x0ctwo"]  # for BERT, which deletes it, one word
+    assert tiny.encode_tokens("one\x0ctwo", level="word").tokens == ["one\x0ctwo"]  # BERT deletes a form feed
     assert pieces.tokens[1:-1] == ["una", "##ffa", "##ble", "ki", "##wi", "##s", ",", "didn", "'", "t", "eat", "!"]
     rows = {0: (1, 4), 1: (4, 8), 2: (8, 11), 4: (11, 13)}
     for word, (start, end) in rows.items():
@@ -226,7 +226,7 @@ def test_predict(tiny: minibert.MiniBert) -> None:
     texts = ["I love NLP", "me too"]
     rows = tiny.predict(texts)
     assert [(row["origin_index"], row["token"]) for row in rows] == [(0, "I"), (0, "love"), (0, "NLP"), (1, "me"), (1, "too")]
-    # of the same batch: with another, NumPy's BLAS may add in another order
+    # one batch for both, because the order in which BLAS adds depends on the batch
     np.testing.assert_array_equal(rows[1]["embeddings"], tiny.encode_tokens(texts, level="word")[0].vectors[1])
     rows = tiny.predict("I hate cancer", output_level="sentence")
     assert [row["sentence"] for row in rows] == ["I hate cancer"]
@@ -263,7 +263,7 @@ def test_bad_rectangles(tiny: minibert.MiniBert, name: str) -> None:
         tiny(*arguments)
 
 
-def test_outputs_are_what_was_asked_for(tiny: minibert.MiniBert) -> None:
+def test_outputs_are_those_requested(tiny: minibert.MiniBert) -> None:
     plain = tiny(GOOD, [[1, 1, 1], [1, 1, 0]])
     assert plain.hidden_states is plain.attentions is None
     full = tiny(GOOD, np.array([[True, True, True], [True, True, False]]), None, output_hidden_states=True, output_attentions=True)
@@ -329,7 +329,7 @@ def test_quota_of_a_container(tmp_path: Path, files: dict[str, str], expected: i
     assert threads.cgroup_quota(tmp_path) == expected
 
 
-def test_blas_gets_its_threads_back() -> None:
+def test_blas_has_its_number_of_threads_again() -> None:
     openblas = threads._openblas()
     if openblas is None:
         assert not list(Path(np.__file__).parent.parent.glob("numpy.libs/*openblas*"))
@@ -353,7 +353,7 @@ def test_blas_gets_its_threads_back() -> None:
     assert get_number() == before
 
 
-def test_a_signal_handler_that_raises_while_blas_is_told_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_handler_that_raises_leaves_the_setting_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
     def set_number(number: int) -> None:
@@ -362,14 +362,14 @@ def test_a_signal_handler_that_raises_while_blas_is_told_leaves_nothing_behind(m
             raise KeyboardInterrupt
 
     monkeypatch.setattr(threads, "_openblas", lambda: (lambda: 7, set_number))
-    for _ in range(2):  # the second call tells BLAS again
+    for _ in range(2):  # the second call sets the number again
         with pytest.raises(KeyboardInterrupt), threads.blas_threads(1):
             pass
     assert told == [1, 7, 1, 7]
 
 
-def test_the_other_tokenizer(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
-    """`tokenizer_compat="google"` reaches `encode`: [SEP] in a text is text there, and no more."""
+def test_the_tokenizer_of_google(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+    """`tokenizer_compat="google"` reaches `encode`: there, [SEP] in a text is plain text."""
     google = minibert.load(tiny_folder, tokenizer_compat="google")
     assert google.tokenizer("a [SEP]").tokens == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
     assert not np.allclose(google.encode("a [SEP]"), tiny.encode("a [SEP]"))

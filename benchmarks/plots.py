@@ -1,4 +1,4 @@
-"""Draw results/*.json, and how the model in the box learnt, into figures/*.svg.
+"""Draw results/*.json, and the training of the bundled model, into figures/*.svg.
 
 pip install matplotlib
 python -m benchmarks.plots [FOLDER OF RESULTS [FOLDER OF FIGURES]]
@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
-CURVE = HERE.parent / "weights" / "curve.jsonl"  # what weights/training/train.py wrote
-# Okabe and Ito's colours, which the colour-blind can tell apart; markers and dashes say the same once more
+CURVE = HERE.parent / "weights" / "training" / "curve.jsonl"  # weights/training/train.py wrote it
+# Colours of Okabe and Ito, which colour-blind people can tell apart. Markers say the same.
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
 QUALITY_COLORS = (BLUE, ORANGE, GREY, "#009E73")
 PRECISIONS = {"float32": BLUE, "int8": ORANGE}
@@ -36,7 +36,7 @@ PRODUCTS = {
 
 
 def speed(results: Any) -> Figure:
-    """How many times as fast as the best onnxruntime: a dot for the median, a bar from the least to the greatest run."""
+    """Speed in units of the best onnxruntime: the median, the slowest and the fastest run."""
     models = list(dict.fromkeys(row["model"] for row in results))
     kinds = list(dict.fromkeys(kind_of(row) for row in results))
     figure, columns = pyplot.subplots(1, len(models), figsize=(4 * len(models) + 1, 3.4), sharey=True, squeeze=False)
@@ -62,12 +62,12 @@ def kind_of(row: Any) -> str:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, where no data can be."""
+    """Draw one legend for all panels, below them."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
 
 
 def plain_numbers(axes: Axes) -> None:
-    """A logarithmic axis with 0.5, 1, 2, 3 on it and no powers of ten."""
+    """Write 0.5, 1, 2, 3 on a logarithmic axis instead of powers of ten."""
     low, high = axes.get_xlim()
     ticks = [tick for tick in (0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if low <= tick <= high] or [1]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -97,7 +97,10 @@ def growth(results: Any) -> Figure:
 
 
 def roofline(results: Any) -> Figure:
-    """The share of one thread's measured peak that products reach; attention of int8 models, of that of int16."""
+    """The share of one thread's measured peak that the products of a layer reach.
+
+    The attention of int8 models is a share of the peak of int16.
+    """
     models = list(dict.fromkeys(row["model"] for row in results["models"]))
     figure, columns = pyplot.subplots(1, len(models), figsize=(4 * len(models) + 1.5, 3.6), sharey=True, squeeze=False)
     for axes, model in zip(columns[0], models, strict=True):
@@ -119,7 +122,7 @@ def roofline(results: Any) -> Figure:
 
 
 def quality(results: Any) -> Figure:
-    """Quality against speed: up is better, and right is faster; int8 is joined to its float32."""
+    """Quality against speed. A line joins the int8 form of a model to its float32 form."""
     figure, columns = pyplot.subplots(1, 2, figsize=(9, 3.8))
     measures: dict[str, Callable[[Any], float]] = {
         "STS benchmark, dev: Spearman x 100": lambda row: row["sts"],
@@ -141,7 +144,7 @@ def quality(results: Any) -> Figure:
 
 
 def by_model(rows: list[Any]) -> dict[str, list[Any]]:
-    """Rows whose names differ after the last comma are one model."""
+    """Group rows by model. Their names differ after the last comma only."""
     models: dict[str, list[Any]] = {}
     for row in rows:
         models.setdefault(row["system"].rpartition(", ")[0], []).append(row)
@@ -149,7 +152,7 @@ def by_model(rows: list[Any]) -> dict[str, list[Any]]:
 
 
 def training(reports: list[Any]) -> Figure:
-    """How the model in the box learnt: what it misses of its teacher, and the score that was watched."""
+    """The training of the bundled model: its losses, and its score on STS."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2))
     ends = [max(report["tokens"] for report in reports if report["round"] == number) for number in range(reports[-1]["round"] + 1)]
     millions = [(sum(ends[: report["round"]]) + report["tokens"]) / 1e6 for report in reports]

@@ -10,5 +10,5 @@ from .model import MiniBert
 from .outputs import BertOutput, TokenEmbeddings
 from .tokenizer import Encoding, WordPieceTokenizer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["BertConfig", "BertOutput", "Encoding", "MiniBert", "TokenEmbeddings", "TruncationWarning", "WordPieceTokenizer", "load"]

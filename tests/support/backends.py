@@ -1,15 +1,14 @@
 """The backends that tests run with."""
 
-import importlib.util
-
 import pytest
 
 from minibert.bert.weights import BertWeights
 from minibert.ops import Encoder
 from minibert.ops.backends import choose
+from tests.support.collection import MISSING
 
-HAS_NUMBA = importlib.util.find_spec("numba") is not None  # CI leaves it out once, on purpose
-needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="Numba is not installed")
+# .ci/run has one stage without Numba
+needs_numba = pytest.mark.skipif("numba" in MISSING, reason="Numba is not installed")
 BACKENDS = [pytest.param("numpy"), pytest.param("numba", marks=needs_numba)]
 TOLERANCE = 2e-5  # max abs difference to transformers, float32, for any hidden state
 

@@ -110,8 +110,7 @@ def paragraphs(lines: list[tuple[int, str]]) -> Iterator[Paragraph]:
 
 def docstring_lines(node: ast.Constant) -> list[tuple[int, str]]:
     lines = str(node.value).split("\n")
-    margin = min((len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()), default=0)
-    return [(node.lineno, lines[0].strip()), *((node.lineno + i, line[margin:]) for i, line in enumerate(lines[1:], 1))]
+    return [(node.lineno, lines[0].strip()), *((node.lineno + i, line[node.col_offset :]) for i, line in enumerate(lines[1:], 1))]
 
 
 def docstrings(tree: ast.Module) -> Iterator[Paragraph]:

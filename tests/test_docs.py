@@ -86,7 +86,7 @@ def test_the_pages_have_examples() -> None:
 def test_console_examples_print_what_the_page_says(page: Path) -> None:
     """Other commands than minibert's are not run: they install packages or take hours."""
     pytest.importorskip("pty", reason="Windows has no pseudo-terminal")
-    from tests.cli.test_cli import at_a_terminal
+    from tests.support.terminal import at_a_terminal
 
     for block in blocks(page, "console"):
         for arguments, expected in re.findall(r"^\$ minibert (.*)\n((?:(?!\$).*\n)*)", block, re.M):

@@ -12,8 +12,8 @@ import pytest
 
 from minibert.cli.main import main
 from minibert.cli.terminal import MESSAGE_LENGTH, one_line, visible
-from tests.cli.test_cli import at_a_terminal
 from tests.support.models import make_config, write_model
+from tests.support.terminal import at_a_terminal
 
 PROGRAM = Path(__file__).with_name("closed_streams.py")
 FULL = "/dev/full"

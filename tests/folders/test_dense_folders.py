@@ -14,10 +14,10 @@ import minibert
 from minibert.folders.save import save_int8
 from minibert.hub.fetch import fetch
 from minibert.importers.convert import convert
-from tests.folders.test_sentence_modules import NORMALIZE, dense, layer_norm, residual, write_chain
-from tests.formats.test_shards import shard
-from tests.formats.test_torch_file import program, storage, tensor, text
 from tests.support.hub_cache import write_hub_cache
+from tests.support.sentence_folders import NORMALIZE, dense, layer_norm, residual, write_chain
+from tests.support.shards import shard
+from tests.support.torch_pickles import program, storage, tensor, text
 
 TEXTS = ["I hate cancer", "", "Antibiotics aren't painkiller"]
 CHAIN = residual(24, 9), layer_norm(9), dense(9, 5, "GELU", bias=False), NORMALIZE

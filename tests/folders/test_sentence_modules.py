@@ -1,8 +1,6 @@
 """What comes after the hidden states: poolings, and the modules of sentence-transformers behind them. tests/parity has its own vectors."""
 
-import json
 import math
-import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,8 @@ from minibert.ops.numpy_ops import ACTIVATIONS
 from minibert.pooling import POOLINGS, pool
 from tests.support.backends import BACKENDS, prepare
 from tests.support.models import make_config, make_weights
+from tests.support.sentence_folders import DROPOUT, NORMALIZE, SIZE, dense, layer_norm, residual, write_chain, write_json
 
-SIZE = 24
 TEXTS = ["I hate cancer", "", "Antibiotics aren't painkiller", "a " * 30]
 # Values of PyTorch 2.13 for x = -3, -1, -0.25, 0.5, 2, 7: torch.nn.<name>()(torch.tensor(x)), rounded to seven digits
 X = [-3, -1, -0.25, 0.5, 2, 7]
@@ -35,61 +33,6 @@ TORCH: dict[str, list[float]] = {
     "SiLU": [-0.1422776, -0.2689414, -0.1094559, 0.3112297, 1.7615941, 6.9936228],
     "Sigmoid": [0.0474259, 0.2689414, 0.4378235, 0.6224594, 0.880797, 0.999089],
 }
-
-
-def write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
-def write_chain(folder: Path, source: Path, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]], pooling: Any = "cls") -> Path:
-    """A folder as sentence-transformers 6.2 writes it, with these modules behind the pooling: class, config.json, weights."""
-    shutil.copytree(source, folder)
-    listed = [("Transformer", ""), ("Pooling", "1_Pooling")]
-    write_json(folder / "1_Pooling" / "config.json", {"embedding_dimension": SIZE, "pooling_mode": pooling, "include_prompt": True})
-    for number, (kind, config, weights) in enumerate(modules, 2):
-        listed.append((kind, f"{number}_{kind}"))
-        write_json(folder / f"{number}_{kind}" / "config.json", config)
-        if weights:
-            save_file(weights, folder / f"{number}_{kind}" / "model.safetensors")
-    types = [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"} for i, (kind, path) in enumerate(listed)
-    ]
-    write_json(folder / "modules.json", types)
-    return folder
-
-
-def dense(
-    in_features: int, out_features: int, activation: str = "Tanh", **config: Any
-) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
-    random = np.random.default_rng(in_features * 1000 + out_features)
-    weights = {"linear.weight": random.normal(size=(out_features, in_features)).astype(np.float32) / np.float32(math.sqrt(in_features))}
-    if config.get("bias", True):
-        weights["linear.bias"] = random.normal(size=out_features).astype(np.float32)
-    package = "linear" if activation == "Identity" else "activation"
-    settings = {
-        "in_features": in_features,
-        "out_features": out_features,
-        "bias": True,
-        "activation_function": f"torch.nn.modules.{package}.{activation}",
-    }
-    return "Dense", settings | config, weights
-
-
-def layer_norm(size: int) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
-    random = np.random.default_rng(size)
-    return "LayerNorm", {"dimension": size}, {f"norm.{name}": random.normal(size=size).astype(np.float32) for name in ("weight", "bias")}
-
-
-NORMALIZE: tuple[str, dict[str, Any], dict[str, np.ndarray]] = ("Normalize", {}, {})
-DROPOUT: tuple[str, dict[str, Any], dict[str, np.ndarray]] = ("Dropout", {"dropout": 0.2}, {})
-
-
-def residual(in_features: int, out_features: int) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
-    kind, config, weights = dense(in_features, out_features, use_residual=True)
-    if in_features != out_features:
-        weights["residual.weight"] = np.random.default_rng(7).normal(size=(out_features, in_features)).astype(np.float32)
-    return kind, config, weights
 
 
 def expected_vectors(vectors: np.ndarray, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]]) -> np.ndarray:

@@ -22,9 +22,10 @@ from minibert.formats import spark_zip
 from minibert.formats.java_objects import parse_sequence_file
 from minibert.formats.spark_zip import load_spark_zip, spark_files
 from minibert.formats.zip_archive import MAX_DIRECTORY_BYTES
-from tests.formats.test_tensor_bundle import GOLDEN as TENSORFLOW
-from tests.formats.test_tensor_bundle import check, check_refusal, mutate, scratch
 from tests.make.spark_files import PREFIX, VOCABULARY
+from tests.support.damage import check_refusal, mutate, scratch
+from tests.support.tensorflow_golden import GOLDEN as TENSORFLOW
+from tests.support.tensorflow_golden import check
 
 PATH = Path(__file__).parents[1] / "golden" / "spark" / "sent_small_bert_L1_8.zip"
 METADATA, PART, GRAPH = "metadata/part-00000", "fields/vocabulary/part-00000", "bert_sentence_tensorflow"

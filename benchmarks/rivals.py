@@ -1,8 +1,8 @@
-"""The one table of rivals: onnxruntime, torch and sentence-transformers, each in every way that could be its best.
+"""The rivals: onnxruntime, torch and sentence-transformers, in every promising configuration.
 
-A rival is a function from a list of texts to their mean vectors, tokenization included, and the benchmarks take the fastest configuration
-of each on each kind of text. Graphs are exported by torch, fused by onnxruntime's own optimizer, and quantised by its own dynamic int8
-(weights per channel).
+A rival is a function from a list of texts to their mean vectors, tokenization included. For each
+rival and each kind of text the benchmarks take the fastest configuration. torch exports the graphs,
+onnxruntime's optimizer fuses them, and its dynamic int8 quantises them (weights per channel).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,8 +21,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 
 Encode = Callable[[list[str]], np.ndarray]
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
-Systems = dict[str, dict[str, Encode]]  # a system, and its configurations
-Graphs = dict[str, dict[str, Path]]  # a precision, and its graphs
+Systems = dict[str, dict[str, Encode]]  # a system and its configurations
+Graphs = dict[str, dict[str, Path]]  # a precision and its graphs
 NAMES = ["input_ids", "attention_mask", "token_type_ids"]
 BATCH_SIZES = (4, 8, 16, 32, 64)
 FASTEMBED_BATCH = 32
@@ -30,12 +30,12 @@ MAX_LENGTH = 512
 
 
 def onnx_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
-    """What runs graphs, on texts that may be sorted by length."""
+    """onnxruntime, on texts that it may sort by length."""
     return {f"onnxruntime {precision}": dict(onnx_rivals(folder, paths, num_threads)) for precision, paths in graphs.items()}
 
 
 def table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
-    """Everybody who takes part, on the same texts."""
+    """All rivals, on the same texts."""
     return onnx_table(folder, graphs, num_threads) | {
         "torch": dict(torch_rivals(folder, num_threads)),
         "sentence-transformers": {"as it is, batches of 32": sentence_transformers_rival(folder)},
@@ -43,12 +43,15 @@ def table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
 
 
 def in_order_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
-    """Texts in the order in which they come, as fastembed takes them."""
+    """Texts in the given order, as fastembed takes them."""
     return {f"onnxruntime {precision}": dict(fastembed_rivals(folder, paths, num_threads)) for precision, paths in graphs.items()}
 
 
 def single_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
-    """One text at a time, where one thread may be faster than several. `table` has set the threads of torch."""
+    """One text at a time, where one thread may be faster than several.
+
+    `table` has set the number of torch's threads before.
+    """
 
     def onnx_configurations(paths: dict[str, Path]) -> Iterator[tuple[str, Encode]]:
         for threads in sorted({1, num_threads}):
@@ -63,7 +66,10 @@ def single_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
 
 
 class Padded:
-    """Texts in, mean vectors out, in rectangles of padded ids: what every rival does around its forward pass."""
+    """Texts in, mean vectors out, in rectangles of padded ids.
+
+    Every rival does this around its forward pass.
+    """
 
     def __init__(self, folder: Path, run: Run, batch_size: int, in_order: bool = False) -> None:
         self._tokenizer = tokenizers.BertWordPieceTokenizer(str(folder / "vocab.txt"))
@@ -81,7 +87,8 @@ class Padded:
             for row, index in enumerate(batch):
                 padded[row, : len(ids[index])], mask[row, : len(ids[index])] = ids[index], 1
             hidden = self._run({"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)})
-            # a weighted sum as a product: (batch, 1, length) @ (batch, length, hidden), several times as fast as multiply and sum
+            # A weighted sum as a product, several times as fast as multiply and sum:
+            # (batch, 1, length) @ (batch, length, hidden)
             means = np.matmul((mask / mask.sum(axis=1, keepdims=True)).astype(np.float32)[:, None], hidden)[:, 0]
             for row, index in enumerate(batch):
                 vectors[index] = means[row]
@@ -89,7 +96,7 @@ class Padded:
 
 
 class Exported(torch.nn.Module):
-    """BertModel of transformers with the three inputs and the one output that a graph for embeddings has."""
+    """BertModel of transformers with the inputs and the output of a graph for embeddings."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -100,7 +107,10 @@ class Exported(torch.nn.Module):
 
 
 def make_graphs(folder: Path, work: Path, num_heads: int, hidden_size: int) -> Graphs:
-    """{precision: {name: file}}: as exported, and with all of onnxruntime's fusions for BERT, in float32 and dynamic int8."""
+    """{precision: {name: file}} in float32 and dynamic int8.
+
+    One graph is as exported, the other has all of onnxruntime's fusions for BERT.
+    """
     plain, fused = work / "plain.onnx", work / "fused.onnx"
     ids = torch.randint(5, 1000, (2, 9))
     torch.onnx.export(
@@ -121,7 +131,8 @@ def make_graphs(folder: Path, work: Path, num_heads: int, hidden_size: int) -> G
     graphs = {"float32": {"plain": plain, "fused": fused}, "int8": {}}
     for name, path in graphs["float32"].items():
         graphs["int8"][name] = work / f"{name}.int8.onnx"
-        default = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # the types behind fused operators cannot be inferred
+        # onnxruntime cannot infer the types behind fused operators.
+        default = {"DefaultTensorType": onnx.TensorProto.FLOAT}
         quantize_dynamic(path, graphs["int8"][name], per_channel=True, weight_type=QuantType.QInt8, extra_options=default)
     return graphs
 
@@ -138,7 +149,7 @@ def onnx_session(graph: Path, num_threads: int) -> Run:
 def onnx_rivals(
     folder: Path, graphs: dict[str, Path], num_threads: int, batch_sizes: Iterable[int] = BATCH_SIZES
 ) -> Iterator[tuple[str, Encode]]:
-    """Length-sorted, in batches of several sizes."""
+    """Sorted by length, in batches of several sizes."""
     for name, graph in graphs.items():
         run = onnx_session(graph, num_threads)
         for batch_size in batch_sizes:
@@ -146,13 +157,13 @@ def onnx_rivals(
 
 
 def fastembed_rivals(folder: Path, graphs: dict[str, Path], num_threads: int) -> Iterator[tuple[str, Encode]]:
-    """As fastembed does it: batches in the order in which the texts come."""
+    """As fastembed does it: batches in the order of the texts."""
     for name, graph in graphs.items():
         yield f"{name}, in order", Padded(folder, onnx_session(graph, num_threads), FASTEMBED_BATCH, in_order=True)
 
 
 def torch_rivals(folder: Path, num_threads: int, batch_sizes: Iterable[int] = (8, 32)) -> Iterator[tuple[str, Encode]]:
-    """Length-sorted, in float32 and in bfloat16."""
+    """Sorted by length, in float32 and in bfloat16."""
     torch.set_num_threads(num_threads)
 
     def forward(model: torch.nn.Module) -> Run:
@@ -169,7 +180,10 @@ def torch_rivals(folder: Path, num_threads: int, batch_sizes: Iterable[int] = (8
 
 
 def sentence_transformers_rival(folder: Path) -> Encode:
-    """sentence-transformers with its own tokenization, sorting and batches; mean vectors of whole texts, whatever the folder asks for."""
+    """sentence-transformers with its own tokenization, sorting and batches.
+
+    It gives mean vectors of whole texts, whatever the folder says.
+    """
     transformer = Transformer(str(folder), max_seq_length=MAX_LENGTH, model_kwargs={"dtype": torch.float32})
     model = SentenceTransformer(modules=[transformer, Pooling(transformer.get_embedding_dimension(), "mean")], device="cpu")
     return lambda texts: model.encode(texts, show_progress_bar=False)

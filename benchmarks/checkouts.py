@@ -19,7 +19,10 @@ if found != expected:
 
 
 def run(checkout: Path, source: str, *arguments: str | Path, environment: dict[str, str] | None = None) -> Any:
-    """What the program prints, as JSON. It sees the minibert of this checkout, and its arguments in `sys.argv`."""
+    """Run the program, and return what it prints, read as JSON.
+
+    It imports the minibert of this checkout, and has its arguments in `sys.argv`.
+    """
     command = [sys.executable, "-c", CHECK + source, *map(str, arguments), str(checkout.resolve())]
     variables = os.environ | {"PYTHONPATH": str(checkout.resolve())} | (environment or {})
     result = subprocess.run(command, capture_output=True, text=True, cwd=checkout, env=variables, check=False)

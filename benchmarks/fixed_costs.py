@@ -44,7 +44,10 @@ class Cell(NamedTuple):
 
 
 def measure(checkouts: list[Path], folder: Path, calls: int, rounds: int) -> dict[tuple[str, str], list[Cell]]:
-    """For each cell and checkout its rounds. Every round takes the checkouts in the opposite order of the last one."""
+    """The rounds of each cell and checkout.
+
+    The checkouts change their order from round to round.
+    """
     found = {}
     for backend, precision in CELLS:
         cells = [Cell([], []) for _ in checkouts]

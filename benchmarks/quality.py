@@ -10,8 +10,8 @@ vectors. `--model FOLDER` measures another model in its place. `--quick` takes a
 STS: Spearman x 100 on the STS benchmark, dev. Retrieval: recall@10 on the task of retrieval.py.
 Speed: the sentences of STS, texts in and vectors out, two threads, all systems in turns.
 
-A word average is a model without its layers: the mean of the teacher's word embeddings over the
-tokens of a text, without and with [CLS] and [SEP]. wordllama is as small: it has 256 numbers for
+A word average is a model without its layers: the mean of the teacher's word embeddings of a text.
+It is taken without and with [CLS] and [SEP]. wordllama is as small: it has 256 numbers for
 each of 32,000 tokens, and it was trained to be averaged.
 """
 

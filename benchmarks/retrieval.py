@@ -164,8 +164,8 @@ def sample(asked: list[Asked]) -> tuple[list[Asked], list[int]]:
 def questions(asked: list[Asked]) -> list[int]:
     """The numbers of the queries that are asked.
 
-    A query that occurs twice is left out. So is one that the same words would answer, one that
-    shares no rare word, and a sentence of a source that has enough of them.
+    Left out are queries that occur twice, that the same words would answer, or that share no rare
+    word. So are sentences of a source that has enough of them.
     """
     passages = [set(words_of(each.passage)) for each in asked]
     frequency = Counter(word for passage in passages for word in passage)

@@ -1,10 +1,11 @@
-"""What it costs to begin: a fresh process up to its first vector, its memory, the first compilation ever, and the size on disk.
+"""Measure what the start costs: the first vector, its memory, compiling, and the size on disk.
 
     pip install onnxruntime onnx onnxscript sympy tokenizers==0.23.3 torch==2.13.0
     pip install transformers sentence-transformers
     python -m benchmarks.start
 
-Every figure is the median of fresh processes, which do the same in turns: import, load, one text. About three minutes.
+Every figure is the median of fresh processes, which take turns: import, load, one text. The time of
+`import minibert` beside that of `import numpy` comes from imports.py. About four minutes.
 """
 
 import importlib.metadata
@@ -20,6 +21,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import minibert
+from benchmarks import imports
 from benchmarks.common import SIZES, arguments, median, model_folder, save
 from benchmarks.rivals import make_graphs
 from minibert.bert.config import load_config
@@ -31,7 +33,7 @@ start = time.perf_counter()
 """
 END = """
 encoded = time.perf_counter()
-with open("/proc/self/status") as status:  # not ru_maxrss, which a process inherits from the one that starts it
+with open("/proc/self/status") as status:  # a process inherits ru_maxrss from its parent
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024 / 1e6
 print(json.dumps({"import_ms": 1e3 * (imported - start), "load_ms": 1e3 * (loaded - imported), "first_vector_ms": 1e3 * (encoded - loaded),
                   "total_ms": 1e3 * (encoded - start), "peak_mb": peak}))
@@ -65,7 +67,7 @@ INSTALLED = {
 
 
 def run(source: str, arguments: list[str], environment: dict[str, str] | None = None) -> dict[str, float]:
-    """What a fresh process says of itself."""
+    """The measurements of a fresh process."""
     command = [sys.executable, "-c", BEGIN + source + END, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found: dict[str, float] = json.loads(result.stdout)
@@ -73,7 +75,10 @@ def run(source: str, arguments: list[str], environment: dict[str, str] | None = 
 
 
 def processes(folder: Path, work: Path) -> dict[str, tuple[str, list[str]]]:
-    """Who begins: a source and its arguments. Graphs are fused by onnxruntime's optimizer, so that there is less to do at load."""
+    """The programs to start: a source and its arguments.
+
+    onnxruntime's optimizer has fused the graphs, so that loading takes less time.
+    """
     config = load_config(folder / "config.json")
     graphs = make_graphs(folder, work, config.num_attention_heads, config.hidden_size)
     choices = {"minibert float32": ("numba", "float32"), "minibert int8": ("numba", "int8"), "minibert numpy": ("numpy", "float32")}
@@ -82,11 +87,11 @@ def processes(folder: Path, work: Path) -> dict[str, tuple[str, list[str]]]:
 
 
 def begin(folder: Path, work: Path, runs: int) -> dict[str, dict[str, float]]:
-    """Medians of each, in turns; a round before that compiles, and brings the files into memory."""
-    everyone = processes(folder, work)
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in everyone}
+    """Medians of each, in turns. A first round compiles, and reads the files into memory."""
+    programs = processes(folder, work)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
     for round_number in range(runs + 1):
-        for name, (source, given) in everyone.items():
+        for name, (source, given) in programs.items():
             measured = run(source, given)
             if round_number:
                 found[name].append(measured)
@@ -94,7 +99,10 @@ def begin(folder: Path, work: Path, runs: int) -> dict[str, dict[str, float]]:
 
 
 def first_compilation(folder: Path, runs: int) -> dict[str, float]:
-    """Seconds of the very first time, up to the first vector, and what the first large batch adds for the tokenizer."""
+    """Seconds up to the first vector with an empty cache.
+
+    A second figure is what the compiled tokenizer adds in the first large batch.
+    """
     seconds: dict[str, list[float]] = {"first_vector_s": [], "tokenizer_adds_s": []}
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as cache:
@@ -107,7 +115,7 @@ def first_compilation(folder: Path, runs: int) -> dict[str, float]:
 
 
 def with_requirements(names: tuple[str, ...]) -> set[str]:
-    """Distributions, and everything that they ask for here."""
+    """Distributions, and all that they require on this machine."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -123,13 +131,16 @@ def with_requirements(names: tuple[str, ...]) -> set[str]:
 
 
 def size_mb(distribution: str) -> float:
-    """Of all files that an installation has written."""
+    """The size of all files that an installation wrote."""
     files = importlib.metadata.files(distribution) or []
     return sum(Path(str(file.locate())).stat().st_size for file in files if Path(str(file.locate())).is_file()) / 1e6
 
 
 def installed() -> list[dict[str, Any]]:
-    """What is on disk for each way of making vectors. Minibert itself may be here as a clone, so its sources are counted."""
+    """The size on disk of each way of making vectors.
+
+    minibert may be installed as a link to a clone, so its sources are counted.
+    """
     ours = sum(file.stat().st_size for file in Path(minibert.__file__).parent.rglob("*.py")) / 1e6
     rows = []
     for name, wanted in INSTALLED.items():
@@ -142,8 +153,8 @@ def installed() -> list[dict[str, Any]]:
 def main() -> None:
     options = arguments(__doc__, tuple(SIZES))
     warnings.filterwarnings("ignore")
-    results: dict[str, Any] = {"installed": installed(), "begin": []}
-    print(results["installed"], flush=True)
+    results: dict[str, Any] = {"installed": installed(), "import": imports.measure(3 if options.quick else imports.ROUNDS), "begin": []}
+    print(results["installed"], results["import"], flush=True)
     for name in options.models:
         with tempfile.TemporaryDirectory() as parent:
             folder = model_folder(name, Path(parent))

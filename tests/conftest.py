@@ -15,13 +15,16 @@ from tests.support.models import SIZES, make_config, write_model
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Apply the rule everywhere: the hooks of this file alone would hold for tests/ and not for minibert/."""
+    """Apply the rule everywhere.
+
+    The hooks of this file alone would hold for tests/ and not for minibert/.
+    """
     config.pluginmanager.register(collection)
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that computes quickly: 2 layers, hidden size 24, 3 heads, 64 positions, the real vocabulary."""
+    """A small and fast model: 2 layers of 24, 3 heads, 64 positions, the real vocabulary."""
     config = make_config(2, 24, 3, max_position_embeddings=64)
     return write_model(tmp_path_factory.mktemp("tiny"), config)
 

@@ -18,7 +18,7 @@ PACKAGE = Path(minibert.__file__).parent
 
 @pytest.fixture(scope="module")
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package in it, compiled, without its sources."""
+    """A folder with the compiled package, without its sources."""
     place = tmp_path_factory.mktemp("bytecode")
     shutil.copytree(PACKAGE, place / "minibert", ignore=shutil.ignore_patterns("__pycache__", "box"))
     subprocess.run([sys.executable, "-m", "compileall", "-q", "-b", "minibert"], cwd=place, check=True)
@@ -28,7 +28,7 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(place: Path, code: str) -> subprocess.CompletedProcess[str]:
-    """A program that finds the package there and nowhere else, with every warning an error."""
+    """Run a program that finds the package in this place only. Every warning is an error."""
     begin = f"import sys; sys.path.insert(0, {str(place)!r}); import minibert; assert minibert.__file__.startswith({str(place)!r})\n"
     command = [sys.executable, "-W", "error", "-X", "warn_default_encoding", "-c", begin + code]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -1,4 +1,4 @@
-"""What callers of other libraries write is refused with what to write here; and ids, texts and tables that are none."""
+"""Habits of other libraries are refused with the right way to write it; so are wrong ids and texts."""
 
 import inspect
 from collections import UserDict
@@ -26,8 +26,7 @@ FUNCTIONS: dict[str, tuple[Any, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_no_habit_is_an_argument_of_ours(name: str) -> None:
-    """And each is refused with its advice, whatever else is given."""
+def test_a_habit_is_no_argument_and_is_refused_with_advice(name: str) -> None:
     function, table = FUNCTIONS[name]
     assert not table.keys() & inspect.signature(function).parameters.keys()
     for habit, advice in table.items():
@@ -63,7 +62,7 @@ def test_attributes_of_others_are_refused_with_advice(kind: type, tiny: minibert
 
 
 def test_the_advice_is_true(tiny: minibert.MiniBert) -> None:
-    """What the tables say to write is there."""
+    """The attributes and calls that the tables recommend exist."""
     tokenizer = tiny.tokenizer
     assert tiny.embedding_dimension == tiny.encode("a").shape[0]
     assert (tokenizer.frame.cls_id, tokenizer.frame.sep_id, tokenizer.unk_id) == (101, 102, 100)
@@ -81,7 +80,7 @@ def test_the_advice_is_true(tiny: minibert.MiniBert) -> None:
 
 
 @pytest.mark.parametrize("call", ["encode_query", "encode_document"])
-def test_queries_and_documents_know_the_habits_of_encode(call: str, tiny: minibert.MiniBert) -> None:
+def test_queries_and_documents_refuse_the_habits_of_encode(call: str, tiny: minibert.MiniBert) -> None:
     with pytest.raises(TypeError, match="encode has no argument batch_size: write batch_tokens"):
         getattr(tiny, call)(["a"], batch_size=32)
 
@@ -97,7 +96,7 @@ TEXTS_OF_OTHERS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", TEXTS_OF_OTHERS)
-def test_a_tokenizer_says_what_takes_other_things(name: str, tiny: minibert.MiniBert) -> None:
+def test_a_tokenizer_names_the_call_for_other_things(name: str, tiny: minibert.MiniBert) -> None:
     value, message = TEXTS_OF_OTHERS[name]
     for call in (tiny.tokenizer, tiny.tokenizer.tokenize):
         with pytest.raises(TypeError, match=rf"expected a text \(str\), {message}"):
@@ -113,7 +112,7 @@ def test_encode_batch_takes_texts_only(value: Any, tiny: minibert.MiniBert) -> N
         tiny.tokenizer.encode_batch(value)
 
 
-def test_strategies_are_named_where_a_flag_is_given(tiny: minibert.MiniBert) -> None:
+def test_a_flag_in_place_of_a_strategy_is_refused_with_the_strategies(tiny: minibert.MiniBert) -> None:
     with pytest.raises(ValueError, match="'longest_first' or 'only_first' or 'only_second', found True"):
         tiny.tokenizer("a b", truncation=True, max_length=8)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'warn' or 'error' or 'silent', found True"):
@@ -147,7 +146,7 @@ def test_words_are_a_list(value: Any, tiny: minibert.MiniBert) -> None:
 
 
 class Tensor:
-    """As torch has them: ids out of it are no int, and `tolist` gives some."""
+    """Like a tensor of torch: its elements are tensors, and `tolist` gives numbers."""
 
     def __init__(self, content: Any) -> None:
         self.content = content
@@ -200,7 +199,7 @@ NO_IDS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", NO_IDS)
-def test_what_is_no_id_is_refused(name: str, tiny: minibert.MiniBert) -> None:
+def test_anything_but_ids_is_refused(name: str, tiny: minibert.MiniBert) -> None:
     ids, message = NO_IDS[name]
     with pytest.raises(TypeError, match=message):
         tiny.tokenizer.decode(ids)

@@ -1,11 +1,12 @@
-"""Make the golden files: what transformers and tokenizers say, for tests that run without them.
+"""Make the golden files: results of transformers and tokenizers, for tests that run without them.
 
-The only script of the core suite that imports torch. Weights come from make_models.py, so the files hold results only; of the large
-results a sample, since an error in any term shows in every value. Versions are recorded inside.
+No other script of the core suite imports torch. The weights come from tests/support/models.py, so
+the files contain results only. Large results are sampled: an error in any term changes every value.
+The files also record the versions.
 
     pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3
     pip install --no-deps bert-tensorflow==1.0.4
-    python3.11 tests/make/golden.py
+    python3.11 -m tests.make.golden
 """
 
 import json
@@ -57,16 +58,19 @@ def tokenizer_results() -> dict[str, Any]:
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, path in tokenizer_folders(Path(folder)).items():
-            referent = Tokenizer.from_file(str(path / "tokenizer.json"))
-            encodings = [referent.encode(text) for text in TEXTS]
+            original = Tokenizer.from_file(str(path / "tokenizer.json"))
+            encodings = [original.encode(text) for text in TEXTS]
             results[name] = [
-                {"ids": e.ids, "offsets": e.offsets, "word_ids": e.word_ids, "decoded": referent.decode(e.ids)} for e in encodings
+                {"ids": e.ids, "offsets": e.offsets, "word_ids": e.word_ids, "decoded": original.decode(e.ids)} for e in encodings
             ]
     return results
 
 
 def code_point_digests() -> dict[str, dict[str, str]]:
-    """For each setting, a digest of what the referent says about each range of code points: ids, and offsets and words of Hugging Face."""
+    """For each setting and range of code points, a digest of what the original gives.
+
+    It covers the ids, and for Hugging Face also offsets and words.
+    """
     digests: dict[str, dict[str, str]] = {}
     for compat, names in COMPATS.items():
         for name in names:

@@ -1,4 +1,7 @@
-"""What `convert` makes of files of torch, beside transformers: both formats in both sizes, and files as people have them."""
+"""Compare converted files of torch with transformers.
+
+There are both formats in both sizes, and the kinds of files that training programs leave.
+"""
 
 import json
 import shutil
@@ -75,7 +78,7 @@ def check_hidden_states(model: BertForPreTraining, folder: Path) -> None:
         assert np.abs(actual.pooler_output - expected.pooler_output.numpy()).max() <= TOLERANCE
 
 
-# --- Checkpoints as people have them -------------------------------------------------------------------------------------------------
+# Checkpoints of training programs
 
 TINY = make_config(2, 8, 2, vocab_size=30, max_position_embeddings=12, intermediate_size=16)
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxy"]

@@ -1,7 +1,8 @@
-"""Random folders give the ids and the vectors that transformers and sentence-transformers give, or are refused by name.
+"""Random folders give the ids and vectors of the originals, or are refused by name.
 
-One kind of folder differs on purpose: where tokenizer.json is another pipeline than BERT's and no file names a class, transformers puts
-BertTokenizer in its place. Here it keeps its own rules, which are those of `TokenizersBackend`.
+The originals are transformers and sentence-transformers. One kind of folder differs on purpose:
+tokenizer.json is another pipeline than BERT's, and no file names a class. transformers then takes
+BertTokenizer instead. Here the file keeps its own rules, which are those of `TokenizersBackend`.
 """
 
 import json
@@ -99,7 +100,10 @@ def test_vectors_of_random_folders(tmp_path: Path, part: int) -> None:
 
 
 def compare(ours: minibert.MiniBert, theirs: SentenceTransformer, number: int) -> None:
-    """The same vectors, text by text, since a text has the same vector in every batch here, and for pairs and prompts."""
+    """The same vectors, also for pairs and prompts.
+
+    The texts are encoded one by one, since a text has the same vector in every batch here.
+    """
     texts: list[Any] = [text for text in TEXTS if max(ours.tokenizer(text).input_ids) < ours.config.vocab_size]
     texts += [(texts[0], texts[1])] if ours.config.type_vocab_size > 1 else []
     prompts: list[dict[str, str]] = [{"prompt": "a b "}, *({"prompt_name": name} for name in theirs.prompts)]

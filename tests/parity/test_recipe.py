@@ -1,4 +1,7 @@
-"""The recipe of the model in the box, on a small scale: the student is what minibert runs, and training goes on where it stopped."""
+"""The recipe of the bundled model, on a small scale.
+
+minibert computes what the student computes, and training that was stopped continues.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -20,7 +23,7 @@ TEXTS = [text for line in LINES for text in line.split("\t")]
 
 
 class Stopped(Exception):
-    """As if by a kill."""
+    """Raised in place of a kill."""
 
 
 def random_student() -> Student:
@@ -47,7 +50,7 @@ def test_the_student_is_what_minibert_runs(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
-    """Lessons, the last of which was asked for again after a stop."""
+    """Lessons. The last one is made again, as after a stop."""
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lessons, "CHUNK", 64)
@@ -96,7 +99,10 @@ def asked(work: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[lessons.Les
 
 
 def test_a_pair_is_a_sentence_and_the_passage_without_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was cut out and what is left are, put together again, the passage; each of the ten long texts is cut once."""
+    """The sentence and the rest make up the passage again.
+
+    Each of the ten long texts is cut once.
+    """
     monkeypatch.setattr(pairs, "BY_HEADING", 0)
     found = []
     for lesson, index, sentence, rest in asked(work, monkeypatch):
@@ -114,7 +120,7 @@ def test_a_pair_is_a_sentence_and_the_passage_without_it(work: Path, monkeypatch
 
 
 def test_a_passage_under_a_heading_is_asked_for_by_it(work: Path, minilm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the ten long texts the last five have one."""
+    """The last five of the ten long texts have a heading."""
     monkeypatch.setattr(pairs, "BY_HEADING", 1)
     tokenizer = minibert.load(minilm_folder).tokenizer
     whole = {}
@@ -130,7 +136,7 @@ def test_a_passage_under_a_heading_is_asked_for_by_it(work: Path, minilm_folder:
 
 
 def trained(work: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[tuple[int, int], ...]) -> dict[str, Any]:
-    """The parameters after two rounds of more than an epoch, stopped before these steps."""
+    """The parameters after two rounds of more than an epoch, with stops before these steps."""
     monkeypatch.setattr(pairs, "FEWEST_PAIRS", 1)
     rounds = train.Round(6000, 1e-3, lessons.plan), train.Round(5000, 1e-3, pairs.plan)
     for name, value in {"WARMUP_STEPS": 2, "REPORT_SECONDS": -1, "ROUNDS": rounds}.items():
@@ -165,7 +171,7 @@ def test_training_that_was_stopped_ends_where_it_would_have(work: Path, tmp_path
         train.Training(train.Student(30522, 512, 2, 128, 2), work, tmp_path, seed=1, sts=None)
 
 
-def test_sentence_transformers_reads_the_model_in_the_box() -> None:
+def test_sentence_transformers_reads_the_bundled_model() -> None:
     theirs = SentenceTransformer(str(minibert.folders.settings.box_folder()))
     ours = minibert.load()
     assert theirs.max_seq_length == ours.max_length

@@ -1,4 +1,4 @@
-"""Folders that sentence-transformers writes with modules of its own, beside sentence-transformers: poolings, prompts, Dense, pairs."""
+"""Folders with modules of sentence-transformers: poolings, prompts, Dense and pairs."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Shards as `save_pretrained` writes them: the vectors of transformers, of safetensors and of torch's checkpoints."""
+"""Shards that `save_pretrained` writes give transformers' vectors, from both kinds of files."""
 
 import json
 from pathlib import Path

@@ -1,10 +1,11 @@
-"""Checkpoints that TensorFlow wrote, converted, beside the forward pass of TensorFlow's own BERT, in both sizes.
+"""Compare converted checkpoints of TensorFlow with TensorFlow's own BERT, in both sizes.
 
-In an environment of its own:
+TensorFlow needs an environment of its own:
 
     python -m pip install -e . pytest tensorflow-cpu==2.21.0
-    python -m pip install --no-deps tf-keras==2.21.0 tf-models-official==2.20.0 gin-config pyyaml tensorflow-hub tf-slim \
-        tensorflow-model-optimization pandas python-dateutil pytz tensorflow-datasets sentencepiece dm-tree attrs scipy psutil
+    python -m pip install --no-deps tf-keras==2.21.0 tf-models-official==2.20.0 gin-config pyyaml \
+        tensorflow-hub tf-slim tensorflow-model-optimization pandas python-dateutil pytz \
+        tensorflow-datasets sentencepiece dm-tree attrs scipy psutil
     python -m pytest tests/parity_tensorflow
 """
 

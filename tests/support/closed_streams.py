@@ -1,8 +1,10 @@
-"""Run commands of minibert with standard streams that are closed, full or left by their reader. Each is a process of its own.
+"""Run commands of minibert with standard streams that are closed, full or left by their reader.
 
-    python -m tests.support.closed_streams CASES.json    # [[arguments, {stream: "closed" | "left" | path}], ...] -> their exit statuses
+    python -m tests.support.closed_streams CASES.json    # prints the exit statuses
 
-The processes are forked after the imports, since those take longest. They end as every interpreter does.
+CASES.json has [[arguments, {stream: "closed" | "left" | path}], ...]. Each case runs in a process
+of its own. It is forked after the imports, since those take longest. It ends as every interpreter
+does.
 """
 
 import json

@@ -20,7 +20,10 @@ class Case:
     sampled: int | None  # values kept of each result; None for all
 
     def rectangles(self) -> Iterator[Rectangle]:
-        """Random ids and types. In every second rectangle, the rows end early, begin late and have holes in turn."""
+        """Random ids and types.
+
+        In every second rectangle, the rows end early, begin late and have holes in turn.
+        """
         random = np.random.RandomState(7)
         for number, (num_sequences, seq_len) in enumerate(self.shapes):
             ids = random.randint(0, self.config.vocab_size, (num_sequences, seq_len))

@@ -1,4 +1,4 @@
-"""A model folder as huggingface_hub keeps it: models--OWNER--REPO with blobs, refs and snapshots."""
+"""A model folder in the cache of huggingface_hub: models--OWNER--REPO, blobs, refs, snapshots."""
 
 import os
 import shutil

@@ -1,8 +1,12 @@
-"""Write models to test with: both miniature sizes, from a seed, with weights in which every term counts.
+"""Write models to test with: both miniature sizes, from a seed. Every term of the weights counts.
 
-Freshly initialised weights hide errors: biases of zero, norms of one and zero and nearly flat attention let a forgotten bias, or erf in
-place of tanh, pass within 2e-5. So biases and betas have a standard deviation of 0.5, gammas lie in 0.5..1.5, query and key are scaled
-to attention scores of a standard deviation of about 3, and pre-activations of GELU go beyond 3.
+Freshly initialised weights hide errors. Their biases are 0, their norms are 1 and 0, and their
+attention is nearly flat. With them, a forgotten bias or erf in place of tanh stays within 2e-5.
+So these weights have other values:
+
+* biases and betas have a standard deviation of 0.5, and gammas lie in 0.5..1.5;
+* query and key give attention scores with a standard deviation of about 3;
+* the inputs of GELU go beyond 3.
 
     python -m tests.support.models FOLDER          # FOLDER/L6_H768 and FOLDER/L8_H128
 """
@@ -38,12 +42,16 @@ def make_config(num_layers: int, hidden_size: int, num_heads: int, **changes: ob
 
 
 def make_weights(config: BertConfig, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random tensors under transformers' names. The layers see rows with variance of about 1.3: gammas and betas as above."""
-    random = np.random.RandomState(seed)  # its stream is frozen for ever; the new generators' may change
+    """Random tensors under transformers' names.
+
+    The rows that enter a layer have a variance of about 1.3, by the gammas and betas above.
+    """
+    random = np.random.RandomState(seed)  # its stream never changes; that of a Generator may
     hidden, intermediate = config.hidden_size, config.intermediate_size
     row_variance = hidden * (1 + 1 / 12 + 0.5**2)  # the expected squared length of a row that leaves a norm
     stds = {
-        # scores = q k / sqrt(head_dim); q and k with a variance of SCORE_STD each give them that standard deviation
+        # scores = q k / sqrt(head_dim): if q and k have a variance of SCORE_STD each, that is the
+        # standard deviation of the scores
         "query": np.sqrt(SCORE_STD / row_variance),
         "key": np.sqrt(SCORE_STD / row_variance),
         "value": 1 / np.sqrt(row_variance),
@@ -67,7 +75,7 @@ def make_weights(config: BertConfig, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def write_model(folder: Path, config: BertConfig, seed: int = 0) -> Path:
-    """A folder as transformers writes it: config.json, model.safetensors, vocab.txt."""
+    """Write a folder like those of transformers: config.json, model.safetensors, vocab.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"model_type": "bert", "architectures": ["BertModel"], **vars(config)}
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")

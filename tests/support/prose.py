@@ -49,7 +49,7 @@ HINTS = {
     r"but for|all but|other than": "except",
 }
 ABBREVIATION = re.compile(r"\b(e\.g|i\.e|cf|vs|etc|al|approx|no|p|pp|sec|fig)\.$", re.IGNORECASE)
-CODE = re.compile(r"`[^`]*`")
+CODE = re.compile(r"``.*?``|`[^`]*`")
 # What a comment may be other than prose
 DIRECTIVE = re.compile(r"#(!|\s*(fmt|type|noqa|pragma|ruff|mypy|doctest)\b)")
 LIST_ITEM = re.compile(r"^\s*([*+-]|\d+[.)])\s")

@@ -18,7 +18,10 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_chain(folder: Path, source: Path, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]], pooling: Any = "cls") -> Path:
-    """A folder as sentence-transformers 6.2 writes it, with these modules behind the pooling: class, config.json, weights."""
+    """Write a folder like those of sentence-transformers 6.2, with modules behind the pooling.
+
+    A module is its class, the content of its config.json and its weights.
+    """
     shutil.copytree(source, folder)
     listed = [("Transformer", ""), ("Pooling", "1_Pooling")]
     write_json(folder / "1_Pooling" / "config.json", {"embedding_dimension": SIZE, "pooling_mode": pooling, "include_prompt": True})

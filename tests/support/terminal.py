@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def at_a_terminal(*arguments: str | Path, **environment: str) -> str:
-    """Standard output of a command whose standard output is a terminal, without colors unless the environment has another NO_COLOR."""
+    """What a command writes to a terminal.
+
+    There are no colors, unless the environment has another NO_COLOR.
+    """
     parent, child = pty.openpty()
     command = [sys.executable, "-m", "minibert", *map(str, arguments)]
     variables = os.environ | {"TERM": "xterm", "NO_COLOR": "1"} | environment

@@ -1,4 +1,4 @@
-"""The training text's reading of documentation: which words stand under which heading, and what becomes a passage."""
+"""How documentation becomes training text: words under their headings, and passages."""
 
 import random
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_entities_of_a_handbook_are_names() -> None:
     assert (section.title, section.blocks) == ("Kate & you", ["With Kate all is well."])
 
 
-def test_passages_are_asked_for_by_headings_that_stand_once(tmp_path: Path) -> None:
+def test_a_heading_that_occurs_once_is_the_query_of_its_passage(tmp_path: Path) -> None:
     words = "The {} of a program is what it is run for, and that is why it is told of at length in this book and in that of the others. "
     sections = [
         ("How it works", "use", 20),
@@ -72,7 +72,7 @@ def test_passages_are_asked_for_by_headings_that_stand_once(tmp_path: Path) -> N
         ("./usr/share/doc/racket/reference/strings.html", True),
     ],
 )
-def test_what_is_unpacked_is_english_prose(name: str, is_read: bool) -> None:
+def test_only_english_prose_is_unpacked(name: str, is_read: bool) -> None:
     from weights.training.make_text import _wanted
 
     source = next(source for source in manuals.SOURCES if source.files)

@@ -1,4 +1,6 @@
-"""Made-up everyday English: captions, headlines, questions, small talk and opinions from a grammar, for training by distillation.
+"""Everyday English from a grammar: captions, headlines, questions, small talk and opinions.
+
+It is for training by distillation.
 
 >>> for sentence in sentences(3, seed=5):
 ...     print(sentence)
@@ -6,14 +8,24 @@ You should check the price before you move in.
 The night train was not late because of a sick passenger but because of a missing driver.
 An electrician is opening a cupboard in the living room.
 
-How it works. ``WORDS`` holds word classes, ``RULES`` templates and ``FRAMES`` verbs with the objects and places that fit them.
-A template is expanded into a tree, and the tree is rendered. For about every third sentence one node of its tree is then drawn
-again (or an active clause turned passive), which gives a near neighbour: the same sentence but for one slot.
+How it works. `WORDS` holds word classes and `RULES` holds templates. `VERB_PATTERNS` holds verbs
+with the objects and places that fit them. A template is expanded into a tree, and the tree is rendered.
+For about every third sentence one node of its tree is then drawn again, or an active clause becomes
+passive. The result is a near neighbour: the sentence changes in one slot.
 
-In a template: ``{dog}`` one of the class or rule; ``{dog:a}`` with an article and perhaps an adjective, ``:s`` several of them,
-``:o`` either, ``:p`` the bare plural, ``:t`` with "the"; ``[a/b]`` one of these; ``<buy/sell:ing>`` a verb to inflect; ``#2-9`` a number.
-``^m ^f ^n ^p ^q`` say what the subject is (he, she, it, they, they but not people); ``@is @was @has @does @poss @self @he @him @who``
-and the verbs that follow agree with it; ``@ois`` agrees with the object. Articles are written "a" and become "an" in the end.
+In a template:
+
+    {dog}           one of the class or rule
+    {dog:a}         with an article and perhaps an adjective; {dog:s} several, {dog:o} either,
+                    {dog:p} the bare plural, {dog:t} with "the"
+    [a/b]           one of these
+    <buy/sell:ing>  a verb to inflect
+    #2-9            a number
+    ^m ^f ^n ^p ^q  the subject is he, she, it, they, or they but not people
+    @is @was @has   and @does @poss @self @he @him @who, like the verbs that follow, agree with it
+    @ois            agrees with the object
+
+Articles are written "a" and become "an" in the end.
 """
 
 import random
@@ -870,7 +882,7 @@ for a [birthday/wedding/school party]
 """
 
 # class of subject (a rule) : verbs | object | where; "-" before the verbs: no passive
-FRAMES = """
+VERB_PATTERNS = """
 subject: slice/cut/chop/dice | {veg:o} | {kitchen}
 subject: peel/slice/cut | {fruit:o} | {kitchen}
 subject: wash/rinse/grate | {veg:o} | in [the sink/the kitchen/a bowl]
@@ -1063,7 +1075,10 @@ PLURAL_START = re.compile(r"(?:two|three|four|five|six|several|many|a few)\b|(?:
 
 
 class Token(NamedTuple):
-    """One slot of a template: its ``kind``, a class or rule name, what it chooses from, and a form (of a verb, of a noun phrase)."""
+    """One slot of a template.
+
+    It has a kind, the name of a class or rule, options, and the form of a verb or a noun phrase.
+    """
 
     kind: str
     name: str = ""
@@ -1071,8 +1086,8 @@ class Token(NamedTuple):
     form: str = ""
 
 
-class Frame(NamedTuple):
-    """Who does what to whom and where, and whether there is a passive."""
+class VerbPattern(NamedTuple):
+    """The parts of a clause, and whether it has a passive."""
 
     subject: Token
     verb: Token
@@ -1083,7 +1098,10 @@ class Frame(NamedTuple):
 
 @dataclass
 class Node:
-    """A slot that has been filled: the token it came from, so that it can be filled again, and the text and slots in it."""
+    """A filled slot: the text and slots in it, and its token.
+
+    With the token it can be filled again.
+    """
 
     token: Token
     parts: "list[Node | str]" = field(default_factory=list)
@@ -1091,7 +1109,10 @@ class Node:
 
 
 def _sections(text: str, separator: str) -> dict[str, tuple[str, ...]]:
-    """``= name`` sections of ``text`` (what follows a colon, or the lines below) as tuples of their entries."""
+    """The `= name` sections of a text as tuples of their entries.
+
+    The entries follow a colon, or stand on the lines below.
+    """
     table = {}
     for section in text.split("\n= ")[1:]:
         name, body = re.split(r":|\n", section, maxsplit=1)
@@ -1102,31 +1123,31 @@ def _sections(text: str, separator: str) -> dict[str, tuple[str, ...]]:
 
 
 def _table(text: str) -> dict[str, tuple[str, ...]]:
-    """``a b: x, y`` lines: every key of a line to its entries."""
+    """Lines `a b: x, y`, as a table from every key of a line to its entries."""
     lines = [line.split(": ") for line in text.strip().splitlines()]
     return {key: tuple(entries.split(", ")) for keys, entries in lines for key in keys.split()}
 
 
-def _frames() -> tuple[Frame, ...]:
-    """``FRAMES`` as tokens; the place is left out or a time instead of it now and then."""
-    frames = []
-    for line in FRAMES.strip().splitlines():
+def _verb_patterns() -> tuple[VerbPattern, ...]:
+    """`VERB_PATTERNS` as tokens. Now and then the place is left out, or replaced by a time."""
+    patterns = []
+    for line in VERB_PATTERNS.strip().splitlines():
         subject, verbs, what, place = re.split(r": | \| ", line)
         places = (place, place, place, "", "{when}")
         verb, thing, where = (Token("alt", options=options) for options in (tuple(verbs.split("/")), (what,), places))
-        frames.append(Frame(Token("rule", subject.removeprefix("- ")), verb, thing, where, line[0] != "-"))
-    return tuple(frames)
+        patterns.append(VerbPattern(Token("rule", subject.removeprefix("- ")), verb, thing, where, line[0] != "-"))
+    return tuple(patterns)
 
 
 RULE = {**_sections(WORDS, ","), **_sections(RULES, "\n")}
 ADJECTIVE = _table(ADJECTIVES)
-FRAME = _frames()
+PATTERNS = _verb_patterns()
 VERBS = {base: (past, participle) for base, past, participle in (entry.split() for entry in IRREGULAR.split(","))}
 PLURAL = dict(entry.split() for entry in PLURALS.split(","))
 
 
 def _close(template: str, start: int) -> int:
-    """Where the bracket that opens at ``start`` closes."""
+    """Where the bracket that opens at `start` closes."""
     depth = 0
     for position in range(start, len(template)):
         depth += (template[position] in "[<") - (template[position] in "]>")
@@ -1136,7 +1157,7 @@ def _close(template: str, start: int) -> int:
 
 
 def _split(body: str) -> tuple[str, ...]:
-    """The alternatives between the slashes of a bracket, leaving those of inner brackets alone."""
+    """The alternatives between the slashes of a bracket, but not those of inner brackets."""
     found, depth = [""], 0
     for letter in body:
         depth += (letter in "[<") - (letter in "]>")
@@ -1208,10 +1229,10 @@ def _phrase(token: Token, rng: random.Random) -> list[Node | str]:
 
 
 def _clause(token: Token, rng: random.Random) -> Node:
-    """Somebody or something that does what fits it, in one of the word orders."""
-    frame = FRAME[int(rng.random() * len(FRAME))]
-    parts: list[Node | str] = [_grow(slot, rng) for slot in (frame.subject, frame.verb, frame.object, frame.place)]
-    return Node(token, parts, _pick(PASSIVES if frame.passive and rng.random() < 0.3 else ORDERS, rng))
+    """A subject, a verb that fits it, an object and a place, in one of the word orders."""
+    pattern = PATTERNS[int(rng.random() * len(PATTERNS))]
+    parts: list[Node | str] = [_grow(slot, rng) for slot in (pattern.subject, pattern.verb, pattern.object, pattern.place)]
+    return Node(token, parts, _pick(PASSIVES if pattern.passive and rng.random() < 0.3 else ORDERS, rng))
 
 
 def _text(node: Node | str) -> str:
@@ -1304,10 +1325,13 @@ def _vary(tree: Node, rng: random.Random) -> None:
 
 
 def sentences(count: int, seed: int) -> Iterator[str]:
-    """``count`` distinct sentences (fewer only if the grammar runs dry), the same for a seed everywhere; neighbours follow each other."""
+    """Yield `count` distinct sentences, or fewer if the grammar has no more.
+
+    They are the same for a seed on every machine. A near neighbour follows its sentence.
+    """
     rng = random.Random(seed)
     seen: set[str] = set()
-    for _ in range(3 * count):  # a bound, not a need: about one draw in ten is rejected
+    for _ in range(3 * count):  # a bound: about one draw in ten is rejected
         kind = _pick(KINDS, rng)
         tree = _grow(Token("rule", kind), rng)
         for neighbour in range(2 if rng.random() < 1 / 3 else 1):

@@ -1,4 +1,4 @@
-"""What the teacher says of every text, in files; and batches of it for the student."""
+"""The teacher's vectors of every text, in files, and batches of them for the student."""
 
 import hashlib
 import itertools
@@ -20,21 +20,35 @@ from minibert.runtime.threads import available_cpus
 
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-CHUNK = 8192  # lines whose lesson is a file; a random share of all, among which neighbours are looked for
+CHUNK = 8192  # lines of a lesson, which is a file: a random share of all lines
 BATCH_TOKENS, BATCH_TEXTS, FEWEST_TEXTS = 6144, 256, 8
-room: tuple[MiniBert, Float32, int]  # of a process that gives lessons: the teacher, its directions, the longest text
-GROUP = 4  # batches among which texts of about one length are divided into neighbours; 15 % of a batch is padding then, with 16 it is 40 %
+# Texts of so many batches, of about one length, are divided into neighbours. 15 % of a batch is
+# padding then. With 16 it is 40 %.
+GROUP = 4
+
+
+@dataclass
+class Process:
+    """The teacher of a process that gives lessons, its directions and the longest text."""
+
+    teacher: MiniBert
+    directions: Float32
+    max_length: int
+
+
+processes: list[Process] = []  # one, in a process that gives lessons
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Texts, one after another, and what the teacher says of them."""
+    """Texts, one after another, and the teacher's vectors of them."""
 
     ids: npt.NDArray[np.uint16]  # (num_tokens,)
     cu_seqlens: Indices  # (num_texts + 1,): where each text begins
-    tokens: npt.NDArray[np.float16]  # (num_tokens, hidden_size of the student): the teacher's token vectors in the principal directions
+    # (num_tokens, hidden_size of the student): the token vectors in the principal directions
+    tokens: npt.NDArray[np.float16]
     sentences: npt.NDArray[np.float16]  # (num_texts, hidden_size of the teacher): their means, of length 1
-    queries: Indices  # (num_queries,): the texts that the next one should be found by
+    queries: Indices  # (num_queries,): texts, each the query of the text after it
 
     def text(self, index: int) -> slice:
         """Where the tokens of a text stand."""
@@ -45,23 +59,25 @@ Plan = Callable[[Lesson, np.random.Generator], Sequence[Any]]
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
-    """Beside its name, then renamed: what is there is whole."""
+    """Write under another name and rename, so that a file is never incomplete."""
     part = path.with_name(f"part-{path.name}")
     save(part)
     os.replace(part, path)
 
 
 def principal_directions(vectors: Float32) -> Float32:
-    """(size, size): orthonormal columns, those first that carry most of the vectors' length."""
+    """(size, size): orthonormal columns. The first carry most of the vectors' length."""
     return np.ascontiguousarray(np.linalg.eigh(vectors.T @ vectors)[1][:, ::-1], np.float32)
 
 
 def ask_teacher(texts: Sequence[str], teacher: Path, hidden_size: int, max_length: int, work: Path) -> None:
-    """Write the lessons of all texts; those that are there are left alone.
+    """Write the lessons of all texts that are not there yet.
 
-    A process a CPU, each with a teacher of its own: half of the work around its products is Python's.
+    There is a process for each CPU, with a teacher of its own: half of the work beside the products
+    is Python code.
 
-    Raises ValueError if those that are there are of other texts.
+    Raises:
+        ValueError: the lessons that are there belong to other texts.
     """
     check_same(texts, teacher, f"{hidden_size} of {max_length} tokens", work / "lessons.sha256")
     directions = work / "directions.npy"
@@ -86,29 +102,28 @@ def check_same(texts: Sequence[str], teacher: Path, sizes: str, path: Path) -> N
 
 
 def load_teacher(folder: Path, num_threads: int | None = None) -> MiniBert:
-    """In int8: its vectors have a cosine of 0.999 to the others, in a third of the time."""
+    """The teacher in int8: a third of the time, with a cosine of 0.999 to its float32 vectors."""
     return minibert.load(folder, precision="int8", num_threads=num_threads)
 
 
 def begin_lessons(teacher: Path, directions: Path, hidden_size: int, max_length: int) -> None:
-    """What a process keeps from lesson to lesson."""
-    global room
-    room = load_teacher(teacher, num_threads=1), np.load(directions)[:, :hidden_size], max_length
+    """Load what a process keeps from lesson to lesson."""
+    processes[:] = [Process(load_teacher(teacher, num_threads=1), np.load(directions)[:, :hidden_size], max_length)]
 
 
 def give_lesson(path: Path, lines: Sequence[str]) -> int:
     """Write a lesson. Returns its number of tokens."""
-    teacher, directions, max_length = room
-    parts = [line.split("\t") for line in lines]  # a text, or what it should be found by and a text
+    (process,) = processes
+    parts = [line.split("\t") for line in lines]  # a text, or a query and its text
     texts = list(itertools.chain.from_iterable(parts))
     starts = np.cumsum([0, *map(len, parts)])
-    answers = teacher.encode_tokens(texts, max_length=max_length, truncation="silent")
-    vocabulary = teacher.tokenizer.settings.ids
+    answers = process.teacher.encode_tokens(texts, max_length=process.max_length, truncation="silent")
+    vocabulary = process.teacher.tokenizer.settings.ids
     means = np.stack([answer.vectors.mean(0) for answer in answers])
     lesson = Lesson(
         ids=np.array([vocabulary[token] for answer in answers for token in answer.tokens], np.uint16),
         cu_seqlens=np.cumsum([0, *(len(answer.tokens) for answer in answers)]),
-        tokens=(np.concatenate([answer.vectors for answer in answers]) @ directions).astype(np.float16),
+        tokens=(np.concatenate([answer.vectors for answer in answers]) @ process.directions).astype(np.float16),
         sentences=(means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float16),
         queries=starts[:-1][np.diff(starts) == 2],
     )
@@ -122,7 +137,7 @@ def load(path: Path) -> Lesson:
 
 
 def batches(work: Path, random: np.random.Generator, plan: Plan) -> Iterator[tuple[Lesson, Any]]:
-    """All lessons once: the lesson, and a batch that `plan` made of it."""
+    """Yield every lesson once, with each batch that `plan` makes of it."""
     files = sorted(work.glob("lesson-*.npz"))
     for index in random.permutation(len(files)):
         lesson = load(files[index])
@@ -131,13 +146,16 @@ def batches(work: Path, random: np.random.Generator, plan: Plan) -> Iterator[tup
 
 
 def plan(lesson: Lesson, random: np.random.Generator) -> list[Indices]:
-    """Every text once, in batches of neighbours, since the teacher's fine differences are among them."""
+    """Every text once, in batches of neighbours, between which the teacher differs finely."""
     found = divide(lesson, np.arange(len(lesson.cu_seqlens) - 1), BATCH_TOKENS, BATCH_TEXTS, random)
     return [found[index] for index in random.permutation(len(found))]
 
 
 def divide(lesson: Lesson, texts: Indices, batch_tokens: int, batch_texts: int, random: np.random.Generator) -> list[Indices]:
-    """Batches of texts of about one length, so that little is padded, and in meaning near each other."""
+    """Batches of texts of about one length and of like meaning.
+
+    One length keeps the padding small.
+    """
     seqlens = np.diff(lesson.cu_seqlens)[texts]
     order = np.argsort(seqlens + random.random(len(seqlens)))[::-1]  # the longest first
     rest, seqlens = texts[order], seqlens[order]
@@ -150,7 +168,7 @@ def divide(lesson: Lesson, texts: Indices, batch_tokens: int, batch_texts: int, 
 
 
 def neighbours(indices: Indices, vectors: Float32, size: int, random: np.random.Generator) -> list[Indices]:
-    """Halve at the plane between two texts drawn at random until a piece is a batch."""
+    """Halve the texts, at a plane between two of them, until a part is a batch."""
     if len(indices) <= size:
         return [indices]
     one, other = random.choice(len(indices), 2, replace=False)

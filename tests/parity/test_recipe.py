@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 import minibert
-from weights.training import lessons, pairs, train
+from weights.training import lessons, model_folder, pairs, train
 from weights.training.grammar import sentences
 from weights.training.student import Student
 
@@ -29,7 +29,7 @@ class Stopped(Exception):
 def random_student() -> Student:
     """Every parameter counts."""
     torch.manual_seed(0)
-    student = Student(train.CONFIG["vocab_size"], train.MAX_LENGTH, train.NUM_LAYERS, train.HIDDEN_SIZE, train.NUM_HEADS)
+    student = Student(model_folder.CONFIG["vocab_size"], train.MAX_LENGTH, train.NUM_LAYERS, train.HIDDEN_SIZE, train.NUM_HEADS)
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))

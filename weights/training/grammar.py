@@ -9,9 +9,9 @@ The night train was not late because of a sick passenger but because of a missin
 An electrician is opening a cupboard in the living room.
 
 How it works. `WORDS` holds word classes and `RULES` holds templates. `VERB_PATTERNS` holds verbs
-with the objects and places that fit them. A template is expanded into a tree, and the tree is rendered.
-For about every third sentence one node of its tree is then drawn again, or an active clause becomes
-passive. The result is a near neighbour: the sentence changes in one slot.
+with the objects and places that fit them. A template is expanded into a tree, and the tree is
+rendered. For about every third sentence one node of its tree is then drawn again, or an active
+clause becomes passive. The result is a near neighbour: the sentence changes in one slot.
 
 In a template:
 

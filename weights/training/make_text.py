@@ -27,7 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from weights.training import manuals
-from weights.training.text_readers import END, Source
+from weights.training.source import END, Source
 from weights.training.text_sources import SOURCES
 
 SEED = 20

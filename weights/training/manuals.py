@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weights.training.sections import READERS, SENTENCE_END, Section
-from weights.training.text_readers import Source
+from weights.training.source import Source
 
 MOST, MOST_DESCRIPTIONS = 600, 20_000  # passages of a package, descriptions of packages
 SHORTEST, MIDDLE, LONGEST = 160, 800, 1600  # characters of a passage; about 40, 200, 400 tokens

@@ -1,46 +1,26 @@
 """Readers of the training text, one for each format.
 
 A reader takes the folder of a package's unpacked files and yields paragraphs in reading order. The
-empty string closes a document, and a passage never crosses it. `make_text.py` cleans the paragraphs,
-cuts them into sentences and counts them.
+empty string closes a document, and a passage never crosses it. `make_text.py` cleans the
+paragraphs, cuts them into sentences and counts them.
 """
 
 import gzip
 import html
 import itertools
 import json
-import random
 import re
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-Reader = Callable[[Path], Iterator[str]]
-PassageReader = Callable[[Path, random.Random], list[tuple[str, str]]]  # a query or nothing, and its passage
-END = ""  # closes a document
+from weights.training.source import END, Reader
+
 GRAMMAR_LINES = 150_000
 PARAGRAPH = re.compile(r'<(?:p\b[^>]*|div class="para")>(.*?)</(?:p|div)>', re.DOTALL | re.IGNORECASE)
 MARKUP = re.compile(r"</?(?:[biucp]|br|rt|big|small|span|color|italic|bold|font|h\d|format|header|ref|good|bad|info|neutral)\b[^>]*>")
 LARGEST_PAGE = 600_000  # bytes; larger pages are generated lists
-
-
-@dataclass(frozen=True)
-class Source:
-    """A package: what to fetch, how to read it, and how much of it to keep."""
-
-    package: str
-    registry: str  # debian, pypi, npm; "installed" needs no download
-    version: str  # empty: the client gives the newest of its release, and the version is reported
-    licence: str
-    kind: str
-    reader: Reader | PassageReader
-    files: tuple[str, ...]  # patterns of the members to unpack
-    lines: int  # at most
-    passages: int = 0  # at most
-    whole: bool = True  # keep only lines that look like whole sentences
-    skipped: re.Pattern[str] | None = None  # members not to unpack
 
 
 def _text(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Where the training text comes from: the table of packages."""
 
+from weights.training.source import Source
 from weights.training.text_readers import (
     GRAMMAR_LINES,
-    Source,
     aiml,
     annotations,
     calendar,

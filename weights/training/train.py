@@ -9,8 +9,8 @@ minibert itself runs the teacher. Its vectors of tokens and texts are all that t
 from. The 384 numbers of a vector are rotated onto the principal directions of the sentence vectors,
 so that the first 128 carry as much as 128 can.
 
-The student learns three things: the vector of each token, the direction of each text's mean, and
-how similar any two texts of a batch are. The similarities come from all 384 numbers. The first
+The student learns the vector of each token and the direction of each text's mean. It also learns
+how similar any two texts of a batch are: the similarities come from all 384 numbers. The first
 numbers of its vectors matter most, so vectors can be cut short (`truncate_dim`).
 
 In two more rounds it also learns to find a passage by its heading, or by a sentence that was cut
@@ -23,15 +23,12 @@ and `curve.jsonl`.
 import argparse
 import csv
 import json
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,43 +36,18 @@ from torch.nn import functional
 import minibert
 from minibert.arrays import widen
 from minibert.folders.save import open_weights
+from minibert.folders.settings import load_folder
 from weights.training import lessons, pairs
 from weights.training.lessons import write
+from weights.training.model_folder import HIDDEN_SIZE, MAX_LENGTH, NUM_HEADS, NUM_LAYERS, save_folder
 from weights.training.pairs import Ids, Pairs
 from weights.training.student import Student
 
-HERE = Path(__file__).parents[1]
-NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS, MAX_LENGTH = 8, 128, 2, 512
+WEIGHTS = Path(__file__).parents[1]
 WARMUP_STEPS, WEIGHT_DECAY = 300, 0.01
 FACTORS = {"sentence": 1.0, "token": 0.5, "similarity": 20.0, "pair": 0.5}  # of the losses
 TEMPERATURE = 0.05  # of the softmax over the passages of a batch
 REPORT_SECONDS = 300
-
-CONFIG = {
-    "architectures": ["BertModel"],
-    "model_type": "bert",
-    "vocab_size": 30522,
-    "hidden_size": HIDDEN_SIZE,
-    "num_hidden_layers": NUM_LAYERS,
-    "num_attention_heads": NUM_HEADS,
-    "intermediate_size": 4 * HIDDEN_SIZE,
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-12,
-    "max_position_embeddings": MAX_LENGTH,
-    "type_vocab_size": 2,
-    "pad_token_id": 0,
-    "torch_dtype": "float32",  # of the computation; the file has float16
-}
-FILES: dict[str, Any] = {
-    "config.json": CONFIG,
-    "modules.json": [
-        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for index, (path, kind) in enumerate([("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")])
-    ],
-    "1_Pooling/config.json": {"word_embedding_dimension": HIDDEN_SIZE, "pooling_mode_mean_tokens": True},
-    "sentence_bert_config.json": {"max_seq_length": MAX_LENGTH, "do_lower_case": False},
-    "tokenizer_config.json": {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": MAX_LENGTH},
-}
 
 
 @dataclass(frozen=True)
@@ -256,23 +228,13 @@ def schedule(step: int, done: float) -> float:
 
 def new_student(teacher: Path, token_scale: float) -> Student:
     """Random layers over the teacher's embeddings, in the embeddings' principal directions."""
-    with open_weights(minibert.folders.settings.load_folder(teacher).weights) as weights:
+    with open_weights(load_folder(teacher).weights) as weights:
         words, positions = widen(weights.word_embeddings), widen(weights.position_embeddings)[:MAX_LENGTH]
     words = words - words.mean(0)
     directions = lessons.principal_directions(words)[:, :HIDDEN_SIZE]
     student = Student(len(words), MAX_LENGTH, NUM_LAYERS, HIDDEN_SIZE, NUM_HEADS)
     student.start_from(words @ directions, (positions - positions.mean(0)) @ directions, token_scale)
     return student
-
-
-def save_folder(student: Student, folder: Path) -> None:
-    """Write a folder like those of sentence-transformers, in float16."""
-    for name, content in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    shutil.copyfile(HERE / "vocab.txt", folder / "vocab.txt")
-    arrays = {name: array.astype(np.float16) for name, array in student.checkpoint().items()}
-    write(folder / "model.safetensors", lambda part: save_file(arrays, part, metadata={"format": "pt"}))
 
 
 def sts_score(folder: Path, sts: Path) -> float:
@@ -289,7 +251,7 @@ def main() -> None:
     parser.add_argument("text", type=Path, help="file with one text a line, shuffled")
     parser.add_argument("teacher", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("target", type=Path, help="folder to write")
-    parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for lessons and checkpoints (default: weights/work)")
+    parser.add_argument("--work", type=Path, default=WEIGHTS / "work", help="folder for lessons and checkpoints (default: weights/work)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sts", type=Path, help="CSV of sentence pairs with scores, to measure the progress")
     options = parser.parse_args()

@@ -66,7 +66,7 @@ class Rivals:
 
     def __init__(self) -> None:
         settings = settings_of("uncased")
-        self.twin, self.plain = (WordPieceTokenizer(settings, backend=backend) for backend in ("numba", "numpy"))
+        self.twin, self.plain = (make_tokenizer(settings, backend=backend) for backend in ("numba", "numpy"))
         self.twin.encode_batch([])
         self.tokenizers = hf_tokenizer(settings)
         self.nanotoken = nanotoken.Tokenizer(self.tokenizers)

@@ -53,7 +53,7 @@ class Trio:
     def __init__(self, settings: TokenizerSettings) -> None:
         self.is_google = settings.compat == "google"
         self.hf, self.google = hf_tokenizer(settings), google_tokenizer(settings)
-        self.plain, self.fast = (WordPieceTokenizer(settings, backend=backend) for backend in ("numpy", "numba"))
+        self.plain, self.fast = (make_tokenizer(settings, backend=backend) for backend in ("numpy", "numba"))
 
     def expected(self, texts: Sequence[str]) -> list[Any]:
         if self.is_google:
@@ -165,7 +165,7 @@ def truncations(texts: Sequence[str]) -> dict[str, Any]:
 def random_strings(number: int) -> dict[str, Any]:
     """Bytes decoded in three ways, lone surrogates included: twin and readable tokenizer agree, and nothing is raised."""
     source = random.Random(0)
-    plain, fast = (WordPieceTokenizer(settings_of("uncased"), backend=backend) for backend in ("numpy", "numba"))
+    plain, fast = (make_tokenizer(settings_of("uncased"), backend=backend) for backend in ("numpy", "numba"))
     wrong = 0
     for _ in range(number // 5000):
         texts = []
@@ -204,7 +204,7 @@ def doubling() -> list[dict[str, Any]]:
             for length in (400_000, 800_000):
                 text, times = unit * (length // len(unit)), []
                 for _ in range(5):
-                    tokenizer = WordPieceTokenizer(settings, backend=backend)
+                    tokenizer = make_tokenizer(settings, backend=backend)
                     tokenizer.encode_batch(["a"])
                     start = time.perf_counter()
                     tokenizer.encode_batch([text])

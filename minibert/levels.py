@@ -61,7 +61,8 @@ def read_spark(texts: Sequence[str], tokenizer: WordPieceTokenizer, limit: int) 
     several = [spark_tokens(text, tokenizer) for text in texts]
     capacity = limit - 2  # without [CLS] and [SEP]
     pieces = [[id for token in tokens for id in token.ids] for tokens in several]
-    kept = [[tokenizer.frame.cls_id, *ids[:capacity], tokenizer.frame.sep_id] for ids in pieces]
+    special = tokenizer.special_tokens
+    kept = [[special.cls_id, *ids[:capacity], special.sep_id] for ids in pieces]
     encoding = PackedEncoding(
         np.array([id for ids in kept for id in ids], np.int32),
         cumulate([len(ids) for ids in kept]),

@@ -19,7 +19,7 @@ from .model import MiniBert
 from .model_base import ModelSettings
 from .ops import backends
 from .runtime.threads import usable_threads
-from .tokenizer import COMPATS, WordPieceTokenizer, load_settings
+from .tokenizer import COMPATS, WordPieceTokenizer, load_settings, make_tokenizer
 
 PRECISIONS = ("auto", "float32", "int8")
 # Characters in a call from which the compiled tokenizer pays where Numba is imported anyway. It
@@ -139,4 +139,4 @@ def _tokenizer(folder: FolderSettings, compat: str, **options: Any) -> WordPiece
     settings = load_settings(folder.weights)
     if folder.do_lower_case:
         settings = replace(settings, lowercase=True)
-    return WordPieceTokenizer(settings.as_google() if compat == "google" else settings, **options)
+    return make_tokenizer(settings.as_google() if compat == "google" else settings, **options)

@@ -105,7 +105,7 @@ class ModelBase:
         if prefix:
             texts = [prefix + text if isinstance(text, str) else (prefix + text[0], text[1]) for text in texts]
         encoding = self.tokenizer.encode_batch(texts, limit)
-        if encoding.token_type_ids is not None and self.tokenizer.frame.second_type >= self.config.type_vocab_size:
+        if encoding.token_type_ids is not None and self.tokenizer.special_tokens.second_type >= self.config.type_vocab_size:
             raise ValueError("texts: expected no pairs for a model with one token type (type_vocab_size in config.json), found some")
         return encoding
 

@@ -11,7 +11,7 @@ from .bert.weights import BertWeights, expected_shapes, from_arrays
 from .encoder import forward
 from .ops import backends
 from .packing import pack
-from .tokenizer import TokenizerSettings, WordPieceTokenizer
+from .tokenizer import TokenizerSettings, make_tokenizer
 
 CONFIG = BertConfig(
     vocab_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, max_position_embeddings=8,
@@ -28,4 +28,4 @@ def warm_up() -> None:
         encoder = prepare(stored)
         (hidden_states,) = forward(encoder, pack([[1, 2, 3]]), [1], attentions=[])
         encoder.pooler(hidden_states)
-    WordPieceTokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba").encode_batch(["a"])
+    make_tokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba").encode_batch(["a"])

@@ -81,7 +81,7 @@ def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
     with open_weights(settings.weights) as weights:
         configs = {gelu: replace(weights.config, hidden_act=name) for gelu, name in GELUS.items()}
         encoders = {gelu: NumpyEncoder(replace(weights, config=config)) for gelu, config in configs.items()}
-    tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google(), backend="numpy")
+    tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google())
     found = []
     for source, of in dict.fromkeys((check.source, "texts" if check.token is None else "tokens") for check in checks):
         chosen = [check for check in checks if check.source == source and (check.token is None) == (of == "texts")]
@@ -139,7 +139,7 @@ def token_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, 
 def hidden_states(ids: list[int], variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32:
     """Of the last layer, [CLS] and [SEP] included."""
     kept = ids[: max(0, len(ids) - ENCODINGS[variant.encoding])]
-    batch = pack([[tokenizer.frame.cls_id, *kept, tokenizer.frame.sep_id]])
+    batch = pack([[tokenizer.special_tokens.cls_id, *kept, tokenizer.special_tokens.sep_id]])
     (hidden,) = forward(encoder, batch, [encoder.config.num_hidden_layers])
     return hidden
 

@@ -27,12 +27,13 @@ were trained or are served; `compat="google"` is tokenization.py of google-resea
 """
 
 from .added import AddedToken
+from .choose import make_tokenizer
 from .compare import Difference, differences
 from .encoding import Encoding, PackedEncoding
 from .loading import load_settings
 from .settings import TokenizerSettings
+from .tokenizer import WordPieceTokenizer
 from .unicode import COMPATS, Compat
-from .wordpiece import WordPieceTokenizer
 
 __all__ = [
     "COMPATS",
@@ -45,4 +46,5 @@ __all__ = [
     "WordPieceTokenizer",
     "differences",
     "load_settings",
+    "make_tokenizer",
 ]

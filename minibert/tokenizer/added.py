@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .unicode import referent
+from .unicode import original
 
 MAX_IDS = 1 << 31  # ids are 32-bit numbers in the kernels
 STATE_BITS = 24  # of a state of LongestMatches in the key of a transition
@@ -165,8 +165,8 @@ class AddedTokens:
             self._tokens.setdefault(clean(token.content), token)
         num_letters = sum(map(len, self._tokens))
         self._finder = Alternatives(self._tokens) if num_letters <= FEW_LETTERS else Automaton(self._tokens)
-        self._whitespace = referent("hf").characters("WHITESPACE")
-        self._word_characters = referent("hf").ranges("WORD_CHARACTERS")
+        self._whitespace = original("hf").characters("WHITESPACE")
+        self._word_characters = original("hf").ranges("WORD_CHARACTERS")
 
     def __bool__(self) -> bool:
         return bool(self._tokens)

@@ -1,12 +1,12 @@
-"""From the pieces of one or two texts to what the model reads: frame, types, truncation, overflow.
+"""What a tokenizer returns: one text as lists (Encoding), or many texts on one token axis (PackedEncoding).
 
-Source: `truncate_encodings`, `Encoding::truncate` and `BertProcessing` of Hugging Face tokenizers.
+Source: `Encoding` and `BertProcessing` of Hugging Face tokenizers.
 """
 
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,24 @@ import numpy.typing as npt
 from .. import habits
 from ..files.fields import shown
 from ..habits import explain_attributes
-from ..packing import PackedBatch, pack
+from ..packing import PackedBatch
 
-TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
-STRATEGIES: tuple[TruncationStrategy, ...] = ("longest_first", "only_first", "only_second")
-Window = tuple[int, int]  # which pieces of a text: from, to
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Window = tuple[int, int]  # a range of the pieces of a text: from, to
+
+
+class Pieces(NamedTuple):
+    """The pieces of a text or of a part of it. Offsets and word numbers count from its start."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    words: list[int]
+
+    def extend(self, ids: Iterable[int], offsets: Iterable[tuple[int, int]], words: Iterable[int]) -> None:
+        self.ids.extend(ids)
+        self.offsets.extend(offsets)
+        self.words.extend(words)
 
 
 @explain_attributes(habits.ENCODING_ATTRIBUTES)
@@ -28,13 +41,15 @@ class Encoding:
 
     Attributes:
         input_ids: ids, [CLS] and [SEP] included.
-        token_type_ids: 0 for the first text and its frame, 1 for the second text and its [SEP]; 0 for all where the folder's tokenizer
-            gives the model no types.
+        token_type_ids: 0 for the first text and its special tokens, 1 for the second text and its [SEP].
+            All are 0 where the tokenizer of the folder gives the model no types.
         tokens: the pieces as the vocabulary spells them.
-        offsets: (start, end) of each piece in its text (in its word, if words were given), in code points; (0, 0) for [CLS] and [SEP].
-        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each text; None for [CLS] and [SEP].
+        offsets: (start, end) of each piece in its text, in code points; (0, 0) for [CLS] and [SEP].
+            If words were given, the offsets are those in the word.
+        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each text;
+            None for [CLS] and [SEP].
         num_truncated: how many pieces were cut off to respect `max_length`.
-        overflowing: what was cut off, as further encodings, if it was asked for.
+        overflowing: what was cut off, as further encodings, if the caller wanted it.
     """
 
     input_ids: list[int]
@@ -48,37 +63,38 @@ class Encoding:
     def __len__(self) -> int:
         return len(self.input_ids)
 
-    if not TYPE_CHECKING:  # where there are no items
+    if not TYPE_CHECKING:  # a type checker already knows that there are no items
 
         def __getitem__(self, name: object) -> NoReturn:
             raise TypeError("an Encoding has attributes instead of items: write encoding.input_ids")
 
 
 @explain_attributes(habits.PACKED_ATTRIBUTES)
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class PackedEncoding:
     """Many texts on one token axis, without padding.
 
     Attributes:
         input_ids: (num_tokens,) int32, [CLS] and [SEP] of each text included.
         cu_seqlens: (num_texts + 1,) int64: where each text begins, then num_tokens.
-        num_truncated: (num_texts,) int32: how many pieces of each text were cut off to respect `max_length`.
-        offsets: (num_tokens, 2) int32 as in Encoding, if asked for.
-        word_ids: (num_tokens,) int32 as in Encoding, with -1 for [CLS] and [SEP], if asked for.
-        token_type_ids: (num_tokens,) int32 as in Encoding, if there are pairs of texts; else all are 0.
+        num_truncated: (num_texts,) int32: how many pieces of each text were cut off.
+        offsets: (num_tokens, 2) int32 as in Encoding, with return_offsets=True.
+        word_ids: (num_tokens,) int32 as in Encoding, -1 for [CLS] and [SEP], with return_offsets=True.
+        token_type_ids: (num_tokens,) int32 as in Encoding, if there are pairs of texts. None means that
+            all are 0.
     """
 
-    input_ids: npt.NDArray[np.int32]
-    cu_seqlens: npt.NDArray[np.int64]
-    num_truncated: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int32] | None = None
-    word_ids: npt.NDArray[np.int32] | None = None
-    token_type_ids: npt.NDArray[np.int32] | None = None
+    input_ids: Int32
+    cu_seqlens: Int64
+    num_truncated: Int32
+    offsets: Int32 | None = None
+    word_ids: Int32 | None = None
+    token_type_ids: Int32 | None = None
 
     def __len__(self) -> int:
         return len(self.num_truncated)
 
-    def __getitem__(self, index: int) -> npt.NDArray[np.int32]:
+    def __getitem__(self, index: int) -> Int32:
         """The ids of one text."""
         try:
             index = operator.index(index)
@@ -91,19 +107,12 @@ class PackedEncoding:
         return self.between(index, index + 1).input_ids
 
     def seqlens(self) -> list[int]:
-        """Return how many tokens each text has, [CLS] and [SEP] included."""
+        """How many tokens each text has, [CLS] and [SEP] included."""
         lengths: list[int] = np.diff(self.cu_seqlens).tolist()
         return lengths
 
-    def take(self, indices: Sequence[int]) -> PackedBatch:
-        """Return the texts with these numbers, in this order, as the encoder reads them."""
-        bounds = self.cu_seqlens
-        spans = [slice(bounds[index], bounds[index + 1]) for index in indices]
-        types = None if self.token_type_ids is None else [self.token_type_ids[span] for span in spans]
-        return pack([self.input_ids[span] for span in spans], types)
-
     def between(self, start: int, stop: int) -> "PackedEncoding":
-        """The texts from `start` to `stop`."""
+        """The texts from `start` to `stop`, as views."""
         first, last = self.cu_seqlens[[start, stop]]
         return PackedEncoding(
             self.input_ids[first:last],
@@ -114,9 +123,46 @@ class PackedEncoding:
             None if self.token_type_ids is None else self.token_type_ids[first:last],
         )
 
+    def take(self, indices: Sequence[int]) -> PackedBatch:
+        """The texts with these numbers, in this order, as the encoder reads them.
+
+        Neighbours in their own order, such as a single text or all texts, are views of the arrays.
+
+        >>> ids, cu_seqlens = np.arange(6, dtype=np.int32), np.array([0, 1, 3, 6])
+        >>> batch = PackedEncoding(ids, cu_seqlens, np.zeros(3, np.int32)).take([2, 0])
+        >>> batch.input_ids.tolist(), batch.position_ids.tolist(), batch.cu_seqlens.tolist()
+        ([3, 4, 5, 0], [0, 1, 2, 0], [0, 3, 4])
+        """
+        number = len(indices)
+        first, last = (indices[0], indices[-1]) if number else (0, -1)
+        are_neighbours = last - first == number - 1 and list(indices) == list(range(first, last + 1))
+        if are_neighbours and first >= 0 and last < len(self):
+            return self._take_neighbours(first, last + 1)
+        begins = self.cu_seqlens[:-1][indices]
+        seqlens = self.cu_seqlens[1:][indices] - begins
+        cu_seqlens = np.zeros(number + 1, np.int64)
+        np.cumsum(seqlens, out=cu_seqlens[1:])
+        positions = np.arange(cu_seqlens[-1]) - np.repeat(cu_seqlens[:-1], seqlens)
+        sources = positions + np.repeat(begins, seqlens)
+        types = np.zeros(len(sources), np.int32) if self.token_type_ids is None else self.token_type_ids[sources]
+        return PackedBatch(self.input_ids[sources], positions.astype(np.int32), types, cu_seqlens)
+
+    def _take_neighbours(self, start: int, stop: int) -> PackedBatch:
+        cu_seqlens = self.cu_seqlens[start : stop + 1]
+        first, last = int(cu_seqlens[0]), int(cu_seqlens[-1])
+        if first:
+            cu_seqlens = cu_seqlens - first
+        positions = np.arange(last - first, dtype=np.int32)
+        if stop - start > 1:
+            positions -= np.repeat(cu_seqlens[:-1].astype(np.int32), np.diff(cu_seqlens))
+        types = np.zeros(last - first, np.int32) if self.token_type_ids is None else self.token_type_ids[first:last]
+        return PackedBatch(self.input_ids[first:last], positions, types, cu_seqlens)
+
 
 def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEncoding:
-    """Texts of several parts on one axis."""
+    """The texts of several parts on one axis."""
+    if len(parts) == 1:
+        return parts[0]
     num_tokens = np.cumsum([0, *(len(part.input_ids) for part in parts)])
     cu_seqlens = [part.cu_seqlens[1:] + before for part, before in zip(parts, num_tokens, strict=False)]
     none = np.zeros(0, np.int32)
@@ -129,56 +175,15 @@ def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEn
     )
 
 
-def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_length: int | None, second_type: int) -> PackedEncoding:
-    """Texts that were encoded one by one and whole -> texts and pairs, cut to `max_length`. `are_second` says which texts end a pair.
+class BatchEncoder(Protocol):
+    """Encodes many texts. The readable encoder and the compiled encoder are of this kind."""
 
-    A second text loses its [CLS] and gets `second_type`; each keeps its first pieces and its [SEP].
-    """
-    lengths, is_first = np.diff(single.cu_seqlens) - 2, ~are_second
-    kept = _kept(lengths, np.flatnonzero(is_first), max_length)
-    sizes = kept + 2 - are_second
-    ends = np.cumsum(sizes)
-    # where each token comes from: a text's tokens are neighbours, but for [SEP] behind what was cut
-    sources = np.arange(ends[-1]) + np.repeat(single.cu_seqlens[:-1] + are_second - (ends - sizes), sizes)
-    sources[ends - 1] = single.cu_seqlens[1:] - 1
-    owners = np.cumsum(is_first) - 1
-    return PackedEncoding(
-        single.input_ids[sources],
-        np.concatenate([np.zeros(1, np.int64), ends[np.append(is_first[1:], True)]]),
-        np.bincount(owners, lengths - kept).astype(np.int32),
-        None if single.offsets is None else single.offsets[sources],
-        None if single.word_ids is None else single.word_ids[sources],
-        np.repeat(are_second * np.int32(second_type), sizes),
-    )
+    def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
+        """Encode texts that the caller has checked, each as `[CLS] text [SEP]`."""
 
 
-def _kept(lengths: npt.NDArray[np.int64], firsts: npt.NDArray[np.intp], max_length: int | None) -> npt.NDArray[np.int64]:
-    """How many pieces of each text stay; a pair begins at each of `firsts` that has another text behind it."""
-    kept = lengths.copy()
-    if max_length is not None:
-        numbers = np.diff(firsts, append=len(lengths))
-        totals = np.add.reduceat(lengths, firsts) + numbers + 1
-        for index in np.flatnonzero(totals > max_length):
-            part = slice(firsts[index], firsts[index] + numbers[index])
-            kept[part] = truncate(lengths[part].tolist(), max_length)
-    return kept
-
-
-class WordPieces(NamedTuple):
-    """The pieces of one stretch of text; offsets and word numbers count from its start."""
-
-    ids: list[int]
-    offsets: list[tuple[int, int]]
-    words: list[int]
-
-    def extend(self, ids: Iterable[int], offsets: Iterable[tuple[int, int]], words: Iterable[int]) -> None:
-        self.ids.extend(ids)
-        self.offsets.extend(offsets)
-        self.words.extend(words)
-
-
-class Frame(NamedTuple):
-    """[CLS] and [SEP], and the token type of the second text."""
+class SpecialTokens(NamedTuple):
+    """[CLS] and [SEP], which surround texts, and the token type of the second text of a pair."""
 
     cls_token: str
     cls_id: int
@@ -186,88 +191,14 @@ class Frame(NamedTuple):
     sep_id: int
     second_type: int
 
-    def around(self, texts: Sequence[WordPieces], windows: Sequence[Window], tokens: dict[int, str], num_truncated: int) -> Encoding:
+    def around(self, texts: Sequence[Pieces], windows: Sequence[Window], token_of: dict[int, str], num_truncated: int) -> Encoding:
         """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` with the given window of each text."""
         encoding = Encoding([self.cls_id], [0], [self.cls_token], [(0, 0)], [None], num_truncated)
         for type_id, pieces, (start, end) in zip((0, self.second_type), texts, windows, strict=False):
             ids = pieces.ids[start:end]
             encoding.input_ids.extend([*ids, self.sep_id])
             encoding.token_type_ids.extend([type_id] * (len(ids) + 1))
-            encoding.tokens.extend([*(tokens[id] for id in ids), self.sep_token])
+            encoding.tokens.extend([*(token_of[id] for id in ids), self.sep_token])
             encoding.offsets.extend([*pieces.offsets[start:end], (0, 0)])
             encoding.word_ids.extend([*pieces.words[start:end], None])
         return encoding
-
-
-def truncate(lengths: Sequence[int], max_length: int | None, truncation: TruncationStrategy = "longest_first") -> list[int]:
-    """How many pieces of one or two texts stay so that they fit into `max_length` with their frame.
-
-    >>> truncate([10, 3], max_length=9)
-    [3, 3]
-
-    Raises ValueError if `max_length` has no room for the frame, or the one text that may give has too little to give.
-    """
-    if truncation not in STRATEGIES:
-        raise ValueError(f"truncation: expected {' or '.join(map(repr, STRATEGIES))}, found {truncation!r}")
-    frame = len(lengths) + 1
-    if max_length is not None and (isinstance(max_length, bool) or not isinstance(max_length, int | np.integer)):
-        raise TypeError(f"max_length: expected a whole number, found {max_length!r:.80}")
-    if max_length is not None and max_length < frame:
-        raise ValueError(f"expected max_length of at least {frame}, the size of the frame of special tokens, found {max_length}")
-    if max_length is None or sum(lengths) + frame <= max_length:
-        return list(lengths)
-    room = max_length - frame
-    if room == 0:  # then the referent asks nobody to give
-        return [0] * len(lengths)
-    if truncation == "longest_first":
-        return _longest_first(lengths, room)
-    giver = 0 if truncation == "only_first" else 1
-    excess = sum(lengths) - room
-    if giver >= len(lengths):
-        raise ValueError(f"truncation: {truncation!r} needs a text_pair, found one text")
-    if lengths[giver] <= excess:
-        raise ValueError(
-            f"truncation: {truncation!r} would have to cut {excess} of the {lengths[giver]} pieces of that text and leave at least one; "
-            "raise max_length or let the longest text give first ('longest_first')"
-        )
-    return [length - excess * (index == giver) for index, length in enumerate(lengths)]
-
-
-def _longest_first(lengths: Sequence[int], room: int) -> list[int]:
-    if len(lengths) == 1:
-        return [room]
-    shorter = min(lengths)
-    if 2 * shorter > room:
-        halves = [room // 2, room - room // 2]  # the odd one goes to the longer text, to the second if they are equal
-        return halves if lengths[0] <= lengths[1] else halves[::-1]
-    return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
-
-
-def windows(length: int, size: int, stride: int) -> list[Window]:
-    """The windows of `size` pieces, each with the last `stride` pieces of the one before, that cover a text of `length` pieces.
-
-    >>> windows(7, 4, 2)
-    [(0, 4), (2, 6), (4, 7)]
-
-    A text of which nothing fits is one window of nothing and then the whole of it. Raises ValueError for a stride of `size` or more.
-    """
-    if isinstance(stride, bool) or not isinstance(stride, int | np.integer):
-        raise TypeError(f"stride: expected a whole number, found {stride!r:.80}")
-    if stride < 0:
-        raise ValueError(f"stride: expected 0 or more, found {stride}")
-    if size >= length:
-        return [(0, length)]
-    if size == 0:
-        return [(0, 0), (0, length)]
-    if stride >= size:
-        raise ValueError(f"stride: expected less than the {size} pieces of a text that max_length leaves, found {stride}")
-    starts = range(0, length - size + (size - stride), size - stride)
-    return [(start, min(start + size, length)) for start in starts]
-
-
-def overflow(each: Sequence[Sequence[Window]]) -> list[list[Window]]:
-    """What to show of one or two texts after their first windows: each other window of A with each of B, then the first with B's others."""
-    if len(each) == 1:
-        return [[window] for window in each[0][1:]]
-    first, second = each
-    return [[a, b] for a in first[1:] for b in second] + [[first[0], b] for b in second[1:]]

@@ -23,7 +23,7 @@ from ..files.sources import missing
 from .named_tokens import read_tokens
 from .pipeline import check_ids, check_model, is_bert, read_pipeline
 from .settings import MAX_ENTRIES, TokenizerSettings, check_vocab
-from .unicode import referent
+from .unicode import original
 
 # Values of `tokenizer_class`, with or without "Fast", by the rules that transformers reads a folder by.
 BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer", "LayoutLMTokenizer",
@@ -141,6 +141,6 @@ def load_vocab(path: Path) -> dict[str, int]:
         text = load_text(path, MAX_VOCABULARY_BYTES).removesuffix("\n")
     if (number := text.count("\n") + 1) > MAX_ENTRIES:
         raise ValueError(f"{path}: expected at most {MAX_ENTRIES:,} tokens, one a line, found {number:,}")
-    blanks = "".join(sorted(referent("hf").characters("WHITESPACE")))
+    blanks = "".join(sorted(original("hf").characters("WHITESPACE")))
     lines = map(str.rstrip, text.split("\n"), repeat(blanks))
     return {line: index for index, line in enumerate(lines)}

@@ -17,8 +17,8 @@ Sources: JohnSnowLabs/spark-nlp, Tokenizer.scala, BasicTokenizer.scala, Wordpiec
 import re
 from typing import NamedTuple
 
+from .tokenizer import WordPieceTokenizer
 from .unicode import CAPITAL_SIGMA, CharacterRanges, final_sigmas
-from .wordpiece import WordPieceTokenizer
 
 CONTEXT = ".,;:!?*-()\"'"
 WHITESPACE = CharacterRanges("9-d 1c-20 1680 2000-2006 2008-200a 2028-2029 205f 3000")  # Java's, which leaves out no-break spaces
@@ -67,7 +67,7 @@ def first_word(token: str, tokenizer: WordPieceTokenizer) -> str:
     if tokenizer.settings.lowercase:
         if CAPITAL_SIGMA in token:
             token = final_sigmas(token, normalize)
-        token = "".join(normalize.referent.lowercase.get(character, character) for character in token)
+        token = "".join(normalize.original.lowercase.get(character, character) for character in token)
     word = ""
     for character in token:
         if character in WHITESPACE or character in CONTROLS:
@@ -78,5 +78,5 @@ def first_word(token: str, tokenizer: WordPieceTokenizer) -> str:
             break
         else:
             word += character
-    decomposed = "".join(map(normalize.referent.decompose, word))
+    decomposed = "".join(map(normalize.original.decompose, word))
     return "".join(character for character in decomposed if character not in STRIPPED)

@@ -4,7 +4,7 @@ Step 1 of 3 of the tokenizer (then splitting and WordPiece, in wordpiece.py). Ne
 character alone, so nearly all of it is one lazily filled dictionary from a character to the text that replaces it, `CharacterMap`. Two
 rules look at neighbours: the canonical order of combining marks, `canonical_order`, and Greek final sigma, `final_sigmas`.
 
-What the rules say about a character is frozen in tables_hf.py and tables_google.py, a `Referent` each. Nothing here asks the interpreter
+What the rules say about a character is frozen in tables_hf.py and tables_google.py, an `Original` each. Nothing here asks the interpreter
 what a letter is.
 
 Sources: `BertNormalizer` of Hugging Face tokenizers; `BasicTokenizer` in tokenization.py of google-research/bert.
@@ -51,7 +51,7 @@ class CharacterRanges:
             yield from map(chr, range(ord(first), ord(last) + 1))
 
 
-class Referent:
+class Original:
     """One of the two originals, and what it holds for true about characters."""
 
     def __init__(self, compat: Compat) -> None:
@@ -134,9 +134,9 @@ class Referent:
 
 
 @cache
-def referent(compat: Compat) -> Referent:
+def original(compat: Compat) -> Original:
     """The tables of "hf" or "google", read once."""
-    return Referent(compat)
+    return Original(compat)
 
 
 class CharacterMap(dict[str, str]):
@@ -157,13 +157,13 @@ class CharacterMap(dict[str, str]):
         lowercase: bool,
         strip_all_marks: bool = False,
     ) -> None:
-        self.referent = referent(compat)
+        self.original = original(compat)
         self.clean_text = clean_text
         self.handle_chinese_chars = handle_chinese_chars
         self.strip_accents = strip_accents
         self.lowercase = lowercase
         self.strip_all_marks = strip_all_marks
-        self.marks = self.referent.ranges("COMBINING_MARKS" if strip_all_marks else "NONSPACING_MARKS")  # what is stripped
+        self.marks = self.original.ranges("COMBINING_MARKS" if strip_all_marks else "NONSPACING_MARKS")  # what is stripped
 
     @cached_property
     def surviving_marks(self) -> frozenset[str]:
@@ -171,29 +171,29 @@ class CharacterMap(dict[str, str]):
 
         They take 6 ms, so they are read when a text that is not ASCII comes, and not for a model that is loaded.
         """
-        return self.referent.surviving_marks if self.strip_accents and not self.strip_all_marks else frozenset()
+        return self.original.surviving_marks if self.strip_accents and not self.strip_all_marks else frozenset()
 
     def parts(self, character: str) -> str:
         """The character cleaned and taken apart. Marks are still there: they may have to be sorted first.
 
         Google lower-cases before it takes apart, Hugging Face after.
         """
-        text = REPLACEMENT if is_surrogate(character) and not self.referent.is_google else character
-        if self.clean_text and text in self.referent.ranges("REMOVED"):
+        text = REPLACEMENT if is_surrogate(character) and not self.original.is_google else character
+        if self.clean_text and text in self.original.ranges("REMOVED"):
             return ""
-        if self.clean_text and text in self.referent.ranges("CLEANED_TO_SPACE"):
+        if self.clean_text and text in self.original.ranges("CLEANED_TO_SPACE"):
             return " "
-        if self.lowercase and self.referent.is_google:
-            text = self.referent.lowercase.get(text, text)
-        return "".join(map(self.referent.decompose, text)) if self.strip_accents else text
+        if self.lowercase and self.original.is_google:
+            text = self.original.lowercase.get(text, text)
+        return "".join(map(self.original.decompose, text)) if self.strip_accents else text
 
     def __missing__(self, character: str) -> str:
         text = self.parts(character)
         if self.strip_accents:
             text = "".join(part for part in text if part not in self.marks)
-        if self.lowercase and not self.referent.is_google:
-            text = "".join(self.referent.lowercase.get(part, part) for part in text)
-        if self.handle_chinese_chars and character in self.referent.ranges("CHINESE"):
+        if self.lowercase and not self.original.is_google:
+            text = "".join(self.original.lowercase.get(part, part) for part in text)
+        if self.handle_chinese_chars and character in self.original.ranges("CHINESE"):
             text = f" {text} "
         if len(self) >= MAX_KNOWN_CHARACTERS:
             self.clear()
@@ -208,7 +208,7 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
     one to each character that stood in the text (those that a decomposition added take the place before them). In "a\u302e\u0323" the
     dot below sorts before the tone mark and takes its place, 1; the tone mark, which alone survives, gets place 2 instead of its own.
     """
-    classes, marks = normalize.referent.combining_classes, normalize.marks
+    classes, marks = normalize.original.combining_classes, normalize.marks
     run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition
     places: list[int] = []  # where the characters of the run stand in the text
 
@@ -238,7 +238,7 @@ def final_sigmas(word: str, normalize: CharacterMap) -> str:
     Case-ignorable characters (apostrophes, marks) do not count, nor does what cleaning removes; a Chinese character ends a word.
     Source: Unicode, SpecialCasing.txt, Final_Sigma. Hugging Face knows no such rule.
     """
-    cased, ignorable, chinese = (normalize.referent.ranges(name) for name in ("CASED", "CASE_IGNORABLE", "CHINESE"))
+    cased, ignorable, chinese = (normalize.original.ranges(name) for name in ("CASED", "CASE_IGNORABLE", "CHINESE"))
 
     def is_beside_cased(characters: Iterator[str]) -> Iterator[bool]:
         """Whether the letter before each character is cased."""

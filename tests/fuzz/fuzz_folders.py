@@ -270,7 +270,7 @@ class Fuzzer:
             raise AssertionError("numbers that are not finite")
         if self.name == "folder_compiled":
             settings = model.tokenizer.settings
-            encodings = [WordPieceTokenizer(settings, backend=backend).encode_batch(TEXTS * 2, 14) for backend in ("numpy", "numba")]
+            encodings = [make_tokenizer(settings, backend=backend).encode_batch(TEXTS * 2, 14) for backend in ("numpy", "numba")]
             np.testing.assert_array_equal(encodings[0].input_ids, encodings[1].input_ids)
         return "read"
 

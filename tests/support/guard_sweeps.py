@@ -119,7 +119,7 @@ def some_tokenizers(source: random.Random) -> tuple[WordPieceTokenizer, WordPiec
         handle_chinese_chars=source.random() < 0.5, clean_text=source.random() < 0.5,
         max_input_chars_per_word=source.choice([1, 2, 15, 16, 17, 100]),
     )  # fmt: skip
-    return WordPieceTokenizer(settings, backend="numpy"), WordPieceTokenizer(settings, backend="numba")
+    return WordPieceTokenizer(settings), make_tokenizer(settings, backend="numba")
 
 
 def some_texts(source: random.Random) -> list[str]:

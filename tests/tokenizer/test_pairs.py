@@ -24,7 +24,7 @@ def some_text(source: random.Random) -> str:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("max_length", [None, 3, 4, 5, 8, 13, 30])
 def test_a_batch_of_pairs_is_one_pair_after_the_other(tiny: minibert.MiniBert, backend: str, max_length: int | None) -> None:
-    tokenizer, source = WordPieceTokenizer(tiny.tokenizer.settings, backend), random.Random(str(max_length))
+    tokenizer, source = make_tokenizer(tiny.tokenizer.settings, backend), random.Random(str(max_length))
     for _ in range(60):
         pair = some_text(source), some_text(source)
         items: list[Any] = [pair, *(source.choice([pair, list(pair), some_text(source)]) for _ in range(source.randrange(5)))]

@@ -70,7 +70,7 @@ def test_every_code_point_as_the_referent_has_it(number: int, name: str) -> None
 
     Each of the settings gets another third of the ranges; the compiled twin's test gives all of them to each.
     """
-    tokenizer = WordPieceTokenizer(character_settings(name), backend="numpy")
+    tokenizer = WordPieceTokenizer(character_settings(name))
     for first, last in code_point_ranges()[number % 3 :: 3]:
         encodings = [tokenizer(text) for text in code_points(first, last)]
         is_google = name in COMPATS["google"]
@@ -240,7 +240,7 @@ def num_lines(call: Callable[[], object]) -> int:
 @pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\u302e\u0323", "\x00", "x\u200d", "[", "[MASK]", " [MASK] "])
 def test_a_long_text_takes_linear_time(uncased: WordPieceTokenizer, word: str) -> None:
     """Eight times the length is eight times the work; quadratic would be 64 times."""
-    tokenizer = WordPieceTokenizer(uncased.settings, backend="numpy")
+    tokenizer = WordPieceTokenizer(uncased.settings)
     tokenizer.encode_batch([word * 8])  # characters and words are learnt once
     short, long = (num_lines(lambda number=number: tokenizer.encode_batch([word * number])) for number in (1000, 8000))
     assert long < 10 * short + 1000
@@ -278,7 +278,7 @@ def many_tokens(number: int) -> tuple[AddedToken, ...]:
 def test_many_added_tokens_take_linear_time(uncased: WordPieceTokenizer, flags: dict[str, bool]) -> None:
     """Each text begins nearly all of the tokens at each place; a regular expression would compare their 32,000 letters there."""
     tokens = tuple(replace(token, **flags) for token in many_tokens(250))
-    tokenizer = WordPieceTokenizer(replace(uncased.settings, added_tokens=tokens), backend="numpy")
+    tokenizer = WordPieceTokenizer(replace(uncased.settings, added_tokens=tokens))
     for text in ("z" * 2000, "z" * 1999 + "q", "zq" * 1000):
         assert num_lines(lambda text=text: tokenizer(text)) < 60 * len(text) + 20_000
     assert tokenizer("." + "z" * 249 + "q").tokens[1:-1] == [".", "z" * 249 + "q"]

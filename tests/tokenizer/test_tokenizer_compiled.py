@@ -32,12 +32,12 @@ SPECIAL = tuple(AddedToken(token, VOCABULARY[token]) for token in ("[PAD]", "[UN
 
 
 def twins(settings: TokenizerSettings) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
-    return WordPieceTokenizer(settings, backend="numpy"), WordPieceTokenizer(settings, backend="numba")
+    return WordPieceTokenizer(settings), make_tokenizer(settings, backend="numba")
 
 
 @pytest.fixture(scope="module")
 def uncased() -> WordPieceTokenizer:
-    return WordPieceTokenizer(TokenizerSettings(VOCABULARY, added_tokens=SPECIAL), backend="numba")
+    return make_tokenizer(TokenizerSettings(VOCABULARY, added_tokens=SPECIAL), backend="numba")
 
 
 @pytest.fixture(scope="module", params=[*SETTINGS, *COMPATS["google"]])
@@ -56,7 +56,7 @@ def assert_same(actual: PackedEncoding, expected: PackedEncoding, texts: list[st
 
 @pytest.mark.parametrize("name", DIGESTS)
 def test_every_code_point_as_the_referent_has_it(name: str) -> None:
-    tokenizer = WordPieceTokenizer(character_settings(name), backend="numba")
+    tokenizer = make_tokenizer(character_settings(name), backend="numba")
     for first, last in code_point_ranges():
         texts = code_points(first, last)
         encoding = tokenizer.encode_batch(texts, return_offsets=True)
@@ -81,7 +81,7 @@ def test_hard_texts(pair: tuple[WordPieceTokenizer, WordPieceTokenizer], return_
 
 def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
     """Every length around the sizes that the twin has for words and stretches."""
-    plain = WordPieceTokenizer(uncased.settings, backend="numpy")
+    plain = WordPieceTokenizer(uncased.settings)
     source = random.Random(7)
     texts = ["x" * length + end for length in range(210) for end in ("", ".", "é", "\x00", " y", "[MASK]")]
     texts += ["".join(source.choices("aeéiost.,-'\x00\t\u00a0漢", k=length)) for length in range(40) for _ in range(200)]
@@ -255,7 +255,7 @@ def test_ids_of_a_frame_are_checked(frame: tuple[int, int]) -> None:
 
 def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
     """What the module's docstring states: fixed tables, and the memory that each concurrent call borrows."""
-    fast = WordPieceTokenizer(uncased.settings, backend="numba")
+    fast = make_tokenizer(uncased.settings, backend="numba")
     source = random.Random(9)
     for _ in range(3):
         fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])
@@ -268,7 +268,7 @@ def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
 
 
 def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:
-    fast = WordPieceTokenizer(uncased.settings, backend="numba")
+    fast = make_tokenizer(uncased.settings, backend="numba")
     texts = [list(adversarial_texts(500, seed)) for seed in range(8)]
     expected = [uncased.encode_batch(each).input_ids for each in texts]
     found: list[bool] = []

@@ -55,7 +55,7 @@ class Pair:
 
     def __init__(self, settings: TokenizerSettings) -> None:
         self.referent = hf_tokenizer(settings)
-        self.ours = WordPieceTokenizer(settings, backend="numpy")
+        self.ours = WordPieceTokenizer(settings)
 
     def assert_equal(self, text: str | Sequence[str], text_pair: str | Sequence[str] | None = None, **options: Any) -> None:
         """Everything, overflow included; if one refuses, so does the other."""
@@ -132,7 +132,7 @@ def test_many_texts(uncased: TokenizerSettings) -> None:
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_many_texts_of_google(uncased: TokenizerSettings, lowercase: bool) -> None:
     settings = replace(uncased, lowercase=lowercase, strip_accents=lowercase).as_google()
-    referent, ours = google_tokenizer(settings), WordPieceTokenizer(settings, backend="numpy")
+    referent, ours = google_tokenizer(settings), WordPieceTokenizer(settings)
     for text in itertools.chain(TEXTS, adversarial_texts(10_000, seed=11), itertools.islice(filter(None, real_texts()), 3000)):
         expected = referent.ids(text)
         assert ours(text).input_ids == expected, ascii(text)

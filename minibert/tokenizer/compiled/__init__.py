@@ -1,1 +1,3 @@
 """The tokenizer as compiled loops."""
+
+MAX_WORD_CHARS = 10_000  # characters of a word for which the loops have buffers

@@ -1,0 +1,143 @@
+"""Known chunks and words: a hash table from up to 15 bytes to up to six ids, with linear probing.
+
+The bytes are the key, as two integers. A search looks at no more than PROBES slots, so a text that is made
+of colliding words is taken apart, and is not slow.
+"""
+
+from itertools import islice
+
+import numpy as np
+
+from ...runtime.jit import inlined, jit, pasted
+from .eight_bytes import HIGH, eight_bytes, key_of, letters, ones, trailing_zeros
+from .layout import ALL, ONE, ZERO, Int64, Integer, Known, Output, UInt64, Word, Work, u64
+
+KNOWN_BYTES = 15  # of a known chunk or word; 98.6 % of the chunks of English prose are no longer
+KNOWN_IDS = 6
+ID_BITS = 20  # of a known id
+ID_MASK = u64((1 << ID_BITS) - 1)
+PROBES = 32  # slots that a search looks at
+MAX_WORDS = 1 << 17  # of the vocabulary, with which the table of words begins: the first ones are the frequent ones
+MIX, MIX_TOO = u64(0x9E3779B97F4A7C15), u64(0xC2B2AE3D27D4EB4F)  # odd, with random bits: golden ratio, and a prime of xxHash
+
+
+@inlined
+def home(key: Word, more: Word, slots: UInt64) -> Word:
+    """The slot where the search for a key begins. Only the top bits of a product depend on all bits of the key."""
+    return (key * MIX ^ more * MIX_TOO) >> u64(64 - ones(u64(slots.shape[0] - 1)))
+
+
+@inlined
+def recall(key: Word, more: Word, slot: Word, n: Integer, known: Known, output: Output) -> tuple[Integer, Word]:
+    """Write the ids of a known chunk or word at place `n` of the output.
+
+    Returns the next token's place, or -1 for an unknown key, and the slot where the key is or belongs.
+    That slot is ALL if it is beyond the last probe.
+    """
+    probes = 0
+    while (known.slots[slot, 0] ^ key) | (known.slots[slot, 1] ^ more) != ZERO:
+        if known.slots[slot, 1] == ZERO:
+            return -1, slot
+        probes += 1
+        if probes == PROBES:
+            return -1, ALL
+        slot = (slot + ONE) & u64(known.slots.shape[0] - 1)
+    low, high = known.slots[slot, 2], known.slots[slot, 3]
+    # Six ids are written whatever their number, and one comparison looks at the whole key. A chunk takes
+    # 8.6 ns; with branches it takes 14.8 ns.
+    output.input_ids[n] = np.int32(low >> u64(4) & ID_MASK)
+    output.input_ids[n + 1] = np.int32(low >> u64(4 + ID_BITS) & ID_MASK)
+    output.input_ids[n + 2] = np.int32(low >> u64(4 + 2 * ID_BITS))
+    output.input_ids[n + 3] = np.int32(high & ID_MASK)
+    output.input_ids[n + 4] = np.int32(high >> u64(ID_BITS) & ID_MASK)
+    output.input_ids[n + 5] = np.int32(high >> u64(2 * ID_BITS))
+    count = np.int64(low & u64(15))
+    return n + count, slot
+
+
+@jit
+def learn(key: Word, more: Word, slot: Word, first: Integer, n: Integer, known: Known, output: Output) -> None:
+    """Remember that the ids from `first` to `n` are those of a key, if the table has a slot for it."""
+    known.counts[1] += 1
+    if known.counts[0] == 0 or n - first > KNOWN_IDS or slot == ALL:
+        return
+    low, high = u64(n - first), ZERO
+    for index in range(n - first):
+        id = u64(output.input_ids[first + index])
+        if id > ID_MASK:
+            return
+        if index < 3:
+            low |= id << u64(4 + ID_BITS * index)
+        else:
+            high |= id << u64(ID_BITS * (index - 3))
+    known.slots[slot, 0], known.slots[slot, 1], known.slots[slot, 2], known.slots[slot, 3] = key, more, low, high
+    known.counts[0] -= 1
+
+
+@pasted
+def recall_ascii_word(work: Work, at: Integer, n: Integer) -> tuple[Integer, Integer]:
+    """Write the ids of a known word of ASCII letters and digits.
+
+    Returns the place in the data after it, and the next token's place or -1.
+    """
+    data, words = work.data, work.memory.words
+    other = letters(eight_bytes(data, at)) ^ HIGH
+    size = np.int64(trailing_zeros(other) >> u64(3))
+    if size == 8:
+        other = letters(eight_bytes(data, at + 8)) ^ HIGH
+        size += np.int64(trailing_zeros(other) >> u64(3))
+    if size == 0 or size > KNOWN_BYTES or not work.tables.ends_word[data[at + size]]:
+        return at, -1
+    key, more = key_of(data, at, size, work.options.fold)
+    found, _ = recall(key, more, home(key, more, words.slots), n, words, work.output)
+    return at + size, found
+
+
+def empty_table(slots: int) -> Known:
+    """A table in which no slot lies across two lines of the cache. It may fill half of its slots."""
+    memory = np.zeros(slots * 4 + 8, np.uint64)
+    first = -memory.ctypes.data % 64 // 8
+    return Known(memory[first : first + slots * 4].reshape(slots, 4), np.array([slots // 2, 0], np.int64))
+
+
+def copy_table(known: Known) -> Known:
+    copy = empty_table(len(known.slots))
+    copy.slots[:], copy.counts[:] = known
+    return copy
+
+
+def vocabulary_table(first: dict[str, int]) -> Known:
+    """The words of the vocabulary that the table can hold. At least half as many others fit in too."""
+    known = ((token, id) for token, id in first.items() if 0 < len(token) <= KNOWN_BYTES and token.isascii() and id <= ID_MASK)
+    entries = dict(islice(known, MAX_WORDS))
+    keys = np.frombuffer(b"".join(token.encode().ljust(15, b"\0") + bytes([len(token)]) for token in entries), np.uint64).reshape(-1, 2)
+    table = empty_table(_power_of_two(max(3 * len(entries), 1 << 12)))
+    slots = _settle(keys[:, 0] * MIX ^ keys[:, 1] * MIX_TOO, len(table.slots))  # as `home`, in NumPy
+    settled = slots >= 0
+    ids = np.fromiter(entries.values(), np.uint64, len(entries))
+    table.slots[slots[settled], :2] = keys[settled]
+    table.slots[slots[settled], 2] = ids[settled] << u64(4) | ONE
+    table.counts[0] -= np.count_nonzero(settled)
+    return table
+
+
+def _settle(hashes: UInt64, size: int) -> Int64:
+    """The slot of each key: all try their slot at once, the first gets it, the others try the next slot.
+
+    A vocabulary begins with the frequent words, so most searches end where they begin. A key whose first
+    PROBES slots are all taken gets -1, since no search goes that far. Such words are left to the trie.
+    """
+    slots = (hashes >> u64(65 - size.bit_length())).astype(np.int64)
+    owner = np.full(size, -1)
+    waiting = np.arange(len(slots))
+    for _ in range(PROBES):
+        trying = waiting[owner[slots[waiting]] < 0][::-1]
+        owner[slots[trying]] = trying  # the last one written stays
+        waiting = waiting[owner[slots[waiting]] != waiting]
+        slots[waiting] = (slots[waiting] + 1) & (size - 1)
+    slots[waiting] = -1
+    return slots
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()

@@ -1,0 +1,103 @@
+"""The data of the loops: tables made from the vocabulary, memory of calls, and the arrays of one call.
+
+The loops check no index and allocate nothing. tables.py, known.py and batch.py make these arrays.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+UInt64 = npt.NDArray[np.uint64]
+Integer: TypeAlias = Any  # an int64 in a loop: Numba infers the type, mypy does not
+Word: TypeAlias = Any  # a uint64 in a loop
+
+AHEAD = 64  # chunks whose slots are fetched before the first of them is looked up
+
+# The entry of a character. Its low three bits say what happens to it. The rest is, for ALONE and WORD, the
+# distance to the character that replaces it, and for SEVERAL and SORTED, an index into Tables.several.
+# BREAK and NOTHING both vanish. BREAK ends a run of marks. FALLBACK leaves the text to the readable encoder.
+# The first two end a word, and the first five end a run of marks.
+ALONE, SPACE, WORD, SEVERAL, BREAK, NOTHING, SORTED, FALLBACK = range(8)
+
+FIRST, FOLLOWING, ADDED = range(3)  # roots of the trie: pieces that begin a word, pieces that continue it, added tokens
+SYMBOL_BITS = 21  # of a code point
+
+u64 = np.uint64
+ZERO, ONE, ALL = u64(0), u64(1), u64(0xFFFFFFFFFFFFFFFF)
+
+
+class Tables(NamedTuple):
+    """Made from the vocabulary and the settings, then only read. A symbol is a code point after cleaning."""
+
+    page_of: npt.NDArray[np.uint16]  # code point >> 8 -> page
+    pages: Int32  # page * 256 + the low 8 bits -> entry
+    several: Int32  # for SEVERAL and SORTED: the number of symbols, then symbol and combining class of each
+    first_child: Int32  # node of the trie -> its first child; its last child stands before the first child of the next node
+    symbol_of: Int32  # node -> the symbol that leads to it, ascending among the children of one node
+    piece_of: Int32  # node -> id, or -1
+    ends_word: Bools  # byte -> whether a word of ASCII ends before it for certain
+    mark_ids: Int32  # byte -> id of ASCII punctuation; -1 for other bytes, and for the first byte of an added token
+
+
+class Known(NamedTuple):
+    """A hash table of known chunks or words."""
+
+    slots: UInt64  # (slots, 4): bytes, bytes and their number, number of ids and three ids, three ids
+    counts: Int64  # (2,): how many more it may learn, how many searches failed
+
+
+class Memory(NamedTuple):
+    """What earlier calls have learnt. One call at a time uses it and adds to it."""
+
+    chunks: Known
+    words: Known  # by their cleaned spelling, if that is ASCII; at first those of the vocabulary
+
+
+class Options(NamedTuple):
+    """What the settings and the arguments of a call say."""
+
+    fold: np.uint64  # the bit that makes an ASCII letter small, in each byte; or 0
+    cls_id: int
+    sep_id: int
+    unk_id: int
+    added_root: int  # ADDED, or -1 where no added token is looked for
+    max_word_chars: int
+    max_pieces: int  # of a text
+
+
+class Output(NamedTuple):
+    """The arrays of a PackedEncoding, filled from the left."""
+
+    input_ids: Int32
+    offsets: Int32  # (tokens, 2), or (0, 2) where no offsets are wanted
+    word_ids: Int32
+    cu_seqlens: Int64
+    num_truncated: Int32
+    needs_fallback: Bools  # whether the readable encoder has to encode a text
+
+
+class Scratch(NamedTuple):
+    """The edges of all chunks, and the symbols of one word."""
+
+    edges: Int32
+    keys: UInt64  # (AHEAD, 3): bytes, bytes and their number or 0 if there are too many, slot
+    ahead: Int64  # (2,): number of the chunk that the first of these keys belongs to, number of edges
+    symbols: Int32
+    classes: Int32  # canonical combining class of a mark among the symbols
+    places: Int32  # (symbols, 2): start and end in the text
+
+
+class Work(NamedTuple):
+    """All arrays of a call, for helpers that are pasted into it. A real call would copy every field."""
+
+    data: Bytes  # UTF-8 of all texts
+    tables: Tables
+    memory: Memory
+    options: Options
+    output: Output
+    scratch: Scratch

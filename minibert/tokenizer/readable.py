@@ -9,6 +9,7 @@ Added tokens come first: `[MASK]` in a text is one token, as it is for transform
 """
 
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from sys import maxsize
@@ -65,25 +66,30 @@ class ReadableEncoder:
         """Encode each text as `[CLS] text [SEP]`. See BatchEncoder."""
         capacity = maxsize if max_length is None else int(max_length) - 2
         cls_id, sep_id = self.rules.special_tokens.cls_id, self.rules.special_tokens.sep_id
-        all_pieces = [self.pieces(text, split_special_tokens) for text in texts] if return_offsets else None
         ids: list[int] = []
         cu_seqlens, num_truncated = [0], []
-        for index, text in enumerate(texts):
-            found = self.ids(text, split_special_tokens) if all_pieces is None else all_pieces[index].ids
+        spans, words = array("i"), array("i")  # of int32, which takes less memory than lists of tuples
+        for text in texts:
+            if return_offsets:
+                pieces = self.pieces(text, split_special_tokens)
+                found: Sequence[int] = pieces.ids
+                spans.extend((0, 0, *chain.from_iterable(pieces.offsets[:capacity]), 0, 0))
+                words.extend((-1, *pieces.words[:capacity], -1))
+            else:
+                found = self.ids(text, split_special_tokens)
             num_cut = len(found) - capacity
             ids.append(cls_id)
             ids += found if num_cut <= 0 else found[:capacity]
             ids.append(sep_id)
             num_truncated.append(num_cut if num_cut > 0 else 0)
             cu_seqlens.append(len(ids))
-        encoding = PackedEncoding(np.array(ids, np.int32), np.array(cu_seqlens, np.int64), np.array(num_truncated, np.int32))
-        if all_pieces is not None:
-            spans = [((0, 0), *pieces.offsets[:capacity], (0, 0)) for pieces in all_pieces]
-            words = [(-1, *pieces.words[:capacity], -1) for pieces in all_pieces]
-            places = chain.from_iterable(chain.from_iterable(spans))
-            encoding.offsets = np.fromiter(places, np.int32, 2 * len(ids)).reshape(-1, 2)
-            encoding.word_ids = np.fromiter(chain.from_iterable(words), np.int32, len(ids))
-        return encoding
+        return PackedEncoding(
+            np.array(ids, np.int32),
+            np.array(cu_seqlens, np.int64),
+            np.array(num_truncated, np.int32),
+            np.array(spans, np.int32).reshape(-1, 2) if return_offsets else None,
+            np.array(words, np.int32) if return_offsets else None,
+        )
 
     def pieces(self, text: str, split_special_tokens: bool) -> Pieces:
         """All pieces of a text, with offsets into it."""

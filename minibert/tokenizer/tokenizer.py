@@ -169,7 +169,7 @@ class WordPieceTokenizer:
         if isinstance(texts, str):
             raise TypeError(f"expected several texts, found one str: {texts!r:.80}; put it into a list")
         several = listed_texts(texts)
-        if STR_ONLY.issuperset(map(type, several)) and max(map(len, several), default=0) <= MAX_TEXT_CHARS:
+        if STR_ONLY.issuperset(map(type, several)) and sum(map(len, several)) <= MAX_TEXT_CHARS:
             check_max_length(max_length)
             return self._batch_encoder.encode_batch(several, max_length, split_special_tokens, return_offsets)
         flat: list[str] = []

@@ -20,7 +20,7 @@ import tokenizers
 
 from benchmarks.common import median, save
 from benchmarks.tokenizer_parity import real_texts, settings_of
-from minibert.tokenizer import WordPieceTokenizer
+from minibert.tokenizer import make_tokenizer
 from tests.support.hard_texts import adversarial_texts
 from tests.support.originals import hf_tokenizer
 

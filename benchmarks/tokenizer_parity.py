@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import VOCAB, save
-from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer
+from minibert.tokenizer import AddedToken, TokenizerSettings, make_tokenizer
 from minibert.tokenizer.settings import load_vocab
 from tests.support.hard_texts import COMPATS, SETTINGS, adversarial_texts, character_settings, code_points
 from tests.support.originals import google_tokenizer, hf_tokenizer

@@ -29,7 +29,7 @@ ORDER = [
 # The only modules that import Numba or llvmlite
 NUMBA = {
     "minibert/runtime/jit.py", "minibert/ops/compiled/tiers.py", "minibert/ops/compiled/simd.py", "minibert/ops/compiled/memory.py",
-    "minibert/ops/compiled/tiles.py", "minibert/ops/compiled/team.py", "minibert/tokenizer/compiled/loops.py",
+    "minibert/ops/compiled/tiles.py", "minibert/ops/compiled/team.py", "minibert/tokenizer/compiled/eight_bytes.py",
 }  # fmt: skip
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests"}
 ALLOWED = {"minibert", "numpy", "numba", "llvmlite", "safetensors", *sys.stdlib_module_names}

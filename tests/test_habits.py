@@ -65,7 +65,7 @@ def test_the_advice_is_true(tiny: minibert.MiniBert) -> None:
     """The attributes and calls that the tables recommend exist."""
     tokenizer = tiny.tokenizer
     assert tiny.embedding_dimension == tiny.encode("a").shape[0]
-    assert (tokenizer.frame.cls_id, tokenizer.frame.sep_id, tokenizer.unk_id) == (101, 102, 100)
+    assert (tokenizer.special_tokens.cls_id, tokenizer.special_tokens.sep_id, tokenizer.unk_id) == (101, 102, 100)
     assert (tokenizer.vocab["[PAD]"], tokenizer.vocab["[MASK]"], len(tokenizer.vocab)) == (0, 103, 30522)
     assert tokenizer.tokenize("hello world") == tokenizer("hello world").tokens[1:-1]
     batch = tokenizer.encode_batch(["a", ("b", "c d")], return_offsets=True)

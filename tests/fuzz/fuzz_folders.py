@@ -25,7 +25,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 import minibert
-from minibert.tokenizer import WordPieceTokenizer
+from minibert.tokenizer import make_tokenizer
 from tests.fuzz.fuzz_formats import command_line, summary
 from tests.support.models import make_config, make_weights
 

@@ -18,7 +18,7 @@ from minibert.ops import INT16_TOKENS, numpy_ops
 from minibert.ops.compiled import kernels, packed
 from minibert.ops.compiled.memory import address, get
 from minibert.runtime.jit import jit
-from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, make_tokenizer
 from minibert.tokenizer.compiled import batch, loops
 from minibert.warmup import warm_up
 from tests.support.guard import GuardedNumPy, between_pages, empty, guarded
@@ -137,7 +137,7 @@ def same(actual: PackedEncoding, expected: PackedEncoding) -> bool:
 
 def sweep_tokenizer() -> int:
     warm_up()
-    batch.STRETCH_SLOTS = 64  # so that a table is soon full, and soon copied
+    batch.CHUNK_SLOTS = 64  # so that a table is soon full, and soon copied
     source, done, encode = random.Random(1), 0, loops.encode
     for at_end in (True, False):
         loops.encode = between_pages(encode, at_end)

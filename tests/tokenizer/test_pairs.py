@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert import WordPieceTokenizer
+from minibert.tokenizer import make_tokenizer
 from tests.support.backends import BACKENDS
 from tests.support.models import make_config, write_model
 

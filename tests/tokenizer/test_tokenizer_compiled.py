@@ -1,4 +1,4 @@
-"""The compiled twin beside the readable tokenizer. Needs Numba."""
+"""The compiled tokenizer beside the readable one. Needs Numba."""
 
 import json
 import pickle
@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer
-from minibert.tokenizer.compiled import batch, loops
+from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, make_tokenizer
+from minibert.tokenizer.compiled import tables
+from minibert.tokenizer.compiled.batch import CompiledEncoder
 from minibert.tokenizer.loading import load_vocab
+from minibert.tokenizer.readable import ReadableEncoder
+from tests.support.encodings import assert_same, both, compiled_encoder
 from tests.support.hard_texts import (
     COMPATS,
     SETTINGS,
@@ -31,10 +34,6 @@ VOCABULARY = load_vocab(VOCAB)
 SPECIAL = tuple(AddedToken(token, VOCABULARY[token]) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
 
 
-def twins(settings: TokenizerSettings) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
-    return WordPieceTokenizer(settings), make_tokenizer(settings, backend="numba")
-
-
 @pytest.fixture(scope="module")
 def uncased() -> WordPieceTokenizer:
     return make_tokenizer(TokenizerSettings(VOCABULARY, added_tokens=SPECIAL), backend="numba")
@@ -43,19 +42,11 @@ def uncased() -> WordPieceTokenizer:
 @pytest.fixture(scope="module", params=[*SETTINGS, *COMPATS["google"]])
 def pair(request: pytest.FixtureRequest) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
     settings = replace(character_settings(request.param), vocab=VOCABULARY)
-    return twins(settings if settings.compat == "google" else replace(settings, added_tokens=SPECIAL))
-
-
-def assert_same(actual: PackedEncoding, expected: PackedEncoding, texts: list[str]) -> None:
-    for index, text in enumerate(texts):
-        mine, theirs = actual.between(index, index + 1), expected.between(index, index + 1)
-        for name in ("input_ids", "num_truncated", "offsets", "word_ids"):
-            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name), f"{name} of {text!a}")
-    np.testing.assert_array_equal(actual.cu_seqlens, expected.cu_seqlens)
+    return both(settings if settings.compat == "google" else replace(settings, added_tokens=SPECIAL))
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_every_code_point_as_the_referent_has_it(name: str) -> None:
+def test_every_code_point_as_the_original_has_it(name: str) -> None:
     tokenizer = make_tokenizer(character_settings(name), backend="numba")
     for first, last in code_point_ranges():
         texts = code_points(first, last)
@@ -80,7 +71,7 @@ def test_hard_texts(pair: tuple[WordPieceTokenizer, WordPieceTokenizer], return_
 
 
 def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
-    """Every length around the sizes that the twin has for words and stretches."""
+    """Every length around the sizes that the compiled tokenizer has for words and chunks."""
     plain = WordPieceTokenizer(uncased.settings)
     source = random.Random(7)
     texts = ["x" * length + end for length in range(210) for end in ("", ".", "é", "\x00", " y", "[MASK]")]
@@ -94,11 +85,11 @@ def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
 @pytest.mark.parametrize("name", ["uncased", "cased without accents", "google uncased"])
 def test_marks_in_canonical_order(name: str) -> None:
     """Runs of marks of many classes, kept and stripped, with what begins a run and what does not."""
-    plain, fast = twins(character_settings(name))
-    referent = plain.referent
+    plain, fast = both(character_settings(name))
+    original = plain.normalize.original
     source = random.Random(10)
-    stripped = [mark for mark in referent.combining_classes if mark in referent.ranges("NONSPACING_MARKS")]
-    parts = [*sorted(referent.surviving_marks) * 3, *source.sample(stripped, 60), *"ae.漢가é \u034f\u00ad\x00\u0901"]
+    stripped = [mark for mark in original.combining_classes if mark in original.ranges("NONSPACING_MARKS")]
+    parts = [*sorted(original.surviving_marks) * 3, *source.sample(stripped, 60), *"ae.漢가é \u034f\u00ad\x00\u0901"]
     texts = ["".join(source.choices(parts, k=source.randrange(1, 25))) for _ in range(5000)]
     texts += ["".join(source.choices(parts[:100], k=length)) for length in range(90, 110)]
     for return_offsets in (False, True):
@@ -122,7 +113,7 @@ ADDED = [
 
 @pytest.mark.parametrize("number", range(len(ADDED) + 1))
 def test_added_tokens(number: int) -> None:
-    plain, fast = twins(TokenizerSettings(VOCABULARY, added_tokens=(*SPECIAL, *ADDED[:number])))
+    plain, fast = both(TokenizerSettings(VOCABULARY, added_tokens=(*SPECIAL, *ADDED[:number])))
     source = random.Random(number)
     parts = [*(token.content for token in (*SPECIAL, *ADDED)), "[", "=]", "é", "\u0301", " ", "  ", "a", "words", "\u3000", "\x00", ","]
     texts = ["".join(source.choices(parts, k=source.randrange(8))) for _ in range(3000)]
@@ -132,28 +123,9 @@ def test_added_tokens(number: int) -> None:
             assert_same(fast.encode_batch(*arguments), plain.encode_batch(*arguments), texts)
 
 
-def test_full_tables_and_other_texts(monkeypatch: pytest.MonkeyPatch, uncased: WordPieceTokenizer) -> None:
-    """Tables that overflow, are full and are emptied again change nothing but time."""
-    monkeypatch.setattr(batch, "STRETCH_SLOTS", 64)
-    monkeypatch.setattr(batch, "SHARD", 300)
-    plain, fast = twins(uncased.settings)
-    source = random.Random(8)
-    texts = ["".join(source.choices("abcdefghij ", k=60)) for _ in range(3000)]
-    expected = plain.encode_batch(texts)
-    for _ in range(3):
-        assert_same(fast.encode_batch(texts), expected, texts)
-
-
-def test_ids_too_large_for_the_tables() -> None:
-    vocab = {token: id if id < 1000 else id + (1 << 20) for token, id in VOCABULARY.items()}
-    plain, fast = twins(TokenizerSettings(vocab))
-    texts = [*TEXTS, "the unaffable kiwis, the unaffable kiwis"] * 2
-    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
-
-
 @pytest.mark.parametrize("limit", [1, 2, 7, 13, 14, 15, 16, 99, 9_999, 10**12])
 def test_limits_of_a_word(limit: int) -> None:
-    plain, fast = twins(TokenizerSettings(VOCABULARY, max_input_chars_per_word=limit))
+    plain, fast = both(TokenizerSettings(VOCABULARY, max_input_chars_per_word=limit))
     texts = ["áb" * 7, "a", ".", "漢", *("a" * size for size in range(20)), *("é" * size for size in range(20)), "x" * 20_000, *TEXTS] * 2
     for return_offsets in (False, True):
         expected = plain.encode_batch(texts, return_offsets=return_offsets)
@@ -164,107 +136,47 @@ def test_limits_of_a_word(limit: int) -> None:
     "more", [[], ["a.b"], ["\0", "a\0b", "##\0"], ["##", "##a", "a"], ["ab" * 60, "##" + "ab" * 60], ["\ud800", "##\ud800"]]
 )
 def test_odd_vocabularies(more: list[str]) -> None:
-    plain, fast = twins(TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", *more])}))
+    plain, fast = both(TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", *more])}))
     texts = [*TEXTS, "a\0b \0", "ab" * 50, "\ud800 \ud800a"]
     assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
 
 
-def colliding_words(slots: int, number: int) -> list[str]:
-    """Words of eight letters that fall into the first 200th of a table."""
-    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
-    words = letters[np.random.default_rng(0).integers(0, 26, (240 * number, 8))]
-    hashes = words.view(np.uint64)[:, 0] * loops.MIX ^ np.array([8 << 56], np.uint64) * loops.MIX_TOO
-    return [bytes(word).decode() for word in words[(hashes >> np.uint64(65 - slots.bit_length())) < slots // 200][:number]]
-
-
-def most_looks(table: loops.Known) -> int:
-    """How many slots the longest search that ends well looks at."""
-    keys = table.slots[:, :2]
-    taken = np.flatnonzero(keys[:, 1])
-    homes = (keys[taken, 0] * loops.MIX ^ keys[taken, 1] * loops.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
-    return int(((taken - homes.astype(np.int64)) % len(keys)).max(initial=0)) + 1
-
-
-def test_colliding_words_take_linear_time() -> None:
-    """Words made to fall into the same slots of the tables cost no more than a few looks each."""
-    plain, fast = twins(TokenizerSettings(VOCABULARY))
-    fast.encode_batch(["a"])
-    assert fast._compiled is not None
-    texts = [" ".join(colliding_words(len(fast._compiled._words.slots), 5000))]
-    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
-    (memory,) = fast._compiled._idle[False]
-    assert 1 < most_looks(memory.words) <= loops.PROBES
-    assert most_looks(memory.stretches) <= loops.PROBES
-
-
-def test_a_vocabulary_of_colliding_words() -> None:
-    words = colliding_words(1 << 16, 20_000)
-    plain, fast = twins(TokenizerSettings({word: id for id, word in enumerate(["[UNK]", "[CLS]", "[SEP]", *words])}))
-    texts = [" ".join(words[::7]), *words[:3000]]
-    for _ in range(2):
-        assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
-    assert fast._compiled is not None
-    assert most_looks(fast._compiled._words) == loops.PROBES
-    assert len(fast._compiled._words.slots) == 1 << 16
-
-
-def test_a_large_vocabulary_makes_no_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "MOST_WORDS", 100)
-    plain, fast = twins(TokenizerSettings(VOCABULARY))
-    assert_same(fast.encode_batch(TEXTS * 2), plain.encode_batch(TEXTS * 2), TEXTS * 2)
-    assert fast._compiled is not None
-    assert len(fast._compiled._words.slots) == 1 << 12
-
-
 def test_many_added_tokens() -> None:
     tokens = tuple(AddedToken(f"[{'a' * size}]", 30522 + size) for size in range(300))
-    plain, fast = twins(TokenizerSettings(VOCABULARY, added_tokens=tokens))
+    plain, fast = both(TokenizerSettings(VOCABULARY, added_tokens=tokens))
     texts = [*TEXTS, *(f"x[{'a' * size}]]b" for size in range(310)), "[aaa" * 50]
     for return_offsets in (False, True):
         expected = plain.encode_batch(texts, return_offsets=return_offsets)
         assert_same(fast.encode_batch(texts, return_offsets=return_offsets), expected, texts)
-    assert fast._compiled is not None
-    assert max(len(token.content) for token in tokens if batch._is_simple(token)) == batch.MOST_SIMPLE
+    assert max(len(token.content) for token in tokens if tables.is_simple(token)) == tables.MAX_SIMPLE
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_input_chars_per_word", -1), ("max_input_chars_per_word", 0), ("vocab", {})])
 def test_whatever_is_forced_into_the_settings_reaches_no_loop(name: str, value: object) -> None:
-    """Before the tables are made it is refused, after it nothing of the settings is read again."""
+    """Before the tables are made and after it, nothing of these is read again from the settings."""
     texts = ["unaffable kiwis " * 100, "a" * 18_000]
-    fast = twins(TokenizerSettings(VOCABULARY))[1]
+    fast = both(TokenizerSettings(VOCABULARY))[1]
     expected = fast.encode_batch(texts)
     object.__setattr__(fast.settings, name, value)
     assert_same(fast.encode_batch(texts), expected, texts)
-    late = twins(TokenizerSettings(VOCABULARY))[1]
+    late = both(TokenizerSettings(VOCABULARY))[1]
     object.__setattr__(late.settings, name, value)
-    if name == "vocab":
-        assert_same(late.encode_batch(texts), expected, texts)
-    else:
-        with pytest.raises(ValueError, match="max_input_chars_per_word: expected 1 to 10000"):
-            late.encode_batch(texts)
+    assert_same(late.encode_batch(texts), expected, texts)
 
 
-@pytest.mark.parametrize("frame", [(-1, 102), (101, 1 << 31)])
-def test_ids_of_a_frame_are_checked(frame: tuple[int, int]) -> None:
-    fast = twins(TokenizerSettings(VOCABULARY))[1]
-    object.__setattr__(fast, "_compiled", None)
-    WordPieceTokenizer.frame.__set__(fast, fast.frame._replace(cls_id=frame[0], sep_id=frame[1]))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("limit", [-1, 0, 10_001])
+def test_the_limit_of_a_word_is_checked(limit: int) -> None:
+    readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
+    with pytest.raises(ValueError, match="max_input_chars_per_word: expected 1 to 10000"):
+        CompiledEncoder(readable.rules._replace(max_word_chars=limit), readable)
+
+
+@pytest.mark.parametrize("ids", [(-1, 102), (101, 1 << 31)])
+def test_ids_of_special_tokens_are_checked(ids: tuple[int, int]) -> None:
+    readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
+    special = readable.rules.special_tokens._replace(cls_id=ids[0], sep_id=ids[1])
     with pytest.raises(ValueError, match="expected ids from 0"):
-        fast.encode_batch(["a"])
-
-
-def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
-    """What the module's docstring states: fixed tables, and the memory that each concurrent call borrows."""
-    fast = make_tokenizer(uncased.settings, backend="numba")
-    source = random.Random(9)
-    for _ in range(3):
-        fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])
-    assert fast._compiled is not None
-    (memory,) = fast._compiled._idle[False]
-    assert memory.stretches.slots.nbytes == 16 << 20
-    assert memory.words.slots.nbytes == 4 << 20
-    assert sum(table.nbytes for table in fast._compiled._tables) < 1.5 * (1 << 20)
-    assert np.count_nonzero(memory.stretches.slots[:, 1]) <= batch.STRETCH_SLOTS // 2
+        CompiledEncoder(readable.rules._replace(special_tokens=special), readable)
 
 
 def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:
@@ -282,8 +194,7 @@ def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:
     for thread in threads:
         thread.join()
     assert found == [True] * 160
-    assert fast._compiled is not None
-    assert len(fast._compiled._idle[False]) <= 8
+    assert len(compiled_encoder(fast)._idle[False]) <= 8
 
 
 def test_nothing(uncased: WordPieceTokenizer) -> None:

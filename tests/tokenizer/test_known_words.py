@@ -1,0 +1,91 @@
+"""The hash tables of the compiled tokenizer: full, colliding, large, and bounded. Needs Numba."""
+
+import random
+
+import numpy as np
+import pytest
+
+from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, make_tokenizer
+from minibert.tokenizer.compiled import batch, known
+from minibert.tokenizer.compiled.layout import Known
+from minibert.tokenizer.loading import load_vocab
+from tests.support.encodings import assert_same, both, compiled_encoder
+from tests.support.hard_texts import TEXTS, VOCAB
+
+VOCABULARY = load_vocab(VOCAB)
+
+
+def test_full_tables_and_other_texts(monkeypatch: pytest.MonkeyPatch, uncased: WordPieceTokenizer) -> None:
+    """Tables that overflow, are full and are emptied again change nothing but time."""
+    monkeypatch.setattr(batch, "CHUNK_SLOTS", 64)
+    monkeypatch.setattr(batch, "BLOCK_BYTES", 300)
+    plain, fast = both(uncased.settings)
+    source = random.Random(8)
+    texts = ["".join(source.choices("abcdefghij ", k=60)) for _ in range(3000)]
+    expected = plain.encode_batch(texts)
+    for _ in range(3):
+        assert_same(fast.encode_batch(texts), expected, texts)
+
+
+def test_ids_too_large_for_the_tables() -> None:
+    vocab = {token: id if id < 1000 else id + (1 << 20) for token, id in VOCABULARY.items()}
+    plain, fast = both(TokenizerSettings(vocab))
+    texts = [*TEXTS, "the unaffable kiwis, the unaffable kiwis"] * 2
+    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+
+
+def colliding_words(slots: int, number: int) -> list[str]:
+    """Words of eight letters that fall into the first 200th of a table."""
+    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
+    words = letters[np.random.default_rng(0).integers(0, 26, (240 * number, 8))]
+    hashes = words.view(np.uint64)[:, 0] * known.MIX ^ np.array([8 << 56], np.uint64) * known.MIX_TOO
+    return [bytes(word).decode() for word in words[(hashes >> np.uint64(65 - slots.bit_length())) < slots // 200][:number]]
+
+
+def most_looks(table: Known) -> int:
+    """How many slots the longest search that ends well looks at."""
+    keys = table.slots[:, :2]
+    taken = np.flatnonzero(keys[:, 1])
+    homes = (keys[taken, 0] * known.MIX ^ keys[taken, 1] * known.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
+    return int(((taken - homes.astype(np.int64)) % len(keys)).max(initial=0)) + 1
+
+
+def test_colliding_words_take_linear_time() -> None:
+    """Words made to fall into the same slots of the tables cost no more than a few looks each."""
+    plain, fast = both(TokenizerSettings(VOCABULARY))
+    fast.encode_batch(["a"])
+    texts = [" ".join(colliding_words(len(compiled_encoder(fast)._words.slots), 5000))]
+    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+    (memory,) = compiled_encoder(fast)._idle[False]
+    assert 1 < most_looks(memory.words) <= known.PROBES
+    assert most_looks(memory.chunks) <= known.PROBES
+
+
+def test_a_vocabulary_of_colliding_words() -> None:
+    words = colliding_words(1 << 16, 20_000)
+    plain, fast = both(TokenizerSettings({word: id for id, word in enumerate(["[UNK]", "[CLS]", "[SEP]", *words])}))
+    texts = [" ".join(words[::7]), *words[:3000]]
+    for _ in range(2):
+        assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+    assert most_looks(compiled_encoder(fast)._words) == known.PROBES
+    assert len(compiled_encoder(fast)._words.slots) == 1 << 16
+
+
+def test_a_large_vocabulary_makes_no_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MAX_WORDS", 100)
+    plain, fast = both(TokenizerSettings(VOCABULARY))
+    assert_same(fast.encode_batch(TEXTS * 2), plain.encode_batch(TEXTS * 2), TEXTS * 2)
+    assert len(compiled_encoder(fast)._words.slots) == 1 << 12
+
+
+def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
+    """What the module's docstring states: fixed tables, and the memory that each concurrent call borrows."""
+    fast = make_tokenizer(uncased.settings, backend="numba")
+    source = random.Random(9)
+    for _ in range(3):
+        fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])
+    (memory,) = compiled_encoder(fast)._idle[False]
+    assert memory.chunks.slots.nbytes == 16 << 20
+    assert memory.words.slots.nbytes == 4 << 20
+    assert sum(table.nbytes for table in compiled_encoder(fast)._tables) < 1.5 * (1 << 20)
+    assert np.count_nonzero(memory.chunks.slots[:, 1]) <= batch.CHUNK_SLOTS // 2

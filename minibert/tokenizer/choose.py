@@ -1,4 +1,4 @@
-"""The one place that chooses an encoder for batches: the readable one, or the compiled one where that pays.
+"""Which encoder encodes a batch: the readable one, or the compiled one where that pays.
 
 The compiled encoder takes half a second to load, and on its first use ever some seconds to compile.
 """
@@ -20,8 +20,9 @@ def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_
     """A tokenizer whose `encode_batch` may be compiled. The results are the same.
 
     Args:
-        backend: "numba" always compiles and raises ImportError in a call where that is impossible. "auto"
-            compiles where Numba imports and a call brings `compiled_pays` characters. "numpy" never does.
+        backend: "numba" always compiles and raises ImportError in a call where that is impossible.
+            "auto" compiles where Numba imports and a call brings `compiled_pays` characters.
+            "numpy" never does.
         compiled_pays: for "auto", the number of characters of a call from which on it is compiled.
     """
     if backend not in BACKENDS:
@@ -32,7 +33,7 @@ def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_
 
 
 def _has_compiled_form(settings: TokenizerSettings) -> bool:
-    """Whether the compiled encoder has these rules: those of BERT, with words that fit into its buffers."""
+    """Whether the compiled encoder has these rules: BERT's, with words that fit its buffers."""
     looks_after_cleaning = any(token.normalized for token in settings.added_tokens)
     return settings.is_bert and not looks_after_cleaning and settings.max_input_chars_per_word <= MAX_WORD_CHARS
 
@@ -48,7 +49,10 @@ class Compiled(NamedTuple):
 
 
 class CompiledWherePays:
-    """Encodes a batch with the compiled encoder, which it makes when it is first needed, or with the readable one."""
+    """Encodes a batch with the compiled encoder where that pays, and else with the readable one.
+
+    The compiled encoder is made when it is first needed.
+    """
 
     def __init__(self, readable: ReadableEncoder, choice: Compiled) -> None:
         self._readable = readable

@@ -1,7 +1,7 @@
 """Tokens -> readable text, in the order in which the decoder of Hugging Face `tokenizers` works.
 
-It puts a space before every token that does not continue a word. Then it closes some of these gaps, token
-by token.
+It puts a space before every token that does not continue a word. Then it closes some of these gaps,
+token by token.
 """
 
 from collections.abc import Sequence

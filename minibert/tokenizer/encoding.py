@@ -1,4 +1,4 @@
-"""What a tokenizer returns: one text as lists (Encoding), or many texts on one token axis (PackedEncoding).
+"""What a tokenizer returns: an Encoding of one text, or a PackedEncoding of many.
 
 Source: `Encoding` and `BertProcessing` of Hugging Face tokenizers.
 """
@@ -37,17 +37,19 @@ class Pieces(NamedTuple):
 @explain_attributes(habits.ENCODING_ATTRIBUTES)
 @dataclass(frozen=True)
 class Encoding:
-    """One text, or a pair of texts, as the model reads it. All lists but the last have one entry per token.
+    """One text, or a pair of texts, as the model reads it.
+
+    All lists but the last have one entry per token.
 
     Attributes:
         input_ids: ids, [CLS] and [SEP] included.
-        token_type_ids: 0 for the first text and its special tokens, 1 for the second text and its [SEP].
-            All are 0 where the tokenizer of the folder gives the model no types.
+        token_type_ids: 0 for the first text and its special tokens, 1 for the second text and its
+            [SEP]. All are 0 where the tokenizer of the folder gives the model no types.
         tokens: the pieces as the vocabulary spells them.
         offsets: (start, end) of each piece in its text, in code points; (0, 0) for [CLS] and [SEP].
             If words were given, the offsets are those in the word.
-        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each text;
-            None for [CLS] and [SEP].
+        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each
+            text; None for [CLS] and [SEP].
         num_truncated: how many pieces were cut off to respect `max_length`.
         overflowing: what was cut off, as further encodings, if the caller wanted it.
     """
@@ -79,9 +81,10 @@ class PackedEncoding:
         cu_seqlens: (num_texts + 1,) int64: where each text begins, then num_tokens.
         num_truncated: (num_texts,) int32: how many pieces of each text were cut off.
         offsets: (num_tokens, 2) int32 as in Encoding, with return_offsets=True.
-        word_ids: (num_tokens,) int32 as in Encoding, -1 for [CLS] and [SEP], with return_offsets=True.
-        token_type_ids: (num_tokens,) int32 as in Encoding, if there are pairs of texts. None means that
-            all are 0.
+        word_ids: (num_tokens,) int32 as in Encoding, -1 for [CLS] and [SEP], with
+            return_offsets=True.
+        token_type_ids: (num_tokens,) int32 as in Encoding, if there are pairs of texts. None means
+            that all are 0.
     """
 
     input_ids: Int32

@@ -1,8 +1,9 @@
 r"""Many texts in plain Python, and what makes that fast.
 
-Whitespace ends a word whatever stands around it. So a text falls into chunks between whitespace, and a
-chunk that was seen before is looked up instead of taken apart (`KnownChunks`). In plain ASCII, a word is
-a run of letters and digits, and most words are entries of the vocabulary themselves (`ReadableEncoder.ids`).
+Whitespace ends a word whatever stands around it. So a text falls into chunks between whitespace,
+and a chunk that was seen before is looked up instead of taken apart (`KnownChunks`). In plain
+ASCII, a word is a run of letters and digits, and most words are entries of the vocabulary
+themselves (`ReadableEncoder.ids`).
 
 Added tokens come first: `[MASK]` in a text is one token, as it is for transformers, unless
 `split_special_tokens` is set.
@@ -27,7 +28,10 @@ CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # in ASCII: what cleani
 
 
 class KnownChunks(dict[str, Pieces]):
-    """A chunk of text without whitespace -> its pieces. What is not there is computed and remembered."""
+    """A chunk of text without whitespace -> its pieces.
+
+    What is not there is computed and remembered.
+    """
 
     def __init__(self, wordpiece: WordPiece) -> None:
         self._pieces = wordpiece.pieces
@@ -53,8 +57,8 @@ class ReadableEncoder:
         self.rules = make_rules(settings)
         self.wordpiece = WordPiece(self.rules)
         self._known = KnownChunks(self.wordpiece)
-        # Only what ends a word for certain parts two chunks. Cleaning removes U+000B, U+000C and U+0085, which
-        # joins their neighbours. Without cleaning they are whitespace.
+        # Only what ends a word for certain parts two chunks. Cleaning removes U+000B, U+000C and
+        # U+0085, which joins their neighbours. Without cleaning they are whitespace.
         whitespace = self.rules.normalize.original.characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
         self._find_chunks = re.compile(f"[^{''.join(sorted(whitespace))}]+")
         self._find_ascii = _ascii_words(settings.split_punctuation, settings.split_symbols).findall
@@ -131,7 +135,7 @@ class ReadableEncoder:
         return [match.span() for match in self._find_chunks.finditer(text)]
 
     def _parts(self, text: str, split_special_tokens: bool) -> Iterator[tuple[int, Pieces]]:
-        """(start, pieces) of every part of a text that does not depend on the others: added tokens, chunks."""
+        """(start, pieces) of each part that does not depend on the others: added token or chunk."""
         for start, end, token in self._added.split(text, split_special_tokens):
             if token is not None:
                 yield start, Pieces([token.id], [(0, end - start)], [0])
@@ -160,7 +164,8 @@ class ReadableEncoder:
 def _ascii_words(split_punctuation: bool, split_symbols: bool) -> re.Pattern[str]:
     """Finds the words of plain ASCII.
 
-    In ASCII, any character but letters, digits and whitespace is punctuation. `_` is also a word character.
+    In ASCII, any character but letters, digits and whitespace is punctuation. `_` is also a word
+    character.
     """
     if split_punctuation:
         return re.compile("[A-Za-z0-9]+|[^A-Za-z0-9 \t\n\r]")

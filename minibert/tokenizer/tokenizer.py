@@ -1,6 +1,7 @@
 """The tokenizer that users call: texts, pairs and lists of words -> ids, and ids -> text.
 
-It checks what it is given, surrounds texts with special tokens and cuts them. readable.py makes the pieces.
+It checks what it is given, surrounds texts with special tokens and cuts them. readable.py makes the
+pieces.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,10 +39,11 @@ class Accelerator(Protocol):
 
 @explain_attributes(habits.TOKENIZER_ATTRIBUTES)
 class WordPieceTokenizer:
-    """Text -> ids as Hugging Face `tokenizers`, or Google's original, gives them (`settings.compat`).
+    """Text -> ids as one of the originals gives them (`settings.compat`).
 
-    Threads may share it: a call changes nothing but the memory of words. Attributes cannot be set, because
-    the tables are made of them once. `make_tokenizer` gives one that encodes large batches faster.
+    Threads may share it: a call changes nothing but the memory of chunks. Attributes cannot be set,
+    because the tables of the encoders are made of them once. `make_tokenizer` makes a tokenizer
+    that encodes large batches faster.
 
     >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "chess", "!"]
     >>> tokenizer = WordPieceTokenizer(TokenizerSettings({token: index for index, token in enumerate(vocab)}))
@@ -61,8 +63,8 @@ class WordPieceTokenizer:
         unk_id: the id of [UNK].
         special_tokens: [CLS] and [SEP] with their ids, and the token type of a second text.
         normalize: a character -> the text that replaces it.
-        backend: what encodes a batch: "numpy" (the readable encoder), "numba" (the compiled encoder) or
-            "auto" (the compiled encoder where that pays).
+        backend: what encodes a batch: "numpy" (the readable encoder), "numba" (the compiled
+            encoder) or "auto" (the compiled encoder where that pays).
     """
 
     __slots__ = (
@@ -111,27 +113,27 @@ class WordPieceTokenizer:
         stride: int = 0,
         return_overflowing_tokens: bool = False,
     ) -> Encoding:
-        """Encode a text, `[CLS] text [SEP]`, or a pair of texts, `[CLS] text [SEP] text_pair [SEP]`.
+        """Encode a text, or a pair of texts: `[CLS] text [SEP]`, `[CLS] text [SEP] text_pair [SEP]`.
 
         Args:
-            text: any str. A lone surrogate counts as U+FFFD ("hf") or as a letter ("google"). An empty
-                text is [CLS][SEP].
+            text: any str. A lone surrogate counts as U+FFFD ("hf") or as a letter ("google"). An
+                empty text is [CLS][SEP].
             text_pair: a second text, with token type 1.
-            max_length: at most so many tokens, special tokens included. None never cuts, whatever the
-                length of the model.
-            split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters. This is
-                the safe way with text from strangers.
-            is_split_into_words: texts are lists of words. Then `word_ids` are places in the list, and
-                offsets are places in the word.
-            truncation: which text is cut when a pair is too long: "longest_first" (the longer text until
-                both are even), "only_first" or "only_second". A text is cut at its end.
+            max_length: at most so many tokens, special tokens included. None never cuts, whatever
+                the length of the model.
+            split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters.
+                This is the safe way with text from strangers.
+            is_split_into_words: texts are lists of words. Then `word_ids` are places in the list,
+                and offsets are places in the word.
+            truncation: which text is cut when a pair is too long: "longest_first" (the longer text
+                until both are even), "only_first" or "only_second". A text is cut at its end.
             stride: pieces that each overflowing encoding repeats from the one before.
             return_overflowing_tokens: also encode what was cut off: `Encoding.overflowing`.
 
         Raises:
             TypeError: a text is not a str.
-            ValueError: `max_length` does not hold the special tokens; the text to be cut is too short;
-                `stride` is not less than the number of pieces that a text may keep.
+            ValueError: `max_length` does not hold the special tokens; the text to be cut is too
+                short; `stride` is not less than the number of pieces that a text may keep.
         """
         texts = [text] if text_pair is None else [text, text_pair]
         pieces = [self._pieces(each, split_special_tokens, is_split_into_words) for each in texts]
@@ -154,11 +156,13 @@ class WordPieceTokenizer:
     def encode_batch(
         self, texts: Iterable[Text], max_length: int | None = None, split_special_tokens: bool = False, return_offsets: bool = False
     ) -> PackedEncoding:
-        """Encode many texts, or pairs of texts, onto one token axis. Each text is encoded as by a call.
+        """Encode many texts, or pairs of texts, onto one token axis.
+
+        Each text is encoded as by a call.
 
         Args:
-            texts: any iterable of str. A tuple or a list of two str in it is a pair, which is cut as
-                "longest_first" says.
+            texts: any iterable of str. A tuple or a list of two str in it is a pair, which is cut
+                as "longest_first" says.
             max_length, split_special_tokens: as in a call.
             return_offsets: also offsets and word ids.
 
@@ -238,7 +242,10 @@ class WordPieceTokenizer:
 
 
 def check_text(text: object) -> str:
-    """The text itself. Raises TypeError for anything but a str, and ValueError for a text that is too long."""
+    """The text itself.
+
+    Raises TypeError for anything but a str, and ValueError for a text that is too long.
+    """
     if not isinstance(text, str):
         raise no_text(text, "expected a text (str)", several=SEVERAL)
     if len(text) > MAX_TEXT_CHARS:

@@ -1,6 +1,7 @@
 """How one text, or a pair of texts, is cut so that it fits into a number of tokens.
 
-Source: `truncate_encodings` and `Encoding::truncate` of Hugging Face tokenizers, here "the original".
+Source: `truncate_encodings` and `Encoding::truncate` of Hugging Face tokenizers, here "the
+original".
 """
 
 from collections.abc import Sequence
@@ -26,13 +27,15 @@ def check_max_length(max_length: int | None, num_special: int = 2) -> None:
 
 
 def truncate(lengths: Sequence[int], max_length: int | None, truncation: TruncationStrategy = "longest_first") -> list[int]:
-    """How many pieces of one or two texts stay so that they fit into `max_length` with the special tokens.
+    """How many pieces of one or two texts stay so that they fit into `max_length`.
+
+    The special tokens count too.
 
     >>> truncate([10, 3], max_length=9)
     [3, 3]
 
-    Raises ValueError if `max_length` does not hold the special tokens, or if the strategy would cut a
-    text to nothing.
+    Raises ValueError if `max_length` does not hold the special tokens, or if the strategy would cut
+    a text to nothing.
     """
     if truncation not in STRATEGIES:
         raise ValueError(f"truncation: expected {' or '.join(map(repr, STRATEGIES))}, found {truncation!r}")
@@ -96,8 +99,8 @@ def windows(length: int, size: int, stride: int) -> list[Window]:
 def overflow(windows_of: Sequence[Sequence[Window]]) -> list[list[Window]]:
     """The windows of each overflowing encoding of one or two texts, the first windows left out.
 
-    For two texts, first come all combinations of a later window of A with a window of B. Then comes the
-    first window of A with each later window of B.
+    For two texts, first come all combinations of a later window of A with a window of B. Then comes
+    the first window of A with each later window of B.
     """
     if len(windows_of) == 1:
         return [[window] for window in windows_of[0][1:]]
@@ -108,8 +111,8 @@ def overflow(windows_of: Sequence[Sequence[Window]]) -> list[list[Window]]:
 def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_length: int | None, second_type: int) -> PackedEncoding:
     """Texts that were encoded one by one and whole -> texts and pairs, cut to `max_length`.
 
-    A second text loses its [CLS] and has the token type `second_type`. Each text keeps its first pieces
-    and its [SEP].
+    A second text loses its [CLS] and has the token type `second_type`. Each text keeps its first
+    pieces and its [SEP].
 
     Args:
         single: all texts, the texts of a pair one after the other.
@@ -119,7 +122,8 @@ def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_le
     kept = _kept(lengths, np.flatnonzero(is_first), max_length)
     sizes = kept + 2 - are_second
     ends = np.cumsum(sizes)
-    # The place in `single` of each token: tokens of a text are neighbours, except for [SEP] after a cut.
+    # The place in `single` of each token: tokens of a text are neighbours, except for [SEP] after a
+    # cut.
     sources = np.arange(ends[-1]) + np.repeat(single.cu_seqlens[:-1] + are_second - (ends - sizes), sizes)
     sources[ends - 1] = single.cu_seqlens[1:] - 1
     owners = np.cumsum(is_first) - 1
@@ -134,7 +138,7 @@ def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_le
 
 
 def _kept(lengths: Int64, firsts: npt.NDArray[np.intp], max_length: int | None) -> Int64:
-    """How many pieces of each text stay. A pair is a text at `firsts` and one after it that is not there."""
+    """How many pieces of each text stay. `firsts` are the texts that are not second in a pair."""
     kept = lengths.copy()
     if max_length is not None:
         numbers = np.diff(firsts, append=len(lengths))

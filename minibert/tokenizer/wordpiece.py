@@ -23,7 +23,8 @@ from .unicode import CAPITAL_SIGMA, CharacterMap, canonical_order, final_sigmas
 class Rules(NamedTuple):
     """What the settings say, in the form in which it is looked up.
 
-    Nothing reads the settings again, so the readable tokenizer and the compiled tokenizer cannot differ.
+    Nothing reads the settings again, so the readable tokenizer and the compiled tokenizer cannot
+    differ.
     """
 
     settings: TokenizerSettings
@@ -104,7 +105,10 @@ class WordPiece:
         return "".join(replacement for _, replacement in self._replacements(text))
 
     def _replacements(self, text: str) -> Iterator[tuple[int, str]]:
-        """(place of a character, the text that replaces it). Two rules look at the neighbours of a character."""
+        """(place of a character, the text that replaces it).
+
+        Two rules look at the neighbours of a character.
+        """
         normalize = self.rules.normalize
         if self._sorts_sigmas and CAPITAL_SIGMA in text:
             text = final_sigmas(text, normalize)
@@ -115,8 +119,8 @@ class WordPiece:
     def words(self, characters: Iterable[tuple[int, str]]) -> Iterator[tuple[str, list[int]]]:
         """Step 2: split. Words and punctuation marks, each with the place of every character.
 
-        A word beyond the limit of WordPiece keeps only its first characters and its last place, so a word
-        of 10 MB costs no memory.
+        A word beyond the limit of WordPiece keeps only its first characters and its last place, so
+        a word of 10 MB costs no memory.
         """
         whitespace, alone, letters, limit = self._whitespace, self._alone, self._letters, self.rules.max_word_chars
         word: list[str] = []
@@ -141,7 +145,7 @@ class WordPiece:
             yield "".join(word), places
 
     def match(self, word: str) -> list[tuple[int, int, int]]:
-        """Step 3: match. (id, start, end) of the longest known pieces of a word, from left to right.
+        """Step 3: match. (id, start, end) of the longest known pieces, from left to right.
 
         The result is one [UNK] if any part of the word has no piece. The longest piece bounds every
         search, and `settings.MAX_PIECE_CHARS` bounds the pieces, so time is linear in the word.

@@ -1,12 +1,13 @@
 """The compiled encoder: texts as UTF-8 bytes into the loops, and encodings out of them.
 
-Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls have
-learnt: at most 16 MB of chunks and, for that vocabulary, 4 MB of words. No two calls hold the same memory,
-so there is one for each call at a time. A table that is full of other texts than the present ones is emptied
-(words: all but the vocabulary). No vocabulary makes more than 16 MB of words.
+Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls
+have learnt: at most 16 MB of chunks and, for that vocabulary, 4 MB of words. No two calls hold the
+same memory, so there is one for each call at a time. A table that is full of other texts than the
+present ones is emptied (words: all but the vocabulary). No vocabulary makes more than 16 MB of
+words.
 
-The loops check no index, so nothing that reaches them is read again from the settings. Sizes, ids and roots
-are taken from the rules once, when the tables are made, and `_options` checks them.
+The loops check no index, so nothing that reaches them is read again from the settings. Sizes, ids
+and roots are taken from the rules once, when the tables are made, and `_options` checks them.
 """
 
 import sys
@@ -33,7 +34,7 @@ MAX_BYTES = 1 << 30  # of a block: places are 32-bit numbers
 
 
 class Block(NamedTuple):
-    """Texts from `start` to `stop` as UTF-8, each followed by a line feed, and more line feeds at the end."""
+    """Texts from `start` to `stop` as UTF-8, each followed by a line feed, then more line feeds."""
 
     start: int
     stop: int
@@ -57,8 +58,8 @@ class CompiledEncoder:
         self._tables = make_tables(rules, added)
         self._options = _options(rules, ADDED if added else -1)
         self._words = vocabulary_table(rules.first)
-        # What calls have learnt and no call holds, for each value of `split_special_tokens`. `append` and
-        # `pop` are atomic.
+        # What calls have learnt and no call holds, for each value of `split_special_tokens`.
+        # `append` and `pop` are atomic.
         self._idle: dict[bool, list[Memory]] = {False: [], True: []}
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
@@ -109,7 +110,7 @@ class CompiledEncoder:
 
 
 def _options(rules: Rules, added_root: int) -> Options:
-    """What is the same for every call. Raises ValueError for what does not fit into the arrays of the loops."""
+    """The options of every call. Raises ValueError for what does not fit into the arrays."""
     special, limit = rules.special_tokens, rules.max_word_chars
     ids = (special.cls_id, special.sep_id, rules.unk_id)
     if not 1 <= limit <= MAX_WORD_CHARS:

@@ -13,9 +13,12 @@ from .layout import AHEAD, ONE, ZERO, Bytes, Int32, Integer, Work, u64
 
 @jit
 def find_edges(data: Bytes, edges: Int32) -> Integer:
-    """Fill `edges` with the places where chunks begin and end, in turns. Spaces and line feeds part chunks.
+    """Fill `edges` with the places where chunks begin and end, in turns.
 
-    Eight places are written whatever their number, and counted after, so there is no branch to mispredict.
+    Spaces and line feeds part chunks.
+
+    Eight places are written whatever their number, and counted after, so there is no branch to
+    mispredict.
     """
     count, before = 0, ZERO
     for at in range(0, data.shape[0] - 7, 8):
@@ -32,7 +35,10 @@ def find_edges(data: Bytes, edges: Int32) -> Integer:
 
 @pasted
 def look_ahead(work: Work, edge: Integer) -> None:
-    """Make the keys of the next chunks and start to load their slots, so that the waits for memory overlap."""
+    """Make the keys of the next chunks and start to load their slots.
+
+    So the waits for memory overlap.
+    """
     scratch, slots = work.scratch, work.memory.chunks.slots
     for index in range(min(AHEAD, (scratch.ahead[1] - edge) >> 1)):
         at = np.int64(scratch.edges[edge + 2 * index])

@@ -1,7 +1,8 @@
 """Eight characters at a time: integer operations on eight bytes in one register.
 
-This is SWAR, "SIMD within a register". The answer to a question about each byte stands in its high bit.
-Seven bits and an addend below 128 cannot carry into the next byte, so eight comparisons are one addition.
+This is SWAR, "SIMD within a register". The answer to a question about each byte stands in its high
+bit. Seven bits and an addend below 128 cannot carry into the next byte, so eight comparisons are
+one addition.
 """
 
 from typing import Any
@@ -21,7 +22,10 @@ FROM_0, TO_9 = u64(0x5050505050505050), u64(0x4646464646464646)
 
 @intrinsic
 def eight_bytes(typing_context: Any, data: Any, index: Any) -> Any:
-    """The eight bytes at an index, which need not be aligned, as one integer. The first byte is its lowest."""
+    """The eight bytes at an index, which need not be aligned, as one integer.
+
+    The first byte is its lowest.
+    """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -89,7 +93,10 @@ def solid(eight: Word) -> Word:
 
 @inlined
 def key_of(data: Bytes, at: Integer, size: Integer, fold: Word) -> tuple[Word, Word]:
-    """1 to 15 bytes as two integers, their number in the top byte of the second. `fold` is set in each byte."""
+    """1 to 15 bytes as two integers, their number in the top byte of the second.
+
+    `fold` is set in each byte.
+    """
     key = (eight_bytes(data, at) | fold) & ALL >> u64(64 - 8 * min(size, 8))
     more = (eight_bytes(data, at + 8) | fold) & (ONE << u64(8 * max(size - 8, 0))) - ONE
     return key, more | u64(size) << u64(56)

@@ -1,7 +1,7 @@
 """Known chunks and words: a hash table from up to 15 bytes to up to six ids, with linear probing.
 
-The bytes are the key, as two integers. A search looks at no more than PROBES slots, so a text that is made
-of colliding words is taken apart, and is not slow.
+The bytes are the key, as two integers. A search looks at no more than PROBES slots, so a text that
+is made of colliding words is taken apart, and is not slow.
 """
 
 from itertools import islice
@@ -23,7 +23,10 @@ MIX, MIX_TOO = u64(0x9E3779B97F4A7C15), u64(0xC2B2AE3D27D4EB4F)  # odd, with ran
 
 @inlined
 def home(key: Word, more: Word, slots: UInt64) -> Word:
-    """The slot where the search for a key begins. Only the top bits of a product depend on all bits of the key."""
+    """The slot where the search for a key begins.
+
+    Only the top bits of a product depend on all bits of the key.
+    """
     return (key * MIX ^ more * MIX_TOO) >> u64(64 - ones(u64(slots.shape[0] - 1)))
 
 
@@ -31,8 +34,8 @@ def home(key: Word, more: Word, slots: UInt64) -> Word:
 def recall(key: Word, more: Word, slot: Word, n: Integer, known: Known, output: Output) -> tuple[Integer, Word]:
     """Write the ids of a known chunk or word at place `n` of the output.
 
-    Returns the next token's place, or -1 for an unknown key, and the slot where the key is or belongs.
-    That slot is ALL if it is beyond the last probe.
+    Returns the next token's place, or -1 for an unknown key, and the slot where the key is or
+    belongs. That slot is ALL if it is beyond the last probe.
     """
     probes = 0
     while (known.slots[slot, 0] ^ key) | (known.slots[slot, 1] ^ more) != ZERO:
@@ -43,8 +46,8 @@ def recall(key: Word, more: Word, slot: Word, n: Integer, known: Known, output: 
             return -1, ALL
         slot = (slot + ONE) & u64(known.slots.shape[0] - 1)
     low, high = known.slots[slot, 2], known.slots[slot, 3]
-    # Six ids are written whatever their number, and one comparison looks at the whole key. A chunk takes
-    # 8.6 ns; with branches it takes 14.8 ns.
+    # Six ids are written whatever their number, and one comparison looks at the whole key. A chunk
+    # takes 8.6 ns; with branches it takes 14.8 ns.
     output.input_ids[n] = np.int32(low >> u64(4) & ID_MASK)
     output.input_ids[n + 1] = np.int32(low >> u64(4 + ID_BITS) & ID_MASK)
     output.input_ids[n + 2] = np.int32(low >> u64(4 + 2 * ID_BITS))
@@ -57,7 +60,7 @@ def recall(key: Word, more: Word, slot: Word, n: Integer, known: Known, output: 
 
 @jit
 def learn(key: Word, more: Word, slot: Word, first: Integer, n: Integer, known: Known, output: Output) -> None:
-    """Remember that the ids from `first` to `n` are those of a key, if the table has a slot for it."""
+    """Remember the ids from `first` to `n` for a key, if the table has a slot for it."""
     known.counts[1] += 1
     if known.counts[0] == 0 or n - first > KNOWN_IDS or slot == ALL:
         return
@@ -94,7 +97,7 @@ def recall_ascii_word(work: Work, at: Integer, n: Integer) -> tuple[Integer, Int
 
 
 def empty_table(slots: int) -> Known:
-    """A table in which no slot lies across two lines of the cache. It may fill half of its slots."""
+    """A table in which no slot lies across two cache lines. Half of its slots may be used."""
     memory = np.zeros(slots * 4 + 8, np.uint64)
     first = -memory.ctypes.data % 64 // 8
     return Known(memory[first : first + slots * 4].reshape(slots, 4), np.array([slots // 2, 0], np.int64))
@@ -107,7 +110,7 @@ def copy_table(known: Known) -> Known:
 
 
 def vocabulary_table(first: dict[str, int]) -> Known:
-    """The words of the vocabulary that the table can hold. At least half as many others fit in too."""
+    """The words of the vocabulary that a table can hold. At least half as many others fit in."""
     known = ((token, id) for token, id in first.items() if 0 < len(token) <= KNOWN_BYTES and token.isascii() and id <= ID_MASK)
     entries = dict(islice(known, MAX_WORDS))
     keys = np.frombuffer(b"".join(token.encode().ljust(15, b"\0") + bytes([len(token)]) for token in entries), np.uint64).reshape(-1, 2)
@@ -122,10 +125,12 @@ def vocabulary_table(first: dict[str, int]) -> Known:
 
 
 def _settle(hashes: UInt64, size: int) -> Int64:
-    """The slot of each key: all try their slot at once, the first gets it, the others try the next slot.
+    """The slot of each key in a table.
 
-    A vocabulary begins with the frequent words, so most searches end where they begin. A key whose first
-    PROBES slots are all taken gets -1, since no search goes that far. Such words are left to the trie.
+    All keys try their slot at once. The first gets it, and the others try the next slot. A
+    vocabulary begins with the frequent words, so most searches end where they begin. A key whose
+    first PROBES slots are all taken gets -1, since no search goes that far. Such words are left to
+    the trie.
     """
     slots = (hashes >> u64(65 - size.bit_length())).astype(np.int64)
     owner = np.full(size, -1)

@@ -1,4 +1,4 @@
-"""The data of the loops: tables made from the vocabulary, memory of calls, and the arrays of one call.
+"""The data of the loops: tables of the vocabulary, memory of calls, and arrays of one call.
 
 The loops check no index and allocate nothing. tables.py, known.py and batch.py make these arrays.
 """
@@ -18,10 +18,10 @@ Word: TypeAlias = Any  # a uint64 in a loop
 
 AHEAD = 64  # chunks whose slots are fetched before the first of them is looked up
 
-# The entry of a character. Its low three bits say what happens to it. The rest is, for ALONE and WORD, the
-# distance to the character that replaces it, and for SEVERAL and SORTED, an index into Tables.several.
-# BREAK and NOTHING both vanish. BREAK ends a run of marks. FALLBACK leaves the text to the readable encoder.
-# The first two end a word, and the first five end a run of marks.
+# The entry of a character. Its low three bits say what happens to it. The rest is, for ALONE and
+# WORD, the distance to the character that replaces it, and for SEVERAL and SORTED, an index into
+# Tables.several. BREAK and NOTHING both vanish. BREAK ends a run of marks. FALLBACK leaves the text
+# to the readable encoder. The first two end a word, and the first five end a run of marks.
 ALONE, SPACE, WORD, SEVERAL, BREAK, NOTHING, SORTED, FALLBACK = range(8)
 
 FIRST, FOLLOWING, ADDED = range(3)  # roots of the trie: pieces that begin a word, pieces that continue it, added tokens
@@ -32,7 +32,10 @@ ZERO, ONE, ALL = u64(0), u64(1), u64(0xFFFFFFFFFFFFFFFF)
 
 
 class Tables(NamedTuple):
-    """Made from the vocabulary and the settings, then only read. A symbol is a code point after cleaning."""
+    """Made from the vocabulary and the settings, then only read.
+
+    A symbol is a code point after cleaning.
+    """
 
     page_of: npt.NDArray[np.uint16]  # code point >> 8 -> page
     pages: Int32  # page * 256 + the low 8 bits -> entry
@@ -93,7 +96,10 @@ class Scratch(NamedTuple):
 
 
 class Work(NamedTuple):
-    """All arrays of a call, for helpers that are pasted into it. A real call would copy every field."""
+    """All arrays of a call, for helpers that are pasted into it.
+
+    A real call would copy every field.
+    """
 
     data: Bytes  # UTF-8 of all texts
     tables: Tables

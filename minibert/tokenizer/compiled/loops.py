@@ -1,21 +1,24 @@
 """The loop over texts, and the loop over the chunks of one text.
 
-All texts lie one after another in one array of UTF-8 bytes. There are three ways through it, each for what
-the way before it leaves.
+All texts lie one after another in one array of UTF-8 bytes. There are three ways through it, each
+for what the way before it leaves.
 
-1. A chunk between spaces that was seen before is looked up instead of taken apart (chunks.py, known.py).
+1. A chunk that was seen before is looked up instead of taken apart (chunks.py, known.py).
 2. A chunk is taken apart by words.py: ASCII words and punctuation marks are looked up.
 3. Other words go through the trie of the vocabulary (trie.py).
 
-The first two ways remember ids and no places. Where offsets are wanted, everything goes the third way.
+The first two ways remember ids and no places. Where offsets are wanted, everything goes the third
+way.
 
-Three kinds of text are left to the readable encoder, the fallback: those with Google's Σ, whose lower case
-depends on its neighbours; where offsets are wanted, those with marks that survive accent stripping and have
-to be sorted; and those with added tokens that the trie cannot find (batch.py).
+Three kinds of text are left to the readable encoder, the fallback:
 
-Nothing is allocated here and nothing is raised. Helpers on the common path are inlined: a call copies every
-field of every array, some 180 words, and cost 40 ns. Only `learn` and `added_token`, which are rare, are
-called. benchmarks/tokenizer.py measures all this.
+* texts with a Σ under Google's rules, where its lower case depends on its neighbours;
+* where offsets are wanted, texts with marks that survive accent stripping and have to be sorted;
+* texts with added tokens that the trie cannot find (batch.py).
+
+Nothing is allocated here and nothing is raised. Helpers on the common path are inlined: a call
+copies every field of every array, some 180 words, which takes 40 ns. Only `learn` and `added_token`,
+which are rare, are called. benchmarks/tokenizer.py measures all this.
 """
 
 import numpy as np
@@ -29,7 +32,10 @@ from .words import token
 
 @jit
 def encode(data: Bytes, ends: Int64, tables: Tables, memory: Memory, options: Options, output: Output, scratch: Scratch) -> Integer:
-    """Encode the texts that end at `ends`, a byte apart from each other. Returns the number of tokens."""
+    """Encode the texts that end at `ends`, a byte apart from each other.
+
+    Returns the number of tokens.
+    """
     work = Work(data, tables, memory, options, output, scratch)
     has_offsets = output.offsets.shape[0] > 0
     edges = find_edges(data, scratch.edges)
@@ -62,8 +68,8 @@ def encode(data: Bytes, ends: Int64, tables: Tables, memory: Memory, options: Op
 def _text(work: Work, begin: Integer, end: Integer, edge: Integer, n: Integer) -> tuple[Integer, Integer, bool]:
     """Write all tokens of one text, chunk by chunk.
 
-    Returns the index of the first edge behind the text, the next token's place, and whether the text needs
-    the fallback.
+    Returns the index of the first edge behind the text, the next token's place, and whether the
+    text needs the fallback.
     """
     chunks, output, scratch = work.memory.chunks, work.output, work.scratch
     has_offsets = output.offsets.shape[0] > 0

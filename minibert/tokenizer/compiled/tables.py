@@ -1,4 +1,4 @@
-"""The tables of the loops, made from the rules of a tokenizer: entries of characters, and the trie."""
+"""The tables of the loops, made from a tokenizer's rules: entries of characters, and the trie."""
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,10 @@ def make_tables(rules: Rules, added: list[AddedToken]) -> Tables:
 
 
 def _pages(rules: Rules, several: list[int]) -> npt.NDArray[np.int32]:
-    """The entry of every code point, (pages, 256). The symbols of a replacement by several go to `several`."""
+    """The entry of every code point, (pages, 256).
+
+    The symbols of a replacement by several go to `several`.
+    """
     settings, normalize, original = rules.settings, rules.normalize, rules.normalize.original
     entries = np.full(0x110000, WORD, np.int32)
 

@@ -3,8 +3,8 @@
 The last piece met on a walk counts, which is the longest. A walk ends at the longest entry of the
 vocabulary, so time is linear in the text.
 
-Source: Song et al. 2021, *Fast WordPiece tokenization*. Its failure links save a second look at a few
-characters. They are left out, because most words never reach the trie.
+Source: Song et al. 2021, *Fast WordPiece tokenization*. Its failure links save a second look at a
+few characters. They are left out, because most words never reach the trie.
 """
 
 import numpy as np
@@ -15,7 +15,10 @@ from .layout import FIRST, FOLLOWING, Bytes, Integer, Tables, Work
 
 @inlined
 def child_of(node: Integer, symbol: Integer, tables: Tables) -> Integer:
-    """Where a symbol leads in the trie, or -1. A binary search without branches, which no processor could predict."""
+    """Where a symbol leads in the trie, or -1.
+
+    A binary search without branches, which no processor could predict.
+    """
     child = np.int64(tables.first_child[node])
     number = np.int64(tables.first_child[node + 1]) - child
     if number == 0:
@@ -63,7 +66,9 @@ def added_token(data: Bytes, at: Integer, end: Integer, root: Integer, tables: T
 
 @pasted
 def match(work: Work, count: Integer, number: Integer, n: Integer) -> Integer:
-    """Write the pieces of the word in the scratch buffer: the longest from left to right, or one [UNK].
+    """Write the pieces of the word in the scratch buffer, or one [UNK].
+
+    They are the longest pieces from left to right.
 
     Args:
         count: symbols of the word; of those beyond the limit only the last is in the buffer.

@@ -1,9 +1,9 @@
 """A chunk is taken apart: one word, one punctuation mark or one added token at a time.
 
-`token` first tries what is quick: an ASCII punctuation mark has its id in a table, and a word of up to 15
-ASCII letters and digits, made small, is looked up among the known words. Any other character has an entry in
-a table that holds the result of all rules of unicode.py. The symbols of one word gather in a buffer, and
-then the trie gives their pieces.
+`token` first tries what is quick: an ASCII punctuation mark has its id in a table, and a word of up
+to 15 ASCII letters and digits, made small, is looked up among the known words. Any other character
+has an entry in a table that holds the result of all rules of unicode.py. The symbols of one word
+gather in a buffer, and then the trie gives their pieces.
 """
 
 import numpy as np
@@ -23,13 +23,13 @@ def token(
     Args:
         begin: where the text begins.
         end: where the chunk ends.
-        continuations: how many bytes of the text so far were not the first of their character. The place
-            in the text, in code points, is at - begin - continuations.
+        continuations: how many bytes of the text so far were not the first of their character. The
+            place in the text, in code points, is at - begin - continuations.
         number: the number of the next word in its text.
         n: the place of the next token in the output.
 
-    Returns the place in the data after it, continuations, the next token's place, and whether the text
-    needs the fallback.
+    Returns the place in the data after it, continuations, the next token's place, and whether the
+    text needs the fallback.
     """
     data, tables, output, scratch, limit = work.data, work.tables, work.output, work.scratch, work.options.max_word_chars
     if output.offsets.shape[0] == 0:
@@ -75,7 +75,10 @@ def token(
 
 @pasted
 def _word(work: Work, count: Integer, ascii: Integer, number: Integer, n: Integer) -> Integer:
-    """Write the pieces of the word in the scratch buffer, known or not. Returns the next token's place."""
+    """Write the pieces of the word in the scratch buffer, known or not.
+
+    Returns the next token's place.
+    """
     words, output, scratch = work.memory.words, work.output, work.scratch
     if count > min(KNOWN_BYTES, work.options.max_word_chars) or ascii >= 128 or output.offsets.shape[0] > 0:
         return match(work, count, number, n)
@@ -116,7 +119,9 @@ def _alone(work: Work, at: Integer, end: Integer, code: Integer, place: Integer,
 
 @pasted
 def _sorted_slot(mark_class: Integer, run: Integer, count: Integer, scratch: Scratch) -> Integer:
-    """The slot for a mark: behind those of its run with the same class or a lower one. Higher ones move up.
+    """The slot for a mark: behind those of its run with the same class or a lower one.
+
+    Higher ones move up.
 
     Canonical order: The Unicode Standard, section 3.11.
     """

@@ -1,4 +1,4 @@
-"""Added tokens: texts such as `[MASK]` that are tokens as they stand, found before a text is split into words."""
+"""Added tokens such as `[MASK]`, which are found before a text is split into words."""
 
 import re
 from array import array
@@ -8,21 +8,23 @@ from itertools import pairwise
 
 from .unicode import original
 
-MAX_IDS = 1 << 31  # ids are 32-bit numbers in the kernels
+MAX_IDS = 1 << 31  # ids are 32-bit numbers in the arrays
 STATE_BITS = 24  # of a state of LongestMatches in the key of a transition
-FEW_LETTERS = 256  # of a set that a regular expression finds: it may compare all of them at each place of a text, in half a microsecond
+FEW_LETTERS = 256  # of a set for a regular expression, which may compare all of them at each place of a text, in half a microsecond
 
 
 @dataclass(frozen=True)
 class AddedToken:
-    """A token with an id of its own, found in the text as it is or, if `normalized`, in the text after cleaning."""
+    """A token with an id of its own, found in the text before cleaning, or after it if
+    `normalized`.
+    """
 
     content: str
     id: int
     special: bool = True
-    lstrip: bool = False  # swallows the whitespace before it
-    rstrip: bool = False  # swallows the whitespace after it
-    normalized: bool = False  # looked for, cleaned itself, in the cleaned text
+    lstrip: bool = False  # the whitespace before it belongs to it
+    rstrip: bool = False  # the whitespace after it belongs to it
+    normalized: bool = False  # its cleaned content is looked for in the cleaned text
     single_word: bool = False  # not beside a letter, a digit or _
 
     def __post_init__(self) -> None:
@@ -33,7 +35,9 @@ class AddedToken:
 
 
 class Alternatives:
-    """Finds the texts of a small set in a text, from left to right; of those that begin at one place, the longest.
+    """Finds the members of a small set in a text, from left to right.
+
+    Of several that begin at one place, it finds the longest.
 
     >>> list(Alternatives(["ab", "abc", "c"]).find("abcabc ab"))
     [(0, 3), (3, 6), (7, 9)]
@@ -54,9 +58,10 @@ class Alternatives:
 class Automaton:
     """Finds what Alternatives finds, for a set of any size: time is linear in the text.
 
-    The automaton of Aho and Corasick (1975) follows a text and knows at each place the longest member of a set that ends there. Here it
-    is made of the members reversed and follows the text from its end, so it knows the longest that begins at each place, and reads no
-    place twice. It reads windows only: from a letter that begins a member, as far as the longest member reaches.
+    The automaton of Aho and Corasick (1975) reads a text and has, at each place, the longest member
+    that ends there. Here it is made of the reversed members and reads the text from its end. So it
+    has the longest member that begins at each place, and reads no place twice. It reads windows
+    only: from a letter that begins a member, as far as the longest member reaches.
 
     >>> list(Automaton(["ab", "abc", "c"]).find("abcabc ab"))
     [(0, 3), (3, 6), (7, 9)]
@@ -64,7 +69,7 @@ class Automaton:
 
     def __init__(self, members: Collection[str]) -> None:
         self._reach = max(map(len, members))
-        self._next: dict[int, int] = {}  # letter << STATE_BITS | state -> state; a state stands for the beginning of a reversed member
+        self._next: dict[int, int] = {}  # letter << STATE_BITS | state -> state; a state is the beginning of a reversed member
         self._matched = array("i", [0])  # state -> letters of the longest member that ends with it
         self._fallback = array("i", [0])  # state -> the longest other state that it ends with
         depths, parents, letters = array("i", [0]), array("i", [0]), array("i", [0])  # of a state; the last letter leads to it
@@ -100,7 +105,7 @@ class Automaton:
         return any(True for _ in self.find(text))
 
     def _windows(self, text: str) -> Iterator[tuple[int, int]]:
-        """(start, end) of the stretches that hold all matches. They do not overlap."""
+        """(start, end) of the parts of the text that have all matches. They do not overlap."""
         first = stop = 0
         for match in self._find_first.finditer(text):
             if match.start() >= stop:
@@ -112,7 +117,9 @@ class Automaton:
             yield first, min(stop, len(text))
 
     def _matches(self, text: str, first: int, stop: int) -> list[tuple[int, int]]:
-        """(place, letters of the longest member that begins there) in a window, the last place first."""
+        """(place, length of the longest member that begins there) in a window, the last place
+        first.
+        """
         found = []
         state = 0
         for place in range(stop - 1, first - 1, -1):
@@ -122,7 +129,10 @@ class Automaton:
         return found
 
     def _step(self, state: int, letter: int) -> int:
-        """The longest state that ends with a letter behind the end of a state. Steps back are no more than steps forward before."""
+        """The longest state that is an end of `state` with a letter behind it.
+
+        There are no more steps back than there were steps forward before, so time is linear.
+        """
         letter <<= STATE_BITS
         while (following := self._next.get(letter | state)) is None and state:
             state = self._fallback[state]
@@ -130,7 +140,7 @@ class Automaton:
 
 
 def num_suffixes(texts: Iterable[str]) -> int:
-    """How many different ends the texts have: the states of an Automaton but one.
+    """How many different ends the texts have. An Automaton has one state more.
 
     >>> num_suffixes(["ab", "aab", "b"])
     3
@@ -145,7 +155,10 @@ def _num_common(text: str, other: str) -> int:
 
 
 def _any_of(letters: set[str]) -> re.Pattern[str]:
-    """Finds runs of some letters. Beyond U+FFFF it finds any: a regular expression looks those up one by one."""
+    """Finds runs of some letters.
+
+    Beyond U+FFFF it finds any letter, because a regular expression compares those one by one.
+    """
     near = "".join(re.escape(letter) for letter in letters if letter <= "\uffff")
     far = "\U00010000-\U0010ffff" if max(letters) > "\uffff" else ""
     return re.compile(f"[{near}{far}]+")
@@ -178,13 +191,13 @@ class AddedTokens:
     def split(self, text: str, split_special_tokens: bool = False) -> Iterator[tuple[int, int, AddedToken | None]]:
         """(start, end, added token or None for plain text), in order, all of the text."""
         position = 0
-        blank = 0  # where the whitespace ends that was swallowed last: none of it is read again
+        blank = 0  # the end of the whitespace that was taken last: none of it is read again
         for start, end in self._finder.find(text) if self._tokens else ():
             token = self._tokens[text[start:end]]
             if (split_special_tokens and token.special) or (token.single_word and self._is_part_of_a_word(text, start, end)):
                 continue
             if token.lstrip:
-                start = max(start, position)  # a content that begins with whitespace: the token before may have swallowed it
+                start = max(start, position)  # the token before may have taken whitespace with which this content begins
                 while start > position and text[start - 1] in self._whitespace:
                     start -= 1
             if token.rstrip:

@@ -7,7 +7,7 @@ from .encoding import Encoding
 
 
 class Difference(NamedTuple):
-    """A stretch of text that is cut into other pieces."""
+    """A part of a text that has other pieces in the other encoding."""
 
     start: int
     end: int
@@ -16,10 +16,11 @@ class Difference(NamedTuple):
 
 
 def differences(encoding: Encoding, other: Encoding) -> list[Difference]:
-    """The stretches of a text for which two tokenizers give different pieces, from left to right.
+    """The parts of a text for which two tokenizers give different pieces, from left to right.
 
     >>> from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer
-    >>> settings = TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", "a", "##b", "##σ", "##ς"])})
+    >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "a", "##b", "##σ", "##ς"]
+    >>> settings = TokenizerSettings({token: id for id, token in enumerate(vocab)})
     >>> hf, google = WordPieceTokenizer(settings), WordPieceTokenizer(settings.as_google())
     >>> differences(hf("a ABΣ a"), google("a ABΣ a"))
     [Difference(start=4, end=5, tokens=['##σ'], other_tokens=['##ς'])]

@@ -1,13 +1,19 @@
 """A model folder -> TokenizerSettings, as transformers reads it.
 
-transformers' BertTokenizer takes the vocabulary from `tokenizer.json`, or else from `vocab.txt`. How to clean a text comes from
-`tokenizer_config.json`, and where that is silent from the class: texts become lower case, accents are stripped with them, and Chinese
-characters are words. What tokenizer.json says of it does not count. These are the rules for every folder of a BERT.
+transformers' BertTokenizer takes the vocabulary from `tokenizer.json`, or else from `vocab.txt`.
+How to clean a text comes from `tokenizer_config.json`. For what that does not say, the class has
+defaults: texts become lower case, accents are stripped with them, and Chinese characters are words.
+What tokenizer.json says about cleaning does not count. These are the rules for every folder of a
+BERT.
 
-A tokenizer.json is read by its own rules (`pipeline`) in three cases: its class is `PreTrainedTokenizerFast` or `TokenizersBackend`; it is
-another pipeline than BERT's and no file names a class; or it stands alone, without config.json and tokenizer_config.json.
+A tokenizer.json is read by its own rules (`pipeline`) in three cases:
 
-Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained`, `TokenizersBackend`, `BertTokenizer` and `AutoTokenizer`.
+* its class is `PreTrainedTokenizerFast` or `TokenizersBackend`;
+* it is another pipeline than BERT's, and no file names a class;
+* it stands alone, without config.json and tokenizer_config.json.
+
+Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained`, `TokenizersBackend`,
+`BertTokenizer` and `AutoTokenizer`.
 """
 
 import json
@@ -25,11 +31,12 @@ from .pipeline import check_ids, check_model, is_bert, read_pipeline
 from .settings import MAX_ENTRIES, TokenizerSettings, check_vocab
 from .unicode import original
 
-# Values of `tokenizer_class`, with or without "Fast", by the rules that transformers reads a folder by.
+# Values of `tokenizer_class`, with or without "Fast", by the rules with which transformers reads a
+# folder.
 BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer", "LayoutLMTokenizer",
                 "LxmertTokenizer", "SqueezeBertTokenizer", "DPRContextEncoderTokenizer", "DPRQuestionEncoderTokenizer")  # fmt: skip
 OWN_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
-UNTYPED_CLASSES = ("DistilBertTokenizer", *OWN_CLASSES)  # which give a model no token types unless model_input_names says so
+UNTYPED_CLASSES = ("DistilBertTokenizer", *OWN_CLASSES)  # these give a model no token types unless model_input_names says so
 # Fields of tokenizer_config.json that may only say this.
 FIXED = {"truncation_side": "right", "padding_side": "right", "split_special_tokens": False, "fast_tokenizer_files": ["tokenizer.json"]}
 CLEANING = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")  # fields that say how BertTokenizer cleans
@@ -39,7 +46,8 @@ NO_LIMIT = 1e9
 def load_settings(folder: Path) -> TokenizerSettings:
     """Tokenizer settings of a model folder.
 
-    Raises FileNotFoundError without `tokenizer.json` and `vocab.txt`, ValueError for a setting that is not implemented.
+    Raises FileNotFoundError without `tokenizer.json` and `vocab.txt`, ValueError for a setting that
+    is not implemented.
     """
     path, vocab_path = folder / "tokenizer.json", folder / "vocab.txt"
     config = optional_fields(folder / "tokenizer_config.json")
@@ -59,7 +67,7 @@ def load_settings(folder: Path) -> TokenizerSettings:
     sep_token = values.get("sep_token")  # BertTokenizer's comes from all files
     if file.content:
         with _errors_of(path):
-            check_vocab(values["vocab"])  # its numbers become ids of the tokens
+            check_vocab(values["vocab"])  # before its numbers become ids of tokens
     named = read_tokens(folder, config, file, values["vocab"], sep_token)
     with recognised(path, "a vocabulary"), _errors_of(path):
         settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
@@ -77,7 +85,10 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 
 def _declared_class(folder: Path, config: Fields) -> str | None:
-    """The class that a file names, without "Fast". Raises ValueError for one that is not implemented."""
+    """The class that a file names, without "Fast".
+
+    Raises ValueError for a class that is not implemented.
+    """
     for file in (config, optional_fields(folder / "config.json")):
         if name := file.get("tokenizer_class", str):
             if name.removesuffix("Fast") not in (*BERT_CLASSES, *OWN_CLASSES):
@@ -136,7 +147,10 @@ def _length(config: Fields, name: str) -> int | None:
 
 
 def load_vocab(path: Path) -> dict[str, int]:
-    """Token -> id from a `vocab.txt`, one token a line, ids from 0. A line ends at a line feed alone; blanks before it do not count."""
+    """Token -> id from a `vocab.txt`, one token a line, ids from 0.
+
+    Only a line feed ends a line. Blanks before it do not count.
+    """
     with recognised(path, "a vocabulary"):
         text = load_text(path, MAX_VOCABULARY_BYTES).removesuffix("\n")
     if (number := text.count("\n") + 1) > MAX_ENTRIES:

@@ -1,11 +1,13 @@
-"""The special and added tokens that the files of a folder name, with the ids that transformers gives them.
+"""The special and added tokens that the files of a folder name, with the ids that transformers
+gives them.
 
-A token may be named by tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json. transformers collects them in
-an order of its own and adds them to the vocabulary: a token of the vocabulary keeps its id, and any other gets the next one. The id that a
-file claims does not count, so one that differs is refused.
+tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json may name
+tokens. transformers collects them in an order of its own and adds them to the vocabulary. A token
+of the vocabulary keeps its id, and any other gets the next one. The id that a file states does not
+count, so a token whose id differs is refused.
 
-Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__`; tokenizers 0.23.3,
-`AddedVocabulary::add_tokens`.
+Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained` and
+`TokenizersBackend.__init__`; tokenizers 0.23.3, `AddedVocabulary::add_tokens`.
 """
 
 import re
@@ -17,25 +19,26 @@ from typing import Any
 from ..files.fields import Fields, optional_fields, shown, shown_name
 from .added import AddedToken
 
-# The roles that transformers knows, in the order in which it adds their tokens, and BertTokenizer's own tokens.
+# The roles that transformers has, in the order in which it adds their tokens, and BertTokenizer's
+# own tokens.
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 BERT_TOKENS = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
 NEEDED = ("unk_token", "cls_token", "sep_token")  # BERT does not work without them
-TRANSFORMERS = "5.24"  # whose rules these are
+TRANSFORMERS = "5.24"  # the version that has these rules
 LISTS = ("extra_special_tokens", "additional_special_tokens")  # the name since transformers 5, and the one before
 MAX_NAMED = 1 << 17  # tokens that one place of a file names; each takes 20 µs before its length counts
-OTHERS = "model_specific_special_tokens"  # where transformers 5 writes the roles of a model's own once more
+OTHERS = "model_specific_special_tokens"  # where transformers 5 writes the roles of a model's own again
 
 
 @dataclass
 class Named:
-    """What tokenizer_config.json and special_tokens_map.json say. Tokens have no id yet: theirs is 0."""
+    """What tokenizer_config.json and special_tokens_map.json say. Tokens have the id 0 for now."""
 
-    roles: dict[str, AddedToken | None] = field(default_factory=dict)  # None: there is none, whatever BertTokenizer has
-    others: dict[str, AddedToken] = field(default_factory=dict)  # of roles that a model has for itself
+    roles: dict[str, AddedToken | None] = field(default_factory=dict)  # None: no token, although BertTokenizer has one
+    others: dict[str, AddedToken] = field(default_factory=dict)  # of roles of a model's own
     extras: list[AddedToken] | None = None  # None: no file has a list of them
-    late_extras: list[AddedToken] = field(default_factory=list)  # that transformers finds after it has read added_tokens.json
-    objects: set[str] = field(default_factory=set)  # that tokenizer_config.json writes as objects, which transformers reads after it too
+    late_extras: list[AddedToken] = field(default_factory=list)  # transformers finds them after added_tokens.json
+    objects: set[str] = field(default_factory=set)  # in tokenizer_config.json as objects, which transformers reads after it too
 
     @property
     def tokens(self) -> list[AddedToken]:
@@ -50,7 +53,7 @@ class Named:
 
 @dataclass
 class Claims:
-    """Tokens by the id that a file gives them. Of two with one id, the last one counts."""
+    """Tokens by the id that a file states. Of two tokens with one id, the last one counts."""
 
     tokens: dict[int, AddedToken] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
@@ -64,16 +67,18 @@ class Claims:
 
 
 def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, int], sep_token: str | None) -> dict[str, Any]:
-    """Fields of TokenizerSettings: `added_tokens` and `names_sep`, and for BertTokenizer `unk_token`, `cls_token` and `sep_token`.
+    """Fields of TokenizerSettings: `added_tokens`, `names_sep`, and for BertTokenizer more.
+
+    For BertTokenizer, they are also `unk_token`, `cls_token` and `sep_token`.
 
     Args:
         config: tokenizer_config.json.
         file: tokenizer.json, without fields if there is none.
         vocab: token -> id.
-        sep_token: [SEP] by the rules of tokenizer.json; None if BertTokenizer reads the folder. It adds tokens of its own, and adds those
-            of tokenizer.json like all others.
+        sep_token: [SEP] by the rules of tokenizer.json; None if BertTokenizer reads the folder. It
+            adds tokens of its own, and adds those of tokenizer.json like all others.
 
-    Raises ValueError for a token that is none, and for an id that differs from the one that transformers gives.
+    Raises ValueError for what is not a token, and for an id that transformers does not give.
     """
     is_bert, own = sep_token is None, Claims()
     _check_number(file, file.get("added_tokens", list))
@@ -102,11 +107,11 @@ def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, 
     }
 
 
-# --- What each file says -------------------------------------------------------------------------------------------------------------
+# --- What each file says --------------------------------------------------------------------------
 
 
 def _list(file: Fields, name: str) -> list[Any] | None:
-    """A list of tokens; None where there is none. The newest name may also have an object, which is read elsewhere."""
+    """A list of tokens, or None. An object under the newest name is read by `_add_others`."""
     if isinstance(file.content.get(name), dict):
         return None
     found = file.get(name, list)
@@ -115,7 +120,7 @@ def _list(file: Fields, name: str) -> list[Any] | None:
 
 
 def _check_number(file: Fields, tokens: Sized | None) -> None:
-    """Raises ValueError where there are more tokens than any model has, before each of them is looked at."""
+    """Raise ValueError for more tokens than any model has, before each of them is looked at."""
     if tokens is not None and len(tokens) > MAX_NAMED:
         raise ValueError(f"{file.where}: expected at most {MAX_NAMED:,} special and added tokens, found {len(tokens):,}")
 
@@ -142,7 +147,9 @@ def _named_by_config(config: Fields) -> Named:
 
 
 def _is_typed(value: Any) -> bool:
-    """Whether an object says that it is an AddedToken, as transformers writes it since version 3."""
+    """Whether an object states that it is an AddedToken, as transformers writes it since version
+    3.
+    """
     return isinstance(value, dict) and value.get("__type") == "AddedToken"
 
 
@@ -155,7 +162,9 @@ def _add_others(file: Fields, named: Named) -> None:
 
 
 def _merge_map(file: Fields, named: Named) -> None:
-    """special_tokens_map.json, which transformers reads after tokenizer_config.json, so that its roles count."""
+    """Merge special_tokens_map.json. transformers reads it after tokenizer_config.json, so it
+    counts.
+    """
     _check_number(file, file.content)
     for role, value in file.content.items():
         if role in ROLES:
@@ -172,7 +181,10 @@ def _merge_map(file: Fields, named: Named) -> None:
 
 
 def _claim_decoder(decoder: Fields, claims: Claims) -> None:
-    """`added_tokens_decoder` of tokenizer_config.json: id -> token. Where it is, transformers reads no other file for tokens."""
+    """`added_tokens_decoder` of tokenizer_config.json: id -> token.
+
+    Where it is present, transformers reads no other file for tokens.
+    """
     _check_number(decoder, decoder.content)
     for number in decoder.content:
         if not re.fullmatch("[0-9]{1,10}", number):
@@ -213,13 +225,14 @@ def _made(where: str, content: str, **flags: bool) -> AddedToken:
         raise ValueError(f"{where}: {error}") from None
 
 
-# --- What transformers makes of it ---------------------------------------------------------------------------------------------------
+# --- What transformers makes of it ----------------------------------------------------------------
 
 
 def _with_defaults(named: Named, claims: Claims, vocab: Mapping[str, int], config: Fields) -> dict[str, str]:
-    """Give BertTokenizer's own tokens to the roles that no file speaks of. Returns those that are needed.
+    """Give BertTokenizer's own tokens to the roles that no file has. Returns those that are needed.
 
-    transformers would add a missing [CLS], although no weights know it. It is left out here, so TokenizerSettings refuses the vocabulary.
+    transformers would add a missing [CLS], although the weights have no row for it. It is left out
+    here, so TokenizerSettings refuses the vocabulary.
     """
     claimed = {token.content for token in claims.tokens.values()}
     for role, content in BERT_TOKENS.items():
@@ -233,7 +246,7 @@ def _with_defaults(named: Named, claims: Claims, vocab: Mapping[str, int], confi
 
 
 def _wanted(named: Named, claims: Claims, known: Mapping[str, AddedToken]) -> list[AddedToken]:
-    """What transformers adds to the tokens that are known, in its order."""
+    """The tokens that transformers adds to the known ones, in its order."""
     special = {token.content for token in (*named.roles.values(), *named.others.values()) if token}
     wanted = [token for _, token in sorted(claims.tokens.items()) if known.get(token.content) != token]
     seen = {*known, *(token.content for token in wanted)}
@@ -245,7 +258,10 @@ def _wanted(named: Named, claims: Claims, known: Mapping[str, AddedToken]) -> li
 
 
 def _number(tokens: Iterable[AddedToken], vocab: Mapping[str, int], known: dict[str, AddedToken], where: Mapping[str, str]) -> None:
-    """Add tokens to those that are known, each with its id: that in the vocabulary, the one that it has already, or the next one."""
+    """Add tokens to those that are known, each with its id.
+
+    That is its id in the vocabulary, the id that it has already, or the next one.
+    """
     next_id = max([len(vocab), *(token.id + 1 for token in known.values())])
     for token in tokens:
         id = vocab[token.content] if token.content in vocab else known[token.content].id if token.content in known else next_id

@@ -1,7 +1,8 @@
-"""tokenizer.json -> settings, by the rules that it states itself: those of a pipeline of Hugging Face `tokenizers`.
+"""tokenizer.json -> settings, by its own rules: those of a pipeline of Hugging Face `tokenizers`.
 
-A pipeline cleans (`normalizer`), splits (`pre_tokenizer`), looks pieces up (`model`) and adds special tokens (`post_processor`). These
-tables have the parts that are implemented; any other is refused by name, and so is an order of parts that gives other ids.
+A pipeline cleans (`normalizer`), splits (`pre_tokenizer`), looks pieces up (`model`) and adds
+special tokens (`post_processor`). These tables have the parts that are implemented. Any other part
+is refused by name, and so is an order of parts that gives other ids.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from typing import Any
 
 from ..files.fields import Fields, shown, shown_name
 
-# Each line is one way to clean a text: the types of the normalizers, in their order -> what they do beside BertNormalizer, if it is there.
+# Each line is one way to clean a text: the types of the normalizers in their order -> what they do
+# besides BertNormalizer.
 NORMALIZERS: dict[tuple[str, ...], dict[str, bool]] = {
     (): {},
     ("BertNormalizer",): {},
@@ -21,7 +23,8 @@ NORMALIZERS: dict[tuple[str, ...], dict[str, bool]] = {
     ("NFD", "StripAccents", "Lowercase"): {"strip_accents": True, "strip_all_marks": True, "lowercase": True},
     ("Lowercase", "NFD", "StripAccents"): {"strip_accents": True, "strip_all_marks": True, "lowercase": True},
 }
-# Type of a pre-tokenizer -> whether it splits at whitespace, makes punctuation marks words, and parts words from symbols.
+# Type of a pre-tokenizer -> whether it splits at whitespace, makes punctuation marks words, and
+# separates words from symbols.
 PRE_TOKENIZERS = {
     "BertPreTokenizer": (True, True, False),
     "Whitespace": (True, False, True),
@@ -32,7 +35,9 @@ CLEANING = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase") 
 
 
 def is_bert(file: Fields) -> bool:
-    """Whether a tokenizer.json cleans and splits as transformers' BertTokenizer does, whatever the settings of each part."""
+    """Whether a tokenizer.json has the parts of BertTokenizer, whatever the settings of each
+    part.
+    """
     types = _types(_parts(file, "normalizer", "normalizers"))
     if "BertNormalizer" not in types or types not in NORMALIZERS:
         return False
@@ -40,7 +45,10 @@ def is_bert(file: Fields) -> bool:
 
 
 def read_pipeline(file: Fields) -> dict[str, Any]:
-    """Fields of TokenizerSettings, without `added_tokens`. Raises ValueError for what is not implemented."""
+    """Fields of TokenizerSettings but `added_tokens`.
+
+    Raises ValueError for what is not implemented.
+    """
     model = file.child("model")
     (cls_token, _), (sep_token, _) = _template(file)
     return {
@@ -57,7 +65,7 @@ def read_pipeline(file: Fields) -> dict[str, Any]:
 
 
 def check_model(file: Fields) -> None:
-    """Raises ValueError for a tokenizer that is no WordPiece."""
+    """Raise ValueError for a tokenizer that is no WordPiece."""
     for part in ("model", "decoder"):
         if file.child(part).get("type", str, "WordPiece") != "WordPiece":
             raise file.refuse(part, "WordPiece")
@@ -109,7 +117,9 @@ def _splitting(file: Fields) -> dict[str, bool]:
 
 
 def check_ids(file: Fields, ids: Mapping[str, int]) -> None:
-    """Raises ValueError where the post-processor gives [CLS] or [SEP] another id than the vocabulary."""
+    """Raise ValueError where the post-processor and the vocabulary have other ids of [CLS] or
+    [SEP].
+    """
     for token, found in _template(file):
         if found != [ids[token]]:
             where = f"{file.where}: post_processor: {shown_name(token)}"
@@ -117,7 +127,10 @@ def check_ids(file: Fields, ids: Mapping[str, int]) -> None:
 
 
 def _template(file: Fields) -> list[tuple[str, list[Any]]]:
-    """(token, ids) of [CLS] and [SEP], as a post-processor adds them: `[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]`, B with type 1."""
+    """(token, ids) of [CLS] and [SEP], as a post-processor adds them.
+
+    It must make `[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]`, with type 1 for B.
+    """
     processor = file.child("post_processor")
     if processor.get("type", str) == "BertProcessing":
         pairs = [processor.need(part, list) for part in ("cls", "sep")]

@@ -1,4 +1,6 @@
-"""What decides how a text becomes ids: what to clean, where to split, which vocabulary, which special tokens."""
+"""What decides how a text becomes ids: what to clean, where to split, which vocabulary, which
+special tokens.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,10 +11,11 @@ from ..files.fields import shown, shown_name
 from .added import MAX_IDS, AddedToken, num_suffixes
 from .unicode import COMPATS, CharacterMap, Compat
 
-# What bounds the time and the memory that a file can ask for. LaBSE, the largest vocabulary that is known, has 501,153 entries.
+# Bounds of the time and the memory that a file can take. The largest known vocabulary, LaBSE, has
+# 501,153 entries.
 MAX_ENTRIES = 1 << 20
 MAX_VOCABULARY_CHARS = 1 << 24
-MAX_PIECE_CHARS = 200  # of a piece that can match: WordPiece looks that often at each character of a word. Google's words have no more
+MAX_PIECE_CHARS = 200  # of a piece that can match: WordPiece looks that often at each character. Google's words have no more
 MAX_ADDED_CHARS = 1 << 21  # of all added tokens
 MAX_ADDED_SUFFIXES = 1 << 19  # different ends of added tokens: a state of added.Automaton each, 200 bytes
 MAX_LENGTH = (1 << 63) - 1
@@ -20,7 +23,9 @@ MAX_LENGTH = (1 << 63) - 1
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """Everything that decides how a text becomes ids. Nothing of it can be changed: make others with `dataclasses.replace`.
+    """Everything that decides how a text becomes ids.
+
+    Settings cannot be changed: make others with `dataclasses.replace`.
 
     Raises ValueError for what does not fit together or is out of range.
     """
@@ -34,7 +39,7 @@ class TokenizerSettings:
     cls_token: str = "[CLS]"
     sep_token: str = "[SEP]"
     continuing_subword_prefix: str = "##"
-    max_input_chars_per_word: int = 100  # Hugging Face's; Google's original has 200
+    max_input_chars_per_word: int = 100  # Hugging Face's; Google's is 200
     added_tokens: tuple[AddedToken, ...] = ()
     decoder_cleanup: bool = True  # whether `decode` closes the gaps before punctuation and in contractions
     model_max_length: int | None = None
@@ -90,7 +95,7 @@ class TokenizerSettings:
             )
 
     def _check_sizes(self) -> None:
-        """Refuse what would take much time or memory, and what no model has."""
+        """Raise ValueError for what no model has and what would take much time or memory."""
         limit, prefix = self.max_input_chars_per_word, len(self.continuing_subword_prefix)
         contents = [token.content for token in self.added_tokens]
         long = [len(token) for token in self.vocab if len(token) > MAX_PIECE_CHARS]
@@ -125,13 +130,16 @@ class TokenizerSettings:
 
     @property
     def is_bert(self) -> bool:
-        """Whether accents are stripped and words are split as BERT does it, which the compiled tokenizer knows alone."""
+        """Whether accents are stripped and words are split as BERT does it.
+
+        The compiled tokenizer has these rules alone.
+        """
         return self.split_punctuation and not (self.split_symbols or self.strip_all_marks)
 
     def as_google(self) -> "TokenizerSettings":
         """The same vocabulary and case under the rules of google-research/bert.
 
-        Raises ValueError for cleaning that its tokenizer cannot be told to do.
+        Raises ValueError for cleaning that its tokenizer cannot do.
         """
         fixed = {"strip_accents": self.lowercase, "handle_chinese_chars": True, "clean_text": True, "continuing_subword_prefix": "##",
                  "strip_all_marks": False, "split_punctuation": True, "split_symbols": False}  # fmt: skip
@@ -142,10 +150,11 @@ class TokenizerSettings:
 
     @property
     def last_id(self) -> int:
-        """The greatest id that the weights must know.
+        """The greatest id for which the weights must have a row.
 
-        An empty line of `vocab.txt` is no token. An added token that is not in the vocabulary, such as the [MASK] that transformers adds
-        to every vocabulary without one, may never be used: ids are checked in each call.
+        An empty line of `vocab.txt` is no token. An added token that is not in the vocabulary may
+        never be used, such as the [MASK] that transformers adds to every vocabulary without one.
+        Each call checks its ids.
         """
         ids, vocab = self.ids, self.vocab.copy()
         vocab.pop("", None)
@@ -158,7 +167,7 @@ class TokenizerSettings:
 
 
 def check_vocab(vocab: Mapping[str, int]) -> None:
-    """Raises ValueError unless a vocabulary maps texts to ids."""
+    """Raise ValueError unless a vocabulary maps texts to ids."""
     tokens, ids = vocab.keys(), vocab.values()
     if {*map(type, tokens)} - {str} or {*map(type, ids)} - {int} or min(ids, default=0) < 0 or max(ids, default=0) >= MAX_IDS:
         bad = [

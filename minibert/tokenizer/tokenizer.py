@@ -46,7 +46,8 @@ class WordPieceTokenizer:
     that encodes large batches faster.
 
     >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "chess", "!"]
-    >>> tokenizer = WordPieceTokenizer(TokenizerSettings({token: index for index, token in enumerate(vocab)}))
+    >>> settings = TokenizerSettings({token: id for id, token in enumerate(vocab)})
+    >>> tokenizer = WordPieceTokenizer(settings)
     >>> encoding = tokenizer("Playing Chess!")
     >>> encoding.tokens
     ['[CLS]', 'play', '##ing', 'chess', '!', '[SEP]']
@@ -113,7 +114,7 @@ class WordPieceTokenizer:
         stride: int = 0,
         return_overflowing_tokens: bool = False,
     ) -> Encoding:
-        """Encode a text, or a pair of texts: `[CLS] text [SEP]`, `[CLS] text [SEP] text_pair [SEP]`.
+        """Encode a text as `[CLS] text [SEP]`, a pair as `[CLS] text [SEP] text_pair [SEP]`.
 
         Args:
             text: any str. A lone surrogate counts as U+FFFD ("hf") or as a letter ("google"). An

@@ -1,13 +1,15 @@
 """Text cleaning, character by character: control characters, Chinese, accents, case.
 
-Step 1 of 3 of the tokenizer (then splitting and WordPiece, in wordpiece.py). Nearly every rule of BERT's cleaning looks at one
-character alone, so nearly all of it is one lazily filled dictionary from a character to the text that replaces it, `CharacterMap`. Two
-rules look at neighbours: the canonical order of combining marks, `canonical_order`, and Greek final sigma, `final_sigmas`.
+This is step 1 of 3 of the algorithm in wordpiece.py. Nearly every rule of BERT's cleaning looks at
+one character alone. So nearly all of it is one dictionary from a character to the text that
+replaces it, filled as characters are met (`CharacterMap`). Two rules look at neighbours: the
+canonical order of combining marks (`canonical_order`) and Greek final sigma (`final_sigmas`).
 
-What the rules say about a character is frozen in tables_hf.py and tables_google.py, an `Original` each. Nothing here asks the interpreter
-what a letter is.
+What the rules say about a character is frozen in tables_hf.py and tables_google.py, an `Original`
+each. Nothing here depends on the Unicode version of the interpreter.
 
-Sources: `BertNormalizer` of Hugging Face tokenizers; `BasicTokenizer` in tokenization.py of google-research/bert.
+Sources: `BertNormalizer` of Hugging Face tokenizers; `BasicTokenizer` in tokenization.py of
+google-research/bert.
 """
 
 from bisect import bisect_right
@@ -19,7 +21,7 @@ Compat = Literal["hf", "google"]
 COMPATS: tuple[Compat, ...] = ("hf", "google")
 
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
-REPLACEMENT = "\ufffd"  # what a lone surrogate counts as for "hf": `tokenizers` cannot take one, and cleaning removes this
+REPLACEMENT = "\ufffd"  # a lone surrogate counts as this for "hf": `tokenizers` refuses one, and cleaning removes this
 MAX_KNOWN_CHARACTERS = 32_768  # of a CharacterMap: 6 MB
 CAPITAL_SIGMA, FINAL_SIGMA = "Σ", "ς"
 
@@ -29,7 +31,9 @@ def is_surrogate(character: str) -> bool:
 
 
 class CharacterRanges:
-    r"""A set of characters as sorted ranges: Hugging Face's REMOVED alone would be 137,000 strings as a set.
+    r"""A set of characters as sorted ranges.
+
+    As a set of strings, Hugging Face's REMOVED alone would have 137,000 members.
 
     >>> ranges = CharacterRanges("9-a d 20")
     >>> "\n" in ranges, "\x0b" in ranges, list(ranges)
@@ -52,11 +56,12 @@ class CharacterRanges:
 
 
 class Original:
-    """One of the two originals, and what it holds for true about characters."""
+    """One of the two originals: what its rules say about characters."""
 
     def __init__(self, compat: Compat) -> None:
         self.is_google = compat == "google"
-        # lazily, since a program reads one of them, and by statements, since programs that are frozen hold what statements import
+        # Imported here, because a program reads one of them. Imported by statements, because the
+        # tools that freeze programs follow import statements.
         if self.is_google:
             from . import tables_google as tables
         else:
@@ -72,7 +77,7 @@ class Original:
         return self._ranges[table]
 
     def characters(self, table: str) -> frozenset[str]:
-        """A small set of the tables by name, for questions about every character of a text."""
+        """A small set of the tables by name, to look up every character of a text in."""
         if table not in self._characters:
             self._characters[table] = frozenset(self.ranges(table))
         return self._characters[table]
@@ -94,7 +99,7 @@ class Original:
 
     @cached_property
     def lowercase(self) -> dict[str, str]:
-        """Lower case of every character that has one, wherever it stands: Σ gives σ.
+        """Lower case of every character that has one. Σ gives σ, wherever it stands.
 
         The table says `41-5a/1+20`: from U+0041 to U+005A, every character, 0x20 up.
         """
@@ -123,10 +128,10 @@ class Original:
 
     @cached_property
     def surviving_marks(self) -> frozenset[str]:
-        """Characters that leave a mark with a combining class behind even when accents are stripped.
+        """Characters that leave a mark with a combining class when accents are stripped.
 
-        Fewer than a hundred, and the only ones for which canonical order matters: spacing marks, musical notation, Hangul tone marks,
-        and for Hugging Face those that are newer than its table of marks.
+        There are fewer than a hundred, and canonical order matters for them alone: spacing marks,
+        musical notation, Hangul tone marks, and for Hugging Face marks newer than its table.
         """
         candidates = [*self.combining_classes, *self.decompositions]
         kept = {mark for mark in self.combining_classes if mark not in self.ranges("NONSPACING_MARKS")}
@@ -142,7 +147,8 @@ def original(compat: Compat) -> Original:
 class CharacterMap(dict[str, str]):
     r"""A character -> the text that replaces it, filled as characters are met.
 
-    >>> normalize = CharacterMap("hf", clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
+    >>> rules = dict(clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True)
+    >>> normalize = CharacterMap("hf", **rules)
     >>> [normalize[character] for character in "É\t東\0"]
     ['e', ' ', ' 東 ', '']
     """
@@ -167,16 +173,17 @@ class CharacterMap(dict[str, str]):
 
     @cached_property
     def surviving_marks(self) -> frozenset[str]:
-        """Marks that have a combining class are sorted. Those that survive decide whether the order matters.
+        """The marks that survive, for which the order of marks matters.
 
-        They take 6 ms, so they are read when a text that is not ASCII comes, and not for a model that is loaded.
+        Reading them takes 6 ms. So they are read for the first text that is not ASCII, and not when
+        a model is loaded.
         """
         return self.original.surviving_marks if self.strip_accents and not self.strip_all_marks else frozenset()
 
     def parts(self, character: str) -> str:
-        """The character cleaned and taken apart. Marks are still there: they may have to be sorted first.
+        """The character cleaned and decomposed, with its marks, which may have to be sorted first.
 
-        Google lower-cases before it takes apart, Hugging Face after.
+        Google lower-cases before it decomposes, Hugging Face after.
         """
         text = REPLACEMENT if is_surrogate(character) and not self.original.is_google else character
         if self.clean_text and text in self.original.ranges("REMOVED"):
@@ -202,11 +209,13 @@ class CharacterMap(dict[str, str]):
 
 
 def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, str]]:
-    r"""Pairs (index into `word`, replacement) as `normalize` gives them, with runs of combining marks in canonical order.
+    r"""(index into `word`, replacement) of each character, with runs of marks in canonical order.
 
-    Sorting moves letters, and `tokenizers` does not follow them: after the sort it hands out the places of the run from left to right,
-    one to each character that stood in the text (those that a decomposition added take the place before them). In "a\u302e\u0323" the
-    dot below sorts before the tone mark and takes its place, 1; the tone mark, which alone survives, gets place 2 instead of its own.
+    Sorting moves characters, and `tokenizers` does not move their places with them. After the sort,
+    it gives the places of the run from left to right, one to each character that stood in the text.
+    A character that a decomposition added has the place before it. In "a\u302e\u0323" the dot below
+    sorts before the tone mark and takes its place, 1. The tone mark alone survives, with place 2
+    instead of its own.
     """
     classes, marks = normalize.original.combining_classes, normalize.marks
     run: list[tuple[int, str, bool]] = []  # combining class, character, whether it opens its decomposition
@@ -233,10 +242,11 @@ def canonical_order(word: str, normalize: CharacterMap) -> Iterator[tuple[int, s
 
 
 def final_sigmas(word: str, normalize: CharacterMap) -> str:
-    """The word with ς for each Σ that ends a word, as `str.lower` decides: a cased letter before it and none after it.
+    """The text with ς for each Σ that ends a word: a cased letter before it, and none after it.
 
-    Case-ignorable characters (apostrophes, marks) do not count, nor does what cleaning removes; a Chinese character ends a word.
-    Source: Unicode, SpecialCasing.txt, Final_Sigma. Hugging Face knows no such rule.
+    Case-ignorable characters (apostrophes, marks) do not count, and neither does what cleaning
+    removes. A Chinese character ends a word. Source: Unicode, SpecialCasing.txt, Final_Sigma, as
+    `str.lower` has it. Hugging Face has no such rule.
     """
     cased, ignorable, chinese = (normalize.original.ranges(name) for name in ("CASED", "CASE_IGNORABLE", "CHINESE"))
 

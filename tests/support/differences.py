@@ -1,7 +1,7 @@
-r"""Where the two originals of BERT's tokenizer differ: one row a difference, with a text and what each makes of it.
+r"""Where the two originals of BERT's tokenizer differ, with a text and its pieces for each difference.
 
-Pieces as a vocabulary with an entry for nearly every character gives them, so that what is left of a text can be seen. The same table
-stands in the docstring of minibert/tokenizer/__init__.py.
+The vocabulary has an entry for nearly every character, so the pieces show what is left of a text. The
+docstring of minibert/tokenizer/__init__.py has the same table.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,24 @@ class Row(NamedTuple):
 
 
 ROWS = [
-    Row(
-        "a [SEP]",
-        "a [SEP]",
-        "a [ s ##e ##p ]",
-        "special tokens in a text count as such; Google has none",
-    ),
-    Row("ΑΣ", "α ##σ", "α ##ς", "Google lower-cases whole words, so a Σ at the end of one becomes ς"),
-    Row("x" * 101, "[UNK]", "x ##x (101 pieces)", "a word may have 100 characters; Google's 200"),
-    Row("a\ue000b", "a ##b", "a ##\ue000 ##b", "characters of private use are removed; Google keeps them"),
-    Row("a\ud800", "a", "[UNK]", "a lone surrogate counts as U+FFFD and is removed; Google keeps it"),
-    Row("a\U0002b820b", "[UNK]", "a [UNK] b", "256 rare Chinese characters are no words of their own: a slip of a digit"),
-    Row(
-        "a\u2e43b",
-        "a ##\u2e43 ##b",
-        "a \u2e43 b",
-        "104 punctuation marks are newer than its tables (Unicode 8; Google's: 14)",
-    ),
-    Row("a\u166db", "a \u166d b", "a ##\u166d ##b", "2 characters have ceased to be punctuation since"),
-    Row("a\u08e2b", "a ##\u08e2 ##b", "a ##b", "13 format characters are newer than its tables"),
-    Row("a\u07fdb", "a ##\u07fd ##b", "a ##b", "384 marks are newer than its tables and are no accents to it"),
-    Row("a\u1734b", "a ##b", "a ##\u1734 ##b", "1 mark has ceased to be one since"),
-    Row("a\ua7dc", "a ##\u019b", "a ##\ua7dc", "55 capital letters are newer than Google's tables, not than its own"),
-    Row("a\U00011938", "a ##\U00011938", "a ##\U00011935 ##\U00011930", "1 character is taken apart by Google only"),
+    Row("a [SEP]", "a [SEP]", "a [ s ##e ##p ]", "special tokens in a text count as such"),
+    Row("ΑΣ", "α ##σ", "α ##ς", "Google makes a Σ at the end of a word ς"),
+    Row("x" * 101, "[UNK]", "x ##x (101 pieces)", "words have 100 characters; Google's 200"),
+    Row("a\ue000b", "a ##b", "a ##\ue000 ##b", "private use is removed; Google keeps it"),
+    Row("a\ud800", "a", "[UNK]", "a lone surrogate counts as U+FFFD"),
+    Row("a\U0002b820b", "[UNK]", "a [UNK] b", "256 rare Chinese characters stay in words"),
+    Row("a\u2e43b", "a ##\u2e43 ##b", "a \u2e43 b", "104 punctuation marks since Unicode 8"),
+    Row("a\u166db", "a \u166d b", "a ##\u166d ##b", "2 characters are punctuation no longer"),
+    Row("a\u08e2b", "a ##\u08e2 ##b", "a ##b", "13 format characters since Unicode 8"),
+    Row("a\u07fdb", "a ##\u07fd ##b", "a ##b", "384 marks since Unicode 8"),
+    Row("a\u1734b", "a ##b", "a ##\u1734 ##b", "1 character is a mark no longer"),
+    Row("a\ua7dc", "a ##\u019b", "a ##\ua7dc", "55 capital letters since Unicode 14"),
+    Row("\U00011938", "\U00011938", "\U00011935 ##\U00011930", "Google decomposes 1 character more"),
 ]
 
 
-def lesson_settings() -> tuple[TokenizerSettings, TokenizerSettings]:
-    """Of Hugging Face and of Google."""
+def settings_of_both() -> tuple[TokenizerSettings, TokenizerSettings]:
+    """The settings of Hugging Face and of Google."""
     settings = character_settings("uncased")
     special = tuple(AddedToken(token, settings.vocab[token]) for token in ("[CLS]", "[SEP]"))
     return replace(settings, added_tokens=special), settings.as_google()
@@ -58,7 +48,7 @@ def shown_pieces(pieces: Sequence[str]) -> str:
 
 
 def shown(text: str) -> str:
-    """Unprintable and rare characters as escapes, long texts with their length."""
+    """A text with rare characters as escapes, or a long text as its first character and its length."""
     if len(text) > 30:
         return f"{text[0]} * {len(text)}"
     return "".join(character if character < "\u0530" else character.encode("unicode-escape").decode() for character in text)

@@ -17,7 +17,7 @@ import minibert.tokenizer
 from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, differences, make_tokenizer, readable
 from minibert.tokenizer import tokenizer as calls
 from minibert.tokenizer.unicode import original
-from tests.support.differences import ROWS, Row, lesson_settings, shown_pieces, table
+from tests.support.differences import ROWS, Row, settings_of_both, shown_pieces, table
 from tests.support.hard_texts import COMPATS, SETTINGS, TEXTS, character_settings, code_point_ranges, code_points, digest
 
 VOCABULARY = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}
@@ -81,7 +81,7 @@ def test_no_rule_depends_on_the_unicode_of_the_interpreter() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.why for row in ROWS])
 def test_the_differences_between_the_originals(row: Row) -> None:
-    hf, google = (WordPieceTokenizer(settings) for settings in lesson_settings())
+    hf, google = (WordPieceTokenizer(settings) for settings in settings_of_both())
     for tokenizer, expected in ((hf, row.hf), (google, row.google)):
         pieces = tokenizer.tokenize(row.text)
         assert shown_pieces(pieces) == expected

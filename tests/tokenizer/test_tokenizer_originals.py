@@ -17,7 +17,7 @@ import pytest
 import tokenizers
 
 from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, load_settings
-from tests.support.differences import ROWS, lesson_settings, shown_pieces
+from tests.support.differences import ROWS, settings_of_both, shown_pieces
 from tests.support.hard_texts import (
     COMPATS,
     SETTINGS,
@@ -100,7 +100,7 @@ def test_the_digests_are_the_referents() -> None:
 
 @on_its_unicode
 def test_the_differences_between_the_originals() -> None:
-    hf, google = lesson_settings()
+    hf, google = settings_of_both()
     referent, other = hf_tokenizer(hf), google_tokenizer(google)
     for row in ROWS:
         assert shown_pieces(other.tokenize(row.text)) == row.google

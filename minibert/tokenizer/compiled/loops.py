@@ -17,8 +17,8 @@ Three kinds of text are left to the readable encoder, the fallback:
 * texts with added tokens that the trie cannot find (batch.py).
 
 Nothing is allocated here and nothing is raised. Helpers on the common path are inlined: a call
-copies every field of every array, some 180 words, which takes 40 ns. Only `learn` and `added_token`,
-which are rare, are called. benchmarks/tokenizer.py measures all this.
+copies every field of every array, some 180 words, which takes 40 ns. Only `learn` and
+`added_token`, which are rare, are called. benchmarks/tokenizer.py measures all this.
 """
 
 import numpy as np

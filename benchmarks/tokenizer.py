@@ -1,8 +1,9 @@
-"""List of str to ids, one thread each: minibert's two tokenizers beside nanotoken and Hugging Face `tokenizers`.
+"""List of str to ids, one thread each: both tokenizers of minibert, nanotoken and `tokenizers`.
 
-The first pass begins with nothing remembered, the repeated pass has seen the same texts. English comes from a file, one text a line;
-measured with 12 MB of WordNet and GCIDE definitions, documentation, addresses and reviews under free licences. Other scripts are the
-translations that Django carries; hostile texts are made here.
+The first pass begins without memory. The repeated pass has seen the same texts. English comes from
+a file, one text a line. The published figures were measured with 12 MB of WordNet and GCIDE
+definitions, documentation, addresses and reviews under free licences. Other scripts are the
+translations in Django. Hostile texts are made here.
 
     pip install nanotoken tokenizers==0.23.3 django
     RAYON_NUM_THREADS=1 python -m benchmarks.tokenizer english.txt
@@ -62,18 +63,18 @@ def hostile() -> dict[str, list[str]]:
 
 
 class Rivals:
-    """Fresh ones for each kind of text: nothing is remembered from another."""
+    """The tokenizers, made anew for each kind of text, so that none remembers other texts."""
 
     def __init__(self) -> None:
         settings = settings_of("uncased")
-        self.twin, self.plain = (make_tokenizer(settings, backend=backend) for backend in ("numba", "numpy"))
-        self.twin.encode_batch([])
+        self.compiled, self.plain = (make_tokenizer(settings, backend=backend) for backend in ("numba", "numpy"))
+        self.compiled.encode_batch([])
         self.tokenizers = hf_tokenizer(settings)
         self.nanotoken = nanotoken.Tokenizer(self.tokenizers)
 
     def calls(self, with_nanotoken: bool) -> dict[str, Any]:
         calls = {
-            "minibert": self.twin.encode_batch,
+            "minibert": self.compiled.encode_batch,
             "minibert, plain Python": self.plain.encode_batch,
             "tokenizers": self.tokenizers.encode_batch_fast,
         }
@@ -81,7 +82,7 @@ class Rivals:
 
 
 def speeds(texts: list[str], slow: list[str], repeats: int = 5) -> dict[str, dict[str, float]]:
-    """MB/s of each rival, first pass and repeated, medians. The slow ones, without a memory worth the name, get fewer texts."""
+    """MB/s of each rival, first pass and repeated, medians. The slow ones encode fewer texts."""
     seconds: dict[str, dict[str, list[float]]] = {}
     sizes = {id(each): sum(len(text.encode()) for text in each) / 1e6 for each in (texts, slow)}
     for _ in range(repeats):
@@ -106,7 +107,7 @@ def measure(english: Path) -> list[dict[str, Any]]:
     rows = []
     for name, (texts, slow) in kinds.items():
         row = {"texts": name, "mb_per_s": speeds(texts, slow)}
-        expected, actual = Rivals().tokenizers.encode_batch_fast(slow), Rivals().twin.encode_batch(slow)
+        expected, actual = Rivals().tokenizers.encode_batch_fast(slow), Rivals().compiled.encode_batch(slow)
         row["ids_equal"] = all(actual[index].tolist() == each.ids for index, each in enumerate(expected))
         rows.append(row)
         print(row, flush=True)

@@ -1,7 +1,8 @@
-"""The tokenizer beside both originals, at length: every code point, 200,000 adversarial texts, real texts in a hundred languages.
+"""The tokenizer beside both originals: every code point, 200,000 adversarial texts, real texts.
 
-Real texts are the translations that Django carries. Also a million random strings, for which nothing must be raised, and the time of
-texts of doubled length. CI runs a share of this in tests/; the whole takes about 40 minutes on CPython 3.11.
+Real texts are the translations in Django, in a hundred languages. There are also a million random
+strings, for which nothing must be raised, and the time of texts of doubled length. The tests run a
+share of this. The whole takes about 40 minutes on CPython 3.11.
 
     pip install tokenizers==0.23.3 django && pip install --no-deps bert-tensorflow==1.0.4
     python3.11 benchmarks/tokenizer_parity.py
@@ -19,7 +20,7 @@ from typing import Any
 
 from benchmarks.common import VOCAB, save
 from minibert.tokenizer import AddedToken, TokenizerSettings, make_tokenizer
-from minibert.tokenizer.settings import load_vocab
+from minibert.tokenizer.loading import load_vocab
 from tests.support.hard_texts import COMPATS, SETTINGS, adversarial_texts, character_settings, code_points
 from tests.support.originals import google_tokenizer, hf_tokenizer
 
@@ -48,7 +49,7 @@ def settings_of(name: str) -> TokenizerSettings:
 
 
 class Trio:
-    """Referent, readable tokenizer, compiled twin."""
+    """The originals, the readable tokenizer and the compiled tokenizer."""
 
     def __init__(self, settings: TokenizerSettings) -> None:
         self.is_google = settings.compat == "google"
@@ -61,7 +62,7 @@ class Trio:
         return [(each.ids, each.offsets, each.word_ids) for each in self.hf.encode_batch(list(texts))]
 
     def mismatches(self, texts: Sequence[str], with_plain: bool = True) -> int:
-        """Texts for which the readable tokenizer or the twin differs from the referent."""
+        """Texts for which the readable or the compiled tokenizer differs from the original."""
         expected = self.expected(texts)
         return sum(
             any(actual != theirs for actual in each)
@@ -75,7 +76,7 @@ class Trio:
         return [e.input_ids if self.is_google else (e.input_ids, e.offsets, e.word_ids) for e in encodings]
 
     def packed(self, texts: Sequence[str]) -> Iterator[Any]:
-        """The twin, with offsets."""
+        """The compiled tokenizer, with offsets."""
         batch = self.fast.encode_batch(texts, return_offsets=True)
         for index in range(len(texts)):
             one = batch.between(index, index + 1)
@@ -88,7 +89,10 @@ class Trio:
             yield one.input_ids.tolist() if self.is_google else (one.input_ids.tolist(), spans, words)
 
     def packed_ids(self, texts: Sequence[str]) -> Iterator[Any]:
-        """The twin without offsets, which takes other ways; what it does not say is taken from `packed`."""
+        """The compiled tokenizer without offsets, which takes other ways.
+
+        `packed` gives the rest.
+        """
         batch = self.fast.encode_batch(texts)
         for index, full in enumerate(self.packed(texts)):
             yield batch[index].tolist() if self.is_google else (batch[index].tolist(), *full[1:])
@@ -109,7 +113,7 @@ def every_code_point() -> dict[str, Any]:
     counts = {}
     for name in (*SETTINGS, *COMPATS["google"]):
         trio = Trio(character_settings(name))
-        # Google's, in Python, takes the planes that have anything but private and unassigned characters
+        # Google's, in Python, is slow: no planes with only private and unassigned characters
         last = 0x110000 if not trio.is_google else 0x40000
         counts[name] = {
             "code_points": last - 0x800,
@@ -163,7 +167,9 @@ def truncations(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def random_strings(number: int) -> dict[str, Any]:
-    """Bytes decoded in three ways, lone surrogates included: twin and readable tokenizer agree, and nothing is raised."""
+    """Bytes decoded in three ways, with lone surrogates: both tokenizers agree, and nothing is
+    raised.
+    """
     source = random.Random(0)
     plain, fast = (make_tokenizer(settings_of("uncased"), backend=backend) for backend in ("numpy", "numba"))
     wrong = 0
@@ -186,7 +192,10 @@ def random_strings(number: int) -> dict[str, Any]:
 
 
 def doubling() -> list[dict[str, Any]]:
-    """Seconds for a text and for one twice as long, the least of five, each kind of text that could tempt a tokenizer to look twice."""
+    """Seconds for a text and for one twice as long, the least of five.
+
+    A tokenizer could look twice at each of these kinds of text.
+    """
     rows = []
     kinds = {
         "one word": "a",

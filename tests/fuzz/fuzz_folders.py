@@ -8,7 +8,7 @@ must give finite vectors for two texts, or be refused with a ValueError (or File
 made to the JSON files of a good folder: a value at any depth replaced by a nasty one, a field left out, written twice or under another
 name. Every eighth input damages a whole file instead: other encodings, cut, too deep, a folder, a FIFO, a link to itself.
 
-Readers: `folder` with the readable tokenizer, `folder_compiled` with its compiled twin besides, which must give the same ids.
+Readers: `folder` with the readable tokenizer, `folder_compiled` with the compiled tokenizer too, which must give the same ids.
 """
 
 import copy

@@ -1,7 +1,8 @@
-r"""Where the two originals of BERT's tokenizer differ, with a text and its pieces for each difference.
+r"""Where the two originals of BERT's tokenizer differ, with a text and its pieces for each
+difference.
 
-The vocabulary has an entry for nearly every character, so the pieces show what is left of a text. The
-docstring of minibert/tokenizer/__init__.py has the same table.
+The vocabulary has an entry for nearly every character, so the pieces show what is left of a text.
+The docstring of minibert/tokenizer/__init__.py has the same table.
 """
 
 from collections.abc import Sequence
@@ -48,7 +49,9 @@ def shown_pieces(pieces: Sequence[str]) -> str:
 
 
 def shown(text: str) -> str:
-    """A text with rare characters as escapes, or a long text as its first character and its length."""
+    """A text with rare characters as escapes, or a long text as its first character and its
+    length.
+    """
     if len(text) > 30:
         return f"{text[0]} * {len(text)}"
     return "".join(character if character < "\u0530" else character.encode("unicode-escape").decode() for character in text)

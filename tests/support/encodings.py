@@ -1,4 +1,6 @@
-"""The readable and the compiled tokenizer of the same settings, and how their encodings are compared."""
+"""The readable and the compiled tokenizer of the same settings, and how their encodings are
+compared.
+"""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,8 @@
-"""Google's tokenization.py, as PyPI's bert-tensorflow 1.0.4 carries it: `pip install --no-deps bert-tensorflow==1.0.4`.
+"""Google's tokenization.py, which is in bert-tensorflow 1.0.4.
 
-It imports TensorFlow to open files, absl for a switch and six for Python 2; nothing of that is used here, so empty modules stand in.
+`pip install --no-deps bert-tensorflow==1.0.4` installs it. It imports TensorFlow to open files,
+absl for a switch and six for Python 2. Nothing of that is used here, so empty modules take their
+places.
 """
 
 import sys

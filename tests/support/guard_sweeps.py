@@ -123,7 +123,7 @@ def some_tokenizers(source: random.Random) -> tuple[WordPieceTokenizer, WordPiec
 
 
 def some_texts(source: random.Random) -> list[str]:
-    """Of lengths around a register, a stretch and a word; many in a batch, or one."""
+    """Of lengths around a register, a chunk and a word; many in a batch, or one."""
     letters = "abcdefgh01.,-'[=] \t\né漢가\u0301\u0327\u00a0ßΣ\U0001f600\ud800"
     some = ["".join(source.choices(letters, k=source.choice([0, 1, 2, 7, 8, 9, 14, 15, 16, 17, 31, 63]))) for _ in range(30)]
     some += ["x" * source.randrange(0, 40), "", *adversarial_texts(6, seed=source.randrange(10**6))]

@@ -1,4 +1,4 @@
-"""Texts and settings that tokenizers disagree on. No oracle is imported here."""
+"""Texts and settings on which tokenizers disagree. No original is imported here."""
 
 import hashlib
 import json
@@ -119,16 +119,17 @@ def tokenizer_folders(parent: Path) -> dict[str, Path]:
     return folders
 
 
-# Every code point. With an entry of the vocabulary for each character, at the start of a word and within it, ids show what cleaning did.
+# Every code point. The vocabulary has an entry for each character, at the start of a word and
+# within it, so the ids show what cleaning did.
 PLANES = (0, 1, 2, 3, 14)  # the others are unassigned or private from end to end; benchmarks/tokenizer_parity.py has them too
 COMPATS = {"hf": SETTINGS, "google": {"google uncased": {}, "google cased": {"lowercase": False}}}
 
 
 @cache
 def character_vocab() -> dict[str, int]:
-    frame = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     characters = [chr(code) for code in (*range(0x21, 0xD800), *range(0xE000, 0x14800), *range(0x16000, 0x1F000), *range(0x20000, 0x20100))]
-    tokens = [*frame, *characters, *("##" + character for character in characters)]
+    tokens = [*special, *characters, *("##" + character for character in characters)]
     return {token: id for id, token in enumerate(dict.fromkeys(tokens))}
 
 
@@ -143,7 +144,10 @@ def character_settings(name: str) -> TokenizerSettings:
 
 
 def code_points(first: int, last: int) -> list[str]:
-    """Texts with every character of a range alone, in a word, beside punctuation and beside marks. Sixteen a text."""
+    """Texts with every character of a range alone, in a word, beside punctuation and beside marks.
+
+    Sixteen a text.
+    """
     forms = "{0} a{0}b .{0}! e\u0301{0}\u0323"
     return [
         " ".join(forms.format(chr(code)) for code in range(start, start + 16) if not 0xD800 <= code < 0xE000)

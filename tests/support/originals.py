@@ -9,22 +9,22 @@ from tests.support.google_tokenizer import GoogleTokenizer
 
 def hf_tokenizer(settings: TokenizerSettings) -> tokenizers.Tokenizer:
     """Hugging Face `tokenizers`."""
-    referent = tokenizers.Tokenizer(
+    original = tokenizers.Tokenizer(
         models.WordPiece(dict(settings.vocab), unk_token=settings.unk_token, max_input_chars_per_word=settings.max_input_chars_per_word)
     )
-    referent.normalizer = normalizers.BertNormalizer(
+    original.normalizer = normalizers.BertNormalizer(
         clean_text=settings.clean_text,
         handle_chinese_chars=settings.handle_chinese_chars,
         strip_accents=settings.strip_accents,
         lowercase=settings.lowercase,
     )
-    referent.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    frame = [(token, settings.ids[token]) for token in (settings.sep_token, settings.cls_token)]
-    referent.post_processor = processors.BertProcessing(*frame)
+    original.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [(token, settings.ids[token]) for token in (settings.sep_token, settings.cls_token)]
+    original.post_processor = processors.BertProcessing(*special)
     for token in settings.added_tokens:
-        add = referent.add_special_tokens if token.special else referent.add_tokens
+        add = original.add_special_tokens if token.special else original.add_tokens
         add([_added(token)])
-    return referent
+    return original
 
 
 def _added(token: AddedToken) -> tokenizers.AddedToken:

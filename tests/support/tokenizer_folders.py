@@ -1,7 +1,7 @@
-"""Folders whose files say different things of a tokenizer, with what transformers 5.24 makes of them.
+"""Folders whose files disagree about a tokenizer, with the tokens that transformers 5.24 gives.
 
-tests/tokenizer/test_tokenizer_files.py compares the product with these tokens. tests/parity/test_folders.py compares
-transformers with them.
+tests/tokenizer/test_tokenizer_files.py compares the product with these tokens.
+tests/parity/test_folders.py compares transformers with them.
 """
 
 import json
@@ -38,7 +38,10 @@ BERT: dict[str, Any] = {"model_type": "bert"}
 
 @dataclass(frozen=True)
 class Case:
-    """Files by name, a text, and its tokens without [CLS] and [SEP]. `ids` are compared where the tokens alone do not tell."""
+    """Files by name, a text, and its tokens without [CLS] and [SEP].
+
+    `ids` are compared where the tokens alone do not show the difference.
+    """
 
     files: dict[str, Any]
     text: str
@@ -69,7 +72,9 @@ def bert_json(*added: dict[str, Any], **normalizer: Any) -> dict[str, Any]:
 
 
 def docs_json() -> dict[str, Any]:
-    """tokenizer.json of "All together: a BERT tokenizer from scratch" in the documentation of tokenizers."""
+    """tokenizer.json of "All together: a BERT tokenizer from scratch" in the documentation of
+    tokenizers.
+    """
     steps = [{"type": "NFD"}, {"type": "Lowercase"}, {"type": "StripAccents"}]
     return bert_json() | {"normalizer": {"type": "Sequence", "normalizers": steps}, "pre_tokenizer": {"type": "Whitespace"}}
 
@@ -105,7 +110,7 @@ CASES = {
         ["Und"],
     ),
     "long words by default": Case(both(bert_json() | {"model": bert_json()["model"] | {"max_input_chars_per_word": 2}}), "und", ["und"]),
-    # who reads tokenizer.json by its own rules
+    # tokenizer.json is read by its own rules
     "own rules by class": Case(both(bert_json(lowercase=False, strip_accents=True), **OWN), "Ünd", ["Und"]),
     "own rules by class of version 5": Case(both(bert_json(lowercase=False), tokenizer_class="TokenizersBackend"), "Ünd", ["Ünd"]),
     "own rules by config.json": Case({"tokenizer.json": bert_json(lowercase=False), "config.json": BERT | OWN}, "Ünd", ["Ünd"]),

@@ -43,7 +43,7 @@ def colliding_words(slots: int, number: int) -> list[str]:
 
 
 def most_looks(table: Known) -> int:
-    """How many slots the longest search that ends well looks at."""
+    """How many slots the longest search that succeeds looks at."""
     keys = table.slots[:, :2]
     taken = np.flatnonzero(keys[:, 1])
     homes = (keys[taken, 0] * known.MIX ^ keys[taken, 1] * known.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
@@ -51,7 +51,7 @@ def most_looks(table: Known) -> int:
 
 
 def test_colliding_words_take_linear_time() -> None:
-    """Words made to fall into the same slots of the tables cost no more than a few looks each."""
+    """Words made to fall into the same slots of the tables take a few looks each."""
     plain, fast = both(TokenizerSettings(VOCABULARY))
     fast.encode_batch(["a"])
     texts = [" ".join(colliding_words(len(compiled_encoder(fast)._words.slots), 5000))]
@@ -79,7 +79,7 @@ def test_a_large_vocabulary_makes_no_large_table(monkeypatch: pytest.MonkeyPatch
 
 
 def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
-    """What the module's docstring states: fixed tables, and the memory that each concurrent call borrows."""
+    """The docstring of batch.py states the size of the tables and of the memory of a call."""
     fast = make_tokenizer(uncased.settings, backend="numba")
     source = random.Random(9)
     for _ in range(3):

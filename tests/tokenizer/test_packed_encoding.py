@@ -1,4 +1,6 @@
-"""PackedEncoding: what `take` gives beside `pack`, and `encode_batch` beside one call after the other."""
+"""PackedEncoding: what `take` gives beside `pack`, and `encode_batch` beside one call after the
+other.
+"""
 
 import random
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Pairs of texts in `encode` and `encode_batch`, beside one pair at a time and a forward pass. tests/parity has more."""
+"""Pairs of texts in `encode` and `encode_batch`, beside one pair at a time and a forward pass."""
 
 import random
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def test_forms_of_pairs(form: str, tiny: minibert.MiniBert) -> None:
 
 
 def test_a_tuple_of_two_texts_alone_is_two_texts(tiny: minibert.MiniBert) -> None:
-    """So it is for sentence-transformers."""
+    """sentence-transformers does the same."""
     np.testing.assert_array_equal(tiny.encode(("a", "b")), tiny.encode(["a", "b"]))
 
 
@@ -101,7 +101,7 @@ NO_PAIRS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NO_PAIRS)
-def test_what_is_no_pair_is_refused(name: str, tiny: minibert.MiniBert) -> None:
+def test_anything_but_a_pair_is_refused(name: str, tiny: minibert.MiniBert) -> None:
     with pytest.raises(TypeError, match=r"texts\[1\]: expected a str, found .*; a pair has two texts, each a str"):
         tiny.encode(["fine", NO_PAIRS[name]])
     with pytest.raises(TypeError, match=r"expected a text \(str\), found .*; a pair has two texts, each a str"):

@@ -1,4 +1,4 @@
-"""`encode_tokens(level="spark")`: the tokens of Spark NLP, what of them reaches the model, and which vector each gets."""
+"""`encode_tokens(level="spark")`: the tokens of Spark NLP, their first words, and their vectors."""
 
 import unicodedata
 
@@ -22,7 +22,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> minibert.MiniBert:
     return minibert.load(write_model(tmp_path_factory.mktemp("model") / "tiny", make_config(2, 24, 3)), backend="numpy")
 
 
-# Text -> (token, what reaches the model of it); the first is the example in Spark NLP's own tests of its Tokenizer
+# Text -> (token, the part of it that reaches the model). The first text is the example in Spark
+# NLP's own tests of its Tokenizer.
 CASES = {
     "I'd like to say we didn't expect that. Jane's boyfriend.": [
         ("I'd", "i"), ("like", "like"), ("to", "to"), ("say", "say"), ("we", "we"), ("didn't", "didn"), ("expect", "expect"),
@@ -53,7 +54,7 @@ def test_tokens_and_their_first_words(google: WordPieceTokenizer, text: str) -> 
 
 
 def test_punctuation_is_what_ascii_or_the_name_says() -> None:
-    """The frozen list beside this interpreter's names, all of which are older than it."""
+    """The frozen list equals the names of this interpreter: all of them are older than it."""
     ascii_marks = {chr(code) for first, last in ((33, 47), (58, 64), (91, 96), (123, 126)) for code in range(first, last + 1)}
     named = {chr(code) for code in range(0x80, 0x10000) if "PUNCTUATION" in unicodedata.name(chr(code), "")} - {"\u2008"}  # a space first
     assert set(PUNCTUATION) == ascii_marks | named
@@ -80,7 +81,7 @@ def test_each_token_has_the_vector_of_its_first_piece(model: minibert.MiniBert, 
     np.testing.assert_allclose(result.vectors, hidden[[1, 2, 3, 6]], rtol=0, atol=1e-5)
 
 
-def test_what_has_no_piece_is_there_with_zeros(model: minibert.MiniBert, google: WordPieceTokenizer) -> None:
+def test_a_token_without_pieces_has_zeros(model: minibert.MiniBert, google: WordPieceTokenizer) -> None:
     result = model.encode_tokens("I \x01 love", level="spark")
     assert result.tokens == ["I", "\x01", "love"]
     hidden = rows(model, google, ["i", "love"])
@@ -88,7 +89,7 @@ def test_what_has_no_piece_is_there_with_zeros(model: minibert.MiniBert, google:
 
 
 def test_128_positions(model: minibert.MiniBert, google: WordPieceTokenizer) -> None:
-    """126 pieces reach the model; the first that does not has the vector of [SEP], and the rest have none."""
+    """126 pieces reach the model. The next one has the vector of [SEP], and the rest have zeros."""
     words = ["love"] * 130
     with pytest.warns(minibert.TruncationWarning, match="1 of 1 texts are longer than 128 tokens; 4 tokens were cut off"):
         result = model.encode_tokens(" ".join(words), level="spark")

@@ -1,4 +1,4 @@
-"""The readable tokenizer without its originals: golden files, every code point, the calls and their errors."""
+"""The readable tokenizer beside golden files: every code point, the calls and their errors."""
 
 import ast
 import copy
@@ -39,10 +39,10 @@ def test_equals_the_golden_file(name: str, tokenizers: dict[str, WordPieceTokeni
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(DIGESTS)))
 def test_every_code_point_as_the_original_has_it(number: int, name: str) -> None:
-    """Ids of both originals, and offsets and words of Hugging Face, on every Python, whatever its Unicode version.
+    """Ids of both originals, and offsets and words of Hugging Face, whatever Python this is.
 
-    Each of the settings gets another third of the ranges. The test of the compiled tokenizer gives all
-    ranges to each.
+    Each of the settings gets another third of the ranges. The test of the compiled tokenizer gives
+    all ranges to each.
     """
     tokenizer = WordPieceTokenizer(character_settings(name))
     for first, last in code_point_ranges()[number % 3 :: 3]:
@@ -53,7 +53,9 @@ def test_every_code_point_as_the_original_has_it(number: int, name: str) -> None
 
 
 def test_no_rule_depends_on_the_unicode_of_the_interpreter() -> None:
-    """No `unicodedata`, and a method of str that depends on the Unicode version only where a text is ASCII."""
+    """Methods of str that depend on it are called for ASCII alone, and `unicodedata` is not
+    used.
+    """
     dependent = {
         "lower",
         "casefold",
@@ -95,7 +97,7 @@ def test_the_docstring_has_the_table_of_differences() -> None:
 
 
 def test_the_numbers_in_the_table_of_differences() -> None:
-    """How many characters each row speaks for, by the frozen tables."""
+    """The numbers of characters in the rows are those of the frozen tables."""
     hf, google = original("hf"), original("google")
     newer, older = {}, {}
     for name in ("PUNCTUATION", "REMOVED", "NONSPACING_MARKS", "CHINESE"):

@@ -1,4 +1,4 @@
-"""What bounds the time and the memory of the readable tokenizer, and the settings that are refused."""
+"""Bounds of time and memory of the readable tokenizer, and settings that are refused."""
 
 import random
 import re
@@ -69,7 +69,10 @@ def test_a_word_of_ten_megabytes(uncased: WordPieceTokenizer) -> None:
 
 @pytest.mark.parametrize("few_letters", [0, 256])
 def test_added_tokens_are_found_as_a_regular_expression_finds_them(few_letters: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few by a regular expression, many by an automaton: here all by each, from sets of texts that begin and end each other."""
+    """Few are found by a regular expression, many by an automaton. Here each finds all.
+
+    The sets have members that begin and end each other.
+    """
     monkeypatch.setattr(added, "FEW_LETTERS", few_letters)
     source = random.Random(few_letters)
     for _ in range(1000):
@@ -88,7 +91,10 @@ def many_tokens(number: int) -> tuple[AddedToken, ...]:
 
 @pytest.mark.parametrize("flags", [{}, {"single_word": True}, {"normalized": True}, {"lstrip": True, "rstrip": True}])
 def test_many_added_tokens_take_linear_time(uncased: WordPieceTokenizer, flags: dict[str, bool]) -> None:
-    """Each text begins nearly all of the tokens at each place; a regular expression would compare their 32,000 letters there."""
+    """At each place of a text, nearly all tokens may begin.
+
+    A regular expression would compare their 32,000 letters there.
+    """
     tokens = tuple(replace(token, **flags) for token in many_tokens(250))
     tokenizer = WordPieceTokenizer(replace(uncased.settings, added_tokens=tokens))
     for text in ("z" * 2000, "z" * 1999 + "q", "zq" * 1000):
@@ -96,7 +102,7 @@ def test_many_added_tokens_take_linear_time(uncased: WordPieceTokenizer, flags: 
     assert tokenizer("." + "z" * 249 + "q").tokens[1:-1] == [".", "z" * 249 + "q"]
 
 
-def test_whitespace_is_swallowed_in_linear_time(uncased: WordPieceTokenizer) -> None:
+def test_whitespace_beside_added_tokens_takes_linear_time(uncased: WordPieceTokenizer) -> None:
     tokens = (AddedToken(" ", 30522, lstrip=True, rstrip=True), AddedToken("x", 30523, rstrip=True))
     finder = AddedTokens(tokens)
     assert list(finder.split("x    ")) == [(0, 5, tokens[1])]

@@ -71,7 +71,7 @@ def test_hard_texts(pair: tuple[WordPieceTokenizer, WordPieceTokenizer], return_
 
 
 def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
-    """Every length around the sizes that the compiled tokenizer has for words and chunks."""
+    """Every length around the sizes of words and chunks in the compiled tokenizer."""
     plain = WordPieceTokenizer(uncased.settings)
     source = random.Random(7)
     texts = ["x" * length + end for length in range(210) for end in ("", ".", "é", "\x00", " y", "[MASK]")]
@@ -84,7 +84,9 @@ def test_words_long_and_short(uncased: WordPieceTokenizer) -> None:
 
 @pytest.mark.parametrize("name", ["uncased", "cased without accents", "google uncased"])
 def test_marks_in_canonical_order(name: str) -> None:
-    """Runs of marks of many classes, kept and stripped, with what begins a run and what does not."""
+    """Runs of marks of many classes, kept and stripped, with what begins a run and what does
+    not.
+    """
     plain, fast = both(character_settings(name))
     original = plain.normalize.original
     source = random.Random(10)
@@ -212,9 +214,10 @@ def test_nothing(uncased: WordPieceTokenizer) -> None:
 
 @pytest.mark.parametrize("word", ["a", "é", "漢", "a.", "\u0301", "\x00", "x\u200d", "가", "[", "ab "])
 def test_a_long_text_takes_linear_time(uncased: WordPieceTokenizer, word: str) -> None:
-    """Sixteen times the length in less than a hundred times the time and a second: quadratic would be 256 times.
+    """Sixteen times the length takes less than a hundred times the time and a second.
 
-    Compiled loops count nothing, so this is processor time of this thread, which other programs do not share: the least of three.
+    Quadratic time would be 256 times. Compiled loops count nothing, so this is processor time of
+    this thread, the least of three, on which other programs have little influence.
     """
 
     def seconds(length: int) -> float:

@@ -1,4 +1,4 @@
-"""The files of a tokenizer are read as transformers reads them, also where they say different things."""
+"""The files of a tokenizer are read as transformers reads them, also where they disagree."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_tokens_as_transformers_gives_them(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_read_otherwise_by_transformers_is_refused(tmp_path: Path, name: str) -> None:
+def test_files_that_transformers_reads_otherwise_are_refused(tmp_path: Path, name: str) -> None:
     files, message = REFUSED[name]
     folder = Case(files, "", []).write(tmp_path / "folder")
     with pytest.raises(ValueError, match=message) as error:
@@ -36,7 +36,9 @@ def test_what_is_read_otherwise_by_transformers_is_refused(tmp_path: Path, name:
     ],
 )
 def test_whether_a_file_names_sep(tmp_path: Path, config: dict[str, object], names_sep: bool) -> None:
-    """That its id is in `all_special_ids` of transformers, by which sentence-transformers measures a prompt."""
+    """If one does, `all_special_ids` of transformers has its id, which decides the length of a
+    prompt.
+    """
     folder = Case(both(bert_json(), **config), "", []).write(tmp_path / "folder")
     assert WordPieceTokenizer.from_folder(folder).settings.names_sep == names_sep
 
@@ -107,7 +109,10 @@ def test_normalizers_of_a_pipeline(tmp_path: Path, steps: list[str], tokens: lis
     ],
 )
 def test_pre_tokenizers_of_a_pipeline(tmp_path: Path, parts: list[str], words: list[str]) -> None:
-    """A word that is no piece becomes one [UNK], so its span shows where it was split. The words are those of tokenizers 0.23.3."""
+    """A word without pieces becomes one [UNK], so its span shows where it was split.
+
+    The words are those of tokenizers 0.23.3.
+    """
     content = docs_json() | {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": part} for part in parts]}}
     content["model"]["vocab"] = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))

@@ -1,6 +1,9 @@
-"""The tokenizer beside both originals, live. Needs the extra `test` and `pip install --no-deps bert-tensorflow==1.0.4`.
+"""The tokenizer beside both originals, live.
 
-Google's is the referent as CPython 3.11 runs it: on another Python its answers would be those of another Unicode version.
+Needs the extra `test` and `pip install --no-deps bert-tensorflow==1.0.4`.
+
+Google's tokenizer is the original on CPython 3.11 alone. On another Python it has another version
+of Unicode.
 """
 
 import itertools
@@ -33,7 +36,7 @@ from tests.support.originals import google_tokenizer, hf_tokenizer
 
 DIGESTS = json.loads((Path(__file__).parents[1] / "golden" / "code_points.json").read_text())["digests"]
 STRATEGIES = ("longest_first", "only_first", "only_second")
-on_its_unicode = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Google's tokenizer is the referent on CPython 3.11 only")
+on_its_unicode = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Google's tokenizer is the original on CPython 3.11 only")
 
 
 @pytest.fixture(scope="module")
@@ -51,39 +54,42 @@ def with_options(settings: TokenizerSettings, name: str) -> TokenizerSettings:
 
 
 class Pair:
-    """Referent and ours, with the same settings."""
+    """The original and ours, with the same settings."""
 
     def __init__(self, settings: TokenizerSettings) -> None:
-        self.referent = hf_tokenizer(settings)
+        self.original = hf_tokenizer(settings)
         self.ours = WordPieceTokenizer(settings)
 
     def assert_equal(self, text: str | Sequence[str], text_pair: str | Sequence[str] | None = None, **options: Any) -> None:
-        """Everything, overflow included; if one refuses, so does the other."""
+        """Compare everything, overflow included.
+
+        If one refuses the texts, the other must do so too.
+        """
         max_length, stride = options.get("max_length"), options.get("stride", 0)
         are_words = options.get("is_split_into_words", False)
         where = ascii((text, text_pair, options))
         try:
             if max_length is not None:
-                self.referent.enable_truncation(max_length, stride=stride, strategy=options.get("truncation", "longest_first"))
-            expected = [self.referent.encode(text, text_pair, is_pretokenized=are_words)]
+                self.original.enable_truncation(max_length, stride=stride, strategy=options.get("truncation", "longest_first"))
+            expected = [self.original.encode(text, text_pair, is_pretokenized=are_words)]
             expected += expected[0].overflowing
         except BaseException as error:  # a panic of Rust is no Exception
             if isinstance(error, KeyboardInterrupt):
                 raise
-            if "bad split" in str(error):  # added tokens with whitespace inside that swallow whitespace: it has no answer
+            if "bad split" in str(error):  # added tokens with whitespace inside and around: it has no result
                 return
             with pytest.raises(ValueError, match=r"truncation: |stride: "):
                 self.ours(text, text_pair, return_overflowing_tokens=True, **options)
             return
         finally:
-            self.referent.no_truncation()
+            self.original.no_truncation()
         first = self.ours(text, text_pair, return_overflowing_tokens=True, **options)
         actual = [first, *first.overflowing]
         for name, theirs in (("input_ids", "ids"), ("offsets", "offsets"), ("token_type_ids", "type_ids"), ("word_ids", "word_ids")):
             assert [getattr(each, name) for each in actual] == [getattr(each, theirs) for each in expected], where
 
 
-def test_the_digests_are_the_referents() -> None:
+def test_the_digests_are_those_of_the_originals() -> None:
     """Every seventh of them; tests/make/golden.py makes all."""
     names = [(compat, name) for compat, settings in COMPATS.items() for name in settings]
     if sys.version_info[:2] != (3, 11):
@@ -101,15 +107,17 @@ def test_the_digests_are_the_referents() -> None:
 @on_its_unicode
 def test_the_differences_between_the_originals() -> None:
     hf, google = settings_of_both()
-    referent, other = hf_tokenizer(hf), google_tokenizer(google)
+    original, other = hf_tokenizer(hf), google_tokenizer(google)
     for row in ROWS:
         assert shown_pieces(other.tokenize(row.text)) == row.google
-        if row.text.isascii() or row.text.encode("utf-8", "replace").decode() == row.text:  # it refuses lone surrogates
-            assert shown_pieces(referent.encode(row.text).tokens[1:-1]) == row.hf
+        if row.text.isascii() or row.text.encode("utf-8", "replace").decode() == row.text:  # `tokenizers` refuses lone surrogates
+            assert shown_pieces(original.encode(row.text).tokens[1:-1]) == row.hf
 
 
 def real_texts() -> Iterator[str]:
-    """What every Python carries: the language reference as pydoc has it, and the source of its own library."""
+    """Texts that every Python has: the language reference in pydoc, and the source of its
+    library.
+    """
     import pydoc_data.topics
 
     for topic in pydoc_data.topics.topics.values():
@@ -132,24 +140,24 @@ def test_many_texts(uncased: TokenizerSettings) -> None:
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_many_texts_of_google(uncased: TokenizerSettings, lowercase: bool) -> None:
     settings = replace(uncased, lowercase=lowercase, strip_accents=lowercase).as_google()
-    referent, ours = google_tokenizer(settings), WordPieceTokenizer(settings)
+    original, ours = google_tokenizer(settings), WordPieceTokenizer(settings)
     for text in itertools.chain(TEXTS, adversarial_texts(10_000, seed=11), itertools.islice(filter(None, real_texts()), 3000)):
-        expected = referent.ids(text)
+        expected = original.ids(text)
         assert ours(text).input_ids == expected, ascii(text)
         assert ours.encode_batch([text]).input_ids.tolist() == expected, ascii(text)
 
 
 @on_its_unicode
 def test_final_sigma() -> None:
-    """Everything that may stand around a Σ, up to five characters, as `str.lower` sees it."""
+    """Characters of every kind that `str.lower` distinguishes, around a Σ."""
     settings = character_settings("google uncased")
-    referent, ours = google_tokenizer(settings), WordPieceTokenizer(settings)
+    original, ours = google_tokenizer(settings), WordPieceTokenizer(settings)
     source = random.Random(12)
     parts = ["Σ", "Σ", "a", "Ο", "'", "\u0301", "\u00ad", "\x00", "漢", ".", "1", " ", "ʰ", "ͅ", "\u2028", "ǅ", "ª", ":"]
     texts = [" ".join("".join(source.choices(parts, k=source.randrange(1, 8))) for _ in range(10)) for _ in range(3000)]
     texts += ["Σ" * 50, "A" + "'" * 300 + "Σ", "Σ\u0301" * 20]
     for text in texts:
-        assert ours(text).input_ids == referent.ids(text), ascii(text)
+        assert ours(text).input_ids == original.ids(text), ascii(text)
 
 
 def test_pairs_and_truncation_at_every_length(uncased: TokenizerSettings) -> None:
@@ -177,7 +185,7 @@ def test_lists_of_words(uncased: TokenizerSettings) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_added_tokens(uncased: TokenizerSettings, seed: int) -> None:
-    """Random tokens with random flags, in texts made of them and of what may stand beside them."""
+    """Random tokens with random flags, in texts made of them and of their possible neighbours."""
     source = random.Random(seed)
     contents = [
         "\n",
@@ -230,7 +238,7 @@ def test_added_tokens(uncased: TokenizerSettings, seed: int) -> None:
         "lo",
     ]
     for split_special_tokens in (False, True):
-        pair.referent.encode_special_tokens = split_special_tokens
+        pair.original.encode_special_tokens = split_special_tokens
         for _ in range(1500):
             text = "".join(source.choices(parts, k=source.randrange(10)))
             pair.assert_equal(text, split_special_tokens=split_special_tokens)
@@ -238,20 +246,20 @@ def test_added_tokens(uncased: TokenizerSettings, seed: int) -> None:
 
 def test_special_tokens_as_text(uncased: TokenizerSettings) -> None:
     pair = Pair(uncased)
-    pair.referent.encode_special_tokens = True
+    pair.original.encode_special_tokens = True
     for text in [*TEXTS, *adversarial_texts(2000, seed=3)]:
         pair.assert_equal(text, split_special_tokens=True)
 
 
 def test_decoding(uncased: TokenizerSettings) -> None:
     pair = Pair(uncased)
-    pair.referent.decoder = tokenizers.decoders.WordPiece()
+    pair.original.decoder = tokenizers.decoders.WordPiece()
     source = random.Random(4)
     for _ in range(3000):
         ids = [*source.choices(range(30522), k=source.randrange(12)), 101, 1005, 1012, 2102, 2079, 2025]
         source.shuffle(ids)
         for skip in (True, False):
-            assert pair.ours.decode(ids, skip) == pair.referent.decode(ids, skip_special_tokens=skip)
+            assert pair.ours.decode(ids, skip) == pair.original.decode(ids, skip_special_tokens=skip)
 
 
 def test_a_file_means_the_same_to_both(tmp_path: Path) -> None:
@@ -261,8 +269,8 @@ def test_a_file_means_the_same_to_both(tmp_path: Path) -> None:
     for number, flag in enumerate(flags):
         content["added_tokens"].append({"id": 30522 + number, "content": f"<{flag}>"} | {name: name == flag for name in flags})
     (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
-    referent, ours = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json")), WordPieceTokenizer.from_folder(tmp_path)
+    original, ours = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json")), WordPieceTokenizer.from_folder(tmp_path)
     for flag in flags:
         for text in (f"a <{flag}> b", f"a<{flag}>b", f"A <{flag.upper()}> B"):
-            expected, actual = referent.encode(text), ours(text)
+            expected, actual = original.encode(text), ours(text)
             assert (actual.input_ids, actual.offsets, actual.word_ids) == (expected.ids, expected.offsets, expected.word_ids), text

@@ -10,11 +10,12 @@ from . import habits
 from .arguments import check_choice, check_integer
 from .bert.config import BertConfig
 from .bert.quantize import quantize
-from .folders.save import open_weights, weights_file
+from .folders.bundled import BUNDLED
+from .folders.read import open_weights, weights_file
 from .folders.sentence_modules import prepare_module
-from .folders.settings import BOX, FolderSettings, load_folder
+from .folders.settings import FolderSettings, load_folder
 from .habits import explain
-from .hub.catalog import exists, resolve
+from .hub.names import exists, resolve
 from .model import MiniBert
 from .model_base import ModelSettings
 from .ops import backends
@@ -105,7 +106,7 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
         default_prompt_name=folder.default_prompt_name,
         weights_files=(weights_file(folder.weights), *(module.weights for module in modules if module.shapes)),
         reload=reload,
-        name=reload[1][0] or BOX,
+        name=reload[1][0] or BUNDLED,
     )
     return MiniBert(encoder, tokenizer, settings)
 

@@ -1,6 +1,7 @@
-"""Compile everything once: for the build of an image, or before the first request of a service.
+"""Compile everything once: in the build of an image, or before the first request of a service.
 
-What a model needs does not depend on its sizes, so a very small one with zeros for weights does.
+The compiled code does not depend on the sizes of a model. So a very small model with zeros for
+weights is enough.
 """
 
 import numpy as np
@@ -20,7 +21,10 @@ CONFIG = BertConfig(
 
 
 def warm_up() -> None:
-    """Compile the kernels, for both precisions, and the tokenizer. Raises ImportError where Numba is missing."""
+    """Compile the loops for both precisions, and those of the tokenizer.
+
+    Raises ImportError without Numba.
+    """
     prepare = backends.choose("numba").load()
     zeros = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(CONFIG)}
     weights: BertWeights = from_arrays(zeros, CONFIG)

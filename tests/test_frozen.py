@@ -11,7 +11,7 @@ import pytest
 
 import minibert
 from minibert.__pyinstaller import hook_dirs
-from minibert.folders.settings import BOX, box_folder
+from minibert.folders.bundled import BUNDLED, bundled_folder
 
 PACKAGE = Path(minibert.__file__).parent
 
@@ -20,7 +20,7 @@ PACKAGE = Path(minibert.__file__).parent
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the compiled package, without its sources."""
     place = tmp_path_factory.mktemp("bytecode")
-    shutil.copytree(PACKAGE, place / "minibert", ignore=shutil.ignore_patterns("__pycache__", "box"))
+    shutil.copytree(PACKAGE, place / "minibert", ignore=shutil.ignore_patterns("__pycache__", "bundled"))
     subprocess.run([sys.executable, "-m", "compileall", "-q", "-b", "minibert"], cwd=place, check=True)
     for source in place.rglob("*.py"):
         source.unlink()
@@ -46,7 +46,7 @@ def test_it_runs_without_sources(bytecode: Path, tmp_path: Path, tiny_folder: Pa
 @pytest.mark.parametrize("mmap", [False, True])
 def test_the_model_in_an_archive_is_loaded_and_leaves_nothing_behind(bytecode: Path, tmp_path: Path, mmap: bool) -> None:
     place = shutil.copytree(bytecode, tmp_path / "whole")
-    shutil.copytree(box_folder(), place / "minibert" / "box")
+    shutil.copytree(bundled_folder(), place / "minibert" / "bundled")
     (tmp_path / "scratch").mkdir()
     code = f"""
 import multiprocessing, os, tempfile
@@ -70,7 +70,7 @@ assert (two.encode('x') == one.encode('x')).all() and len(os.listdir(tempfile.te
 
 def test_an_archive_without_the_model_says_what_to_do(bytecode: Path, tmp_path: Path) -> None:
     result = run(Path(shutil.make_archive(str(tmp_path / "packed"), "zip", bytecode)), "minibert.load(backend='numpy')")
-    assert f"FileNotFoundError: {BOX}: expected in " in result.stderr
+    assert f"FileNotFoundError: {BUNDLED}: expected in " in result.stderr
     assert "install the package again, with its data files" in result.stderr
 
 
@@ -79,7 +79,7 @@ def test_the_hook_of_pyinstaller_names_the_model_and_modules_that_are_there() ->
     found = runpy.run_path(str(Path(folder) / "hook-minibert.py"))
     ((source, target),) = found["datas"]
     assert (Path(source) / "model.safetensors").is_file()
-    assert target == "minibert/box"
+    assert target == "minibert/bundled"
     for name in found["hiddenimports"]:
         assert (PACKAGE.parent / f"{name.replace('.', '/')}.py").is_file()
     tables = {f"minibert.tokenizer.{path.stem}" for path in PACKAGE.glob("tokenizer/tables_*.py")}

@@ -14,7 +14,7 @@ import pytest
 
 import minibert
 from minibert.arguments import check_rectangle
-from minibert.folders.save import open_weights
+from minibert.folders.read import open_weights
 from minibert.formats.safetensors import open_safetensors
 from tests.support.backends import BACKENDS
 

@@ -1,6 +1,6 @@
-"""For PyInstaller: the model in the box, and the modules that are imported by name."""
+"""For PyInstaller: the files of the bundled model, and the modules that are imported by name."""
 
-from minibert.folders.settings import box_folder
+from minibert.folders.bundled import bundled_folder
 
-datas = [(str(box_folder()), "minibert/box")]
+datas = [(str(bundled_folder()), "minibert/bundled")]
 hiddenimports = ["minibert.tokenizer.tables_google", "minibert.tokenizer.tables_hf"]

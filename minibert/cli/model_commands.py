@@ -1,4 +1,4 @@
-"""Commands about models: what there is, how to get it, and whether it is what it should be."""
+"""Commands about models: description, list, comparison with published numbers, warm-up."""
 
 import argparse
 import time
@@ -6,27 +6,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..folders.save import save_int8
-from ..folders.settings import BOX
-from ..hub.catalog import HUB, MODELS, Model, find, resolve
-from ..loading import load
-from ..model import MiniBert
+from ..folders.bundled import BUNDLED
 from ..runtime.cache import where_kept
 from ..warmup import warm_up
-from .answers import write
+from .options import Commands, add_backend, add_model, add_output, load_model
+from .output import write
 from .streams import show
 
+INFO = """
+  minibert info
+  minibert info -m MODEL
+"""
+MODELS = """
+  minibert models                                                       # names, sizes, and which are here
+"""
+VERIFY = """
+  minibert verify small_bert_L6_768
+"""
+WARMUP = """
+  minibert warmup                                                       # for example in the build of an image
+"""
 
-def load_model(options: argparse.Namespace) -> MiniBert:
-    threads = getattr(options, "threads", None)
-    return load(options.model, backend=options.backend, precision=options.precision, num_threads=threads)
+
+def add(commands: Commands) -> None:
+    """Declare the commands about models."""
+    info = commands.add("info", run_info, "Describe a model.", INFO)
+    add_model(info)
+    add_output(info, ".jsonl")
+    add_backend(info)
+    add_output(commands.add("models", run_models, "List the models that have names.", MODELS), ".jsonl")
+    verify = commands.add("verify", run_verify, "Compare a model's vectors with published numbers.", VERIFY)
+    verify.add_argument("model", metavar="MODEL", help="name or folder of a model")
+    commands.add("warmup", run_warmup, "Compile everything once, for this processor.", WARMUP)
 
 
-def info(options: argparse.Namespace) -> None:
+def run_info(options: argparse.Namespace) -> None:
+    """Write what is known of a model."""
     model = load_model(options)
     settings = model.tokenizer.settings
     description: dict[str, Any] = {
-        "model": options.model or BOX,
+        "model": options.model or BUNDLED,
         **vars(model.config),
         "backend": model.backend,
         "precision": model.precision,
@@ -46,7 +65,11 @@ def info(options: argparse.Namespace) -> None:
     write(options.output, None, [description], lambda: (f"{name:<24} {value}" for name, value in description.items()))
 
 
-def models(options: argparse.Namespace) -> None:
+def run_models(options: argparse.Namespace) -> None:
+    """Write the catalogue."""
+    from ..hub.catalog import HUB, models
+    from ..hub.published import checks_of_model
+
     rows = [
         {
             "names": list(model.names),
@@ -56,91 +79,47 @@ def models(options: argparse.Namespace) -> None:
             "licence": model.licence,
             "repository": f"{HUB}/{model.repository}" if model.repository else None,
             "spark": list(model.spark),
-            "checks": [vars(check) for check in model.checks],
-            "path": str(model.path) if is_here(model) else None,
+            "checks": [vars(check) for check in checks_of_model(model)],
+            "path": str(model.path) if model.is_here() else None,
         }
-        for model in MODELS
+        for model in models()
     ]
 
     def people() -> Iterator[str]:
-        yield f"{'model':<40} layers size  parameters  float32  checks here"
-        for model in MODELS:
-            names, here = " ".join(model.names[:2]), "yes" if is_here(model) else "-"
+        yield f"{'model':<40} layers size  parameters  float32  checks    here"
+        for model in models():
+            names, here = " ".join(model.names[:2]), "-" if not model.is_here() else "yes" if model.repository else "bundled"
             size = f"{model.num_layers:>6} {model.hidden_size:>4} {model.num_parameters:>11,} {model.num_parameters * 4e-6:>5.0f} MB"
-            yield f"{names:<40} {size} {len(model.checks):>7} {here:>4}"
-        yield f"All under {MODELS[0].licence}. `minibert fetch NAME` brings one; in a pipe this list is JSON, with aliases and sources."
+            yield f"{names:<40} {size} {len(checks_of_model(model)):>7} {here:>7}"
+        licence = models()[0].licence
+        yield f"All have the licence {licence}. `minibert fetch NAME` gets one. In a pipe this list is JSON, with aliases and sources."
 
     write(options.output, None, rows, people)
 
 
-def is_here(model: Model) -> bool:
-    try:
-        return model.path.exists()
-    except OSError:  # no box, no home, or one that may not be read
-        return False
+def run_verify(options: argparse.Namespace) -> None:
+    """Compare a model that is here with published numbers."""
+    from ..hub.names import resolve
+
+    print_verdicts(options.model, resolve(options.model))
 
 
-def fetch(options: argparse.Namespace) -> None:
-    from ..hub.fetch import addresses  # nothing else needs the network
-    from ..hub.fetch import fetch as bring
+def print_verdicts(name: str, folder: Path) -> None:
+    """Print the table of verdicts.
 
-    if options.list:
-        _list(options.name, list(addresses(options.name)))
-        return
-    folder = bring(options.name, options.source)
-    show([folder])
-    model = find(options.name)
-    if model and model.checks:
-        _judge(options.name, folder)
-    else:
-        show(["no numbers of its vectors were published to compare with"])
+    Raises ValueError if no variant explains any published number.
+    """
+    from ..hub.verify import checks_of, lines, verify
 
-
-def _list(name: str, files: list[tuple[str, str, str]]) -> None:
-    """What to carry to a machine without a network, and what to type there."""
-    if not files:
-        show([f"{name} is part of minibert: there is nothing to carry"])
-        return
-    show(f"{when:<14}  {file:<34}  {address}" for when, file, address in files)
-    show(
-        [
-            "Put them into one folder, under the names of the second column. Add what an index (*.index.json) or modules.json names.",
-            f"Then, on the other machine: minibert fetch {name} --from FOLDER",
-        ]
-    )
-
-
-def convert(options: argparse.Namespace) -> None:
-    from ..importers.convert import convert as translate
-
-    record = translate(options.source, options.target, options.hidden_act)
-    show([f"{options.target}: from {record['format']}, hidden_act {record['hidden_act']}"])
-    if record["tensors_left_out"]:
-        show([f"left out, since an encoder has no use for them: {', '.join(record['tensors_left_out'])}"])
-    show(f"note: {note}" for note in record["notes"])
-
-
-def verify(options: argparse.Namespace) -> None:
-    _judge(options.model, resolve(options.model))
-
-
-def _judge(name: str, folder: Path) -> None:
-    """Print the table; an error if no variant explains anything that was published."""
-    from ..hub.verify import checks_of, lines
-    from ..hub.verify import verify as judge
-
-    verdicts = judge(folder, checks_of(name, folder))
+    verdicts = verify(folder, checks_of(name, folder))
     matches = sum(verdict.is_match for verdict in verdicts)
     show([*lines(verdicts), f"{matches} of {len(verdicts)} sources explained"])
     if not matches:
-        raise ValueError(f"{folder}: no way to make vectors explains what was published; these are other weights")
+        raise ValueError(f"{folder}: expected the published vectors, found others in every variant; these are other weights")
 
 
-def quantize(options: argparse.Namespace) -> None:
-    save_int8(resolve(options.source), options.target)
-
-
-def warmup(options: argparse.Namespace) -> None:
+def run_warmup(options: argparse.Namespace) -> None:
+    """Compile all loops, and say where the compiled code is kept."""
     start = time.perf_counter()
     try:
         warm_up()

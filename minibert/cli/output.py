@@ -1,12 +1,12 @@
-"""Where the answer of a command goes: to people at a terminal, as JSON lines into a pipe, or into a file.
+"""The output of a command: a table at a terminal, JSON lines in a pipe, or a file.
 
-A file is written beside its name and renamed, so what bears the name is whole, and what bore it before stays until then.
+A file is written beside its name and renamed at the end. So a file under this name is always
+complete, and an old one stays until the new one is.
 """
 
 import errno
 import json
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,26 +20,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files.access import KINDS, errors_name
-from ..folders.save import exit_on_signals
+from ..folders.new import exit_on_signals
 from .streams import put
-from .terminal import Line, shown
+from .terminal import Line, rendered
 
 Rows = Iterable[dict[str, Any]]
 FLAGS = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 NEW_FLAGS = FLAGS | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-# Without O_NONBLOCK, opening a FIFO waits for its reader.
+# Without O_NONBLOCK, opening a FIFO waits for its reader
 STREAM_FLAGS = FLAGS | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 @dataclass(frozen=True)
 class Output:
-    """What `--output` names.
+    """The place that `--output` names.
 
     Attributes:
-        name: as it was given.
-        path: where it leads, links followed.
-        is_stream: a FIFO, a device, or standard output: it is written to, and never replaced.
-        replaced: the file in its place, which the caller wants replaced.
+        name: the name as the caller gave it.
+        path: the place that it leads to, with all links followed.
+        is_stream: whether it is a FIFO, a device, or standard output, which is never replaced.
+        replaced: the existing file that the caller wants to replace.
     """
 
     name: Path
@@ -49,9 +49,10 @@ class Output:
 
 
 def find_output(name: Path, suffixes: tuple[str, ...], source: os.stat_result | None, is_forced: bool) -> Output:
-    """Look at what `--output` names, before anything is computed. `source` is where the texts come from.
+    """Check the place that `--output` names, before anything is computed.
 
-    Raises OSError or ValueError if it is no place for an answer, or if something would be lost there.
+    `source` is the file that the texts come from. Raises OSError or ValueError if the place cannot
+    be written to, or if something would be lost there.
     """
     try:
         found = os.stat(name)
@@ -66,36 +67,43 @@ def find_output(name: Path, suffixes: tuple[str, ...], source: os.stat_result | 
     if name.suffix not in suffixes and not (is_stream and not name.suffix):
         raise ValueError(f"--output: expected a name that ends in {' or '.join(suffixes)}, found {name}")
     if found is not None and stat.S_ISFIFO(mode) and _is_one_of(found, source, _status(sys.stdin)):
-        raise ValueError(f"--output: expected another pipe than one that is read here, found {name}")
+        raise ValueError(f"--output: expected a pipe that another program reads, found that of the texts: {name}")
     if is_stream:
         return Output(name, path, True, None)
     if not path.parent.is_dir():
-        raise ValueError(f"--output: expected a folder that exists, found {name}")
+        raise ValueError(f"--output: expected a name in a folder that exists, found {name}; make the folder first")
     if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"--output: expected a folder that you may write to, found {name}")
+        raise PermissionError(f"--output: expected a folder that you may write to, found {name}; give another place")
     if found is not None:
         _check_replaced(name, found, source, is_forced)
     return Output(name, path, False, found)
 
 
 def _check_replaced(name: Path, found: os.stat_result, source: os.stat_result | None, is_forced: bool) -> None:
+    """Raise ValueError or FileExistsError unless the existing file may be replaced."""
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"--output: expected the name of a file, found {KINDS.get(stat.S_IFMT(found.st_mode), 'something else')}: {name}")
     if _is_one_of(found, source):
-        raise ValueError(f"--output: expected another file than that of the texts, found {name}")
+        raise ValueError(f"--output: expected another file than that of the texts, found {name}; give another name")
     if not is_forced:
         raise FileExistsError(f"--output: expected the name of a new file, found one that exists: {name}; --force replaces it")
 
 
 def write(output: Output | None, array: Callable[[], npt.NDArray[Any]] | None, rows: Rows, people: Callable[[], Iterable[Line]]) -> None:
-    """To a file by its suffix, to people at a terminal, as JSON lines elsewhere."""
+    """Write a result to the output.
+
+    Args:
+        array: the result as an array, for a .npy file.
+        rows: the result as objects, for JSON lines.
+        people: the result as a table, for a terminal.
+    """
     if output is None:
         # backslashreplace: a lone surrogate in a text becomes its JSON escape
-        put(map(shown, people()) if sys.stdout is not None and sys.stdout.isatty() else map(_json, rows), errors="backslashreplace")
+        put(map(rendered, people()) if sys.stdout is not None and sys.stdout.isatty() else map(_json, rows), errors="backslashreplace")
         return
-    with _named(output), _stream(output) if output.is_stream else _whole(output) as file:
+    with _named(output), _open_stream(output) if output.is_stream else _new_file(output) as file:
         if output.name.suffix == ".npy" and array is not None:
-            np.save(SimpleNamespace(write=file.write), array())  # of a full disk, `write` says more than NumPy
+            np.save(SimpleNamespace(write=file.write), array())  # at a full disk, an error of `write` says more than NumPy's
         else:
             shows_control_characters = output.is_stream and file.isatty()
             file.writelines(_json(row, shows_control_characters).encode("utf-8", "backslashreplace") + b"\n" for row in rows)
@@ -107,7 +115,7 @@ def _json(row: dict[str, Any], ensure_ascii: bool = False) -> str:
 
 @contextmanager
 def _named(output: Output) -> Iterator[None]:
-    """Errors say which file they are about."""
+    """Add the name of the output to an error."""
     try:
         yield
     except OSError as error:
@@ -115,17 +123,20 @@ def _named(output: Output) -> Iterator[None]:
 
 
 def _is_standard_output(found: os.stat_result) -> bool:
-    """Whether this is the file behind standard output: `/dev/stdout`, for instance."""
+    """Return whether this is the file behind standard output, such as `/dev/stdout`."""
     return _is_one_of(found, _status(sys.stdout))
 
 
 def _is_one_of(found: os.stat_result, *others: os.stat_result | None) -> bool:
-    """Whether this is the same file as one of some others, where they are there."""
+    """Return whether this is the same file as one of the others."""
     return any(other is not None and os.path.samestat(found, other) for other in others)
 
 
 def _status(stream: TextIO | None) -> os.stat_result | None:
-    """Of the file behind a standard stream; None if it is closed, or replaced by an object without a descriptor."""
+    """Return the status of the file behind a standard stream.
+
+    None if the stream is closed, or is an object without a descriptor.
+    """
     try:
         return None if stream is None else os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -133,31 +144,40 @@ def _status(stream: TextIO | None) -> os.stat_result | None:
 
 
 @contextmanager
-def _stream(output: Output) -> Iterator[IO[bytes]]:
-    """A FIFO or a device, opened to be written to. Standard output goes on where it is, since it may be the end of a file."""
+def _open_stream(output: Output) -> Iterator[IO[bytes]]:
+    """Open a FIFO or a device for writing.
+
+    Standard output goes on at its position, which may be the end of a file.
+    """
     if _is_standard_output(os.stat(output.name)):
         descriptor = os.dup(sys.stdout.fileno())
     else:
         try:
-            descriptor = os.open(output.name, STREAM_FLAGS)  # the path of a process's own pipe leads nowhere
+            descriptor = os.open(output.name, STREAM_FLAGS)  # not `path`: that of a process's own pipe does not exist
         except OSError as error:
             if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(output.name).st_mode):
                 raise
-            raise OSError(error.errno, "nobody reads from it; start its reader first") from None
+            raise OSError(error.errno, "it has no reader; start its reader first") from None
         os.set_blocking(descriptor, True)
     with open(descriptor, "wb") as file:
         if stat.S_ISREG(os.fstat(descriptor).st_mode) and not _is_standard_output(os.fstat(descriptor)):
-            raise OSError(errno.EEXIST, "has become a file meanwhile")
+            raise OSError(errno.EEXIST, "has become a file meanwhile; give another name, or run the command again")
         yield file
 
 
 @contextmanager
-def _whole(output: Output) -> Iterator[IO[bytes]]:
-    """A new file beside the name, which takes the name when it is whole, and is removed if it never will be."""
+def _new_file(output: Output) -> Iterator[IO[bytes]]:
+    """Open a new file beside the name.
+
+    It takes the name when it is complete; after an error it is removed.
+    """
+    import secrets
+
     part = output.path.with_name(f".minibert.{secrets.token_hex(8)}.part")
     with exit_on_signals():
         try:
-            # O_EXCL: nothing that is there already is opened. The system takes the umask off the mode.
+            # NEW_FLAGS has O_EXCL, so no existing file is opened. The system applies the umask to
+            # the mode.
             with open(os.open(part, NEW_FLAGS, 0o666 if output.replaced is None else 0o600), "wb") as file:
                 yield file
                 if output.replaced is not None:
@@ -171,7 +191,10 @@ def _whole(output: Output) -> Iterator[IO[bytes]]:
 
 
 def _take_over(descriptor: int, replaced: os.stat_result) -> None:
-    """Owner, group and mode of the file that is replaced. Where the group cannot be kept, the new one gets no more than all others had."""
+    """Give a file the owner, the group and the mode of the file that it replaces.
+
+    If the group cannot be kept, the new group gets only the rights that everybody had.
+    """
     if not hasattr(os, "fchown"):  # Windows
         return
     mode = stat.S_IMODE(replaced.st_mode) & 0o777
@@ -185,7 +208,7 @@ def _take_over(descriptor: int, replaced: os.stat_result) -> None:
 
 
 def _name(part: Path, path: Path) -> None:
-    """Give a file its name, unless there is something by now."""
+    """Give a file its name, unless something has taken the name meanwhile."""
     try:
         try:
             os.link(part, path, follow_symlinks=False)

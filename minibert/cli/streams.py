@@ -1,28 +1,30 @@
-"""The standard streams of a command. Closed, full, or left by their reader, they cost what they would have said, and nothing else."""
+"""The standard streams of a command.
+
+A stream may be closed, full, or left by its reader. Then its text is lost, but the command goes on.
+"""
 
 import io
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from .terminal import Line, one_line, shown, visible
+from ..files.fields import visible
+from .terminal import Line, one_line, rendered
 
 
 class Messages(io.TextIOBase):
-    """Standard error. It passes on no control characters but line ends, whoever writes them, and raises nothing."""
+    """Standard error without control characters, except line ends. It raises nothing."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
         if self.stream is not None:
-            parts = re.split("([\r\n])", text)
             try:
-                self.stream.write("".join(part if part in ("\r", "\n") else visible(part) for part in parts))
+                self.stream.write("".join(part if part in "\r\n" else visible(part) for part in text))
             except OSError:
                 drop(self.stream)
         return len(text)
@@ -32,19 +34,22 @@ class Messages(io.TextIOBase):
 
 
 def say(message: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     sys.stderr.write(f"minibert: {one_line(message)}\n")
 
 
 def show(lines: Iterable[Line | Path]) -> None:
-    """Lines on standard output. A path is escaped at a terminal only: elsewhere a program reads it."""
+    """Write lines to standard output.
+
+    A path is escaped at a terminal only. In a pipe a program reads it, and needs it unchanged.
+    """
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    written = (str(line) if isinstance(line, Path) and not is_terminal else shown(line) for line in lines)
+    written = (str(line) if isinstance(line, Path) and not is_terminal else rendered(line) for line in lines)
     put(written, errors="surrogateescape")
 
 
 def put(lines: Iterable[str], errors: str) -> None:
-    """Lines on standard output in UTF-8, as they are."""
+    """Write lines to standard output in UTF-8, without a change."""
     if sys.stdout is None:
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -56,7 +61,10 @@ def put(lines: Iterable[str], errors: str) -> None:
 
 @contextmanager
 def standard_output() -> Iterator[None]:
-    """Flush what is written here. A reader that leaves early, as `head` does, is no error. Raises OSError that names the stream."""
+    """Flush standard output at the end.
+
+    A reader that leaves early, as `head` does, is no error. Raises OSError that names the stream.
+    """
     try:
         yield
         if sys.stdout is not None:
@@ -69,7 +77,10 @@ def standard_output() -> Iterator[None]:
 
 
 def drop(stream: TextIO) -> None:
-    """Send what a stream holds to nowhere. Otherwise the interpreter fails at its end, when it writes the rest."""
+    """Discard the text that a stream still holds.
+
+    Otherwise the interpreter would write it at its end, and fail.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):  # an object without a descriptor
         os.dup2(nowhere, stream.fileno())
@@ -77,10 +88,10 @@ def drop(stream: TextIO) -> None:
 
 
 def fill_closed() -> None:
-    """Put a folder in the place of each closed stream, so that no file gets its number.
+    """Open a folder in the place of each closed stream, so that no file gets its number.
 
-    Otherwise `/dev/stdout` would be that file, and a message of a library would be written into it. Nothing can be read from a
-    folder, and nothing can be written to it.
+    Otherwise `/dev/stdout` would be that file, and a message of a library would be written into it.
+    A folder can be neither read nor written in this way.
     """
     for number in range(3):
         try:

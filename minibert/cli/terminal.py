@@ -1,47 +1,48 @@
-"""What a terminal shows: colors for pieces of the vocabulary, and no character that would make it do something else."""
+"""Text for a terminal: colors for pieces of the vocabulary, and no control characters."""
 
 import os
 import re
 from pathlib import Path
 
+from ..files.fields import visible
 from ..tokenizer import TokenizerSettings
 
 RED, GREEN, YELLOW, BLUE, CYAN, GRAY = 31, 32, 33, 34, 36, 90
-# Control characters (C0, DEL, C1), line and paragraph separators, what turns the direction of writing, and lone surrogates
-UNSHOWN = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]")
-MESSAGE_LENGTH = 3000  # characters of an error, at most
+MESSAGE_LENGTH = 3000  # limit for an error, in characters
 
 Part = str | tuple[str, int]  # a text, or a text and its color
 Line = str | list[Part]
 
 
-def visible(text: str) -> str:
-    """Text without characters that a terminal obeys instead of showing them."""
-    return UNSHOWN.sub("\ufffd", text)
-
-
 def one_line(text: str) -> str:
-    """A message as a single line of bounded length, so that a name or a text in it cannot pose as another message."""
-    line = visible(re.sub(r"\n +", "; ", text))  # how our own messages indent their lists
+    """Return a message as one line of bounded length.
+
+    So a name or a text in a message cannot look like another message.
+    """
+    line = visible(re.sub(r"\n +", "; ", text))  # lists in our own messages are indented
     half = MESSAGE_LENGTH // 2
     return line if len(line) <= MESSAGE_LENGTH else f"{line[:half]} … {line[-half:]}"
 
 
-def shown(line: Line | Path) -> str:
-    """A line for people, with the colors of its parts."""
+def rendered(line: Line | Path) -> str:
+    """Return a line with the colors of its parts."""
     parts = line if isinstance(line, list) else [str(line)]
     return "".join(visible(part) if isinstance(part, str) else paint(visible(part[0]), part[1]) for part in parts)
 
 
 def paint(text: str, color: int) -> str:
-    """Text in a color, at a terminal that has them (https://no-color.org)."""
+    """Return a text in a color, unless the environment refuses colors (https://no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{color}m{text}\x1b[0m"
 
 
 def color_of(token: str, start: int, end: int, settings: TokenizerSettings) -> int:
-    """Gray for [CLS] and [SEP], which have no place in the text; red for [UNK]; blue for what continues a word."""
+    """Return the color of a token.
+
+    Gray: a special token without a place in the text. Red: [UNK]. Blue: a piece inside a word.
+    Green: the first piece of a word.
+    """
     if start == end:
         return GRAY
     if token == settings.unk_token:
@@ -50,7 +51,7 @@ def color_of(token: str, start: int, end: int, settings: TokenizerSettings) -> i
 
 
 def pieces(text: str, offsets: list[tuple[int, int]]) -> list[Part]:
-    """A text with its pieces in turns of two colors."""
+    """Return a text whose pieces alternate between two colors."""
     parts: list[Part] = []
     position = 0
     for number, (start, end) in enumerate(span for span in offsets if span[0] >= position and span[1] > span[0]):

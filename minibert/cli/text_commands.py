@@ -1,4 +1,4 @@
-"""Commands about texts: their vectors, how alike they are, and how they are cut into pieces."""
+"""Commands about texts: their vectors, their similarity, and their pieces."""
 
 import argparse
 import os
@@ -12,15 +12,56 @@ import numpy.typing as npt
 
 from ..loading import load_tokenizer
 from ..tokenizer import COMPATS, Encoding, differences
-from .answers import Rows, write
-from .commands import load_model
+from .options import Commands, add_backend, add_encoding, add_model, add_output, add_texts, load_model
+from .output import Rows, write
 from .streams import say
 from .terminal import CYAN, GREEN, YELLOW, Line, color_of, pieces
 
+EMBED = """
+  minibert embed "I hate cancer" "Antibiotics aren't painkiller"
+  minibert embed --file texts.txt --output vectors.npy                  # one text a line -> float32 (num_texts, dim)
+  cat texts.txt | minibert embed -m MODEL --output vectors.jsonl        # {"text": ..., "embedding": [...]} a line
+  minibert embed -m MODEL --tokens "I love NLP"                         # a vector for each word
+"""
+SIMILARITY = """
+  minibert similarity "a cat sat" "a kitten was sitting" "stocks fell"
+  minibert similarity --query "pain relief" --file texts.txt --top 3
+  minibert similarity -m MODEL --file texts.txt --output cosines.npy    # float32 (num_texts, num_texts)
+"""
+TOKENIZE = """
+  minibert tokenize "Antibiotics aren't painkiller"
+  minibert tokenize -m MODEL --file texts.txt --output ids.jsonl        # input_ids, tokens, offsets, word_ids ... a line
+  minibert tokenize -m MODEL --file texts.txt --output ids.npy          # int32 (num_texts, longest), padded with 0
+  minibert tokenize --compat both "ΟΔΥΣΣΕΥΣ"                            # where Hugging Face and Google differ
+"""
+
+
+def add(commands: Commands) -> None:
+    """Declare the commands about texts."""
+    embed = commands.add("embed", run_embed, "Turn texts into vectors.", EMBED)
+    embed.add_argument("--tokens", action="store_true", help="a vector for each word instead of one for each text (not for .npy)")
+    similarity = commands.add("similarity", run_similarity, "Compare texts by the cosine of their vectors.", SIMILARITY)
+    similarity.add_argument("--query", help="rank the texts by their similarity to this one")
+    similarity.add_argument("--top", type=int, metavar="N", help="with --query: the N most similar texts only")
+    tokenize = commands.add("tokenize", run_tokenize, "Show the pieces of the vocabulary in texts.", TOKENIZE)
+    compat = "the tokenizer to follow, Hugging Face's or Google's; both shows where they differ (default: hf)"
+    tokenize.add_argument("--compat", choices=(*COMPATS, "both"), default="hf", help=compat)
+    split = "read [SEP] and other special tokens in a text as ordinary characters"
+    tokenize.add_argument("--split-special-tokens", action="store_true", help=split)
+    for command in (embed, similarity, tokenize):
+        add_model(command)
+        add_output(command, ".npy", ".jsonl")
+        add_texts(command)
+    for command in (embed, similarity):
+        add_backend(command)
+        add_encoding(command)
+    normalize = "make vectors of length 1 (default: as the folder says)"
+    embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help=normalize)
+
 
 def source(options: argparse.Namespace) -> os.stat_result | None:
-    """The file that the texts come from; None where they come from none, or from one that is not there."""
-    if getattr(options, "texts", True):  # the command reads none, or has them
+    """Return the status of the file that the texts come from; None if there is no such file."""
+    if getattr(options, "texts", True):  # the command reads no texts, or has them as arguments
         return None
     try:
         return os.stat(file) if (file := _file(options)) else os.fstat(sys.stdin.fileno())
@@ -29,11 +70,12 @@ def source(options: argparse.Namespace) -> os.stat_result | None:
 
 
 def _file(options: argparse.Namespace) -> Path | None:
-    """None for standard input."""
+    """Return the file of the texts; None for standard input."""
     return None if options.file in (None, Path("-")) else options.file
 
 
 def _texts(options: argparse.Namespace) -> list[str]:
+    """Return the texts: the arguments, or the lines of a file or of standard input."""
     if options.texts and options.file:
         raise ValueError("expected texts as arguments or --file, found both")
     if options.texts:
@@ -43,7 +85,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
     file = _file(options)
     if not file and (sys.stdin is None or (sys.stdin.isatty() and not options.file)):
         raise ValueError("no texts: give them as arguments, with --file, or on standard input, one a line")
-    # What the user names is read to its end, whatever it is: `<(command)` is a FIFO, and nobody knows the length of that.
+    # No limit for the user's own file: `<(command)` is a FIFO of unknown length
     data = file.read_bytes() if file else sys.stdin.buffer.read()
     try:
         lines = data.decode("utf-8").split("\n")
@@ -54,12 +96,13 @@ def _texts(options: argparse.Namespace) -> list[str]:
 
 
 def _encoding(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:
-    """The options of `MiniBert.encode` that both commands share."""
+    """Return the arguments of `MiniBert.encode` that both commands share."""
     names = ("pooling", "max_length", "truncation", "prompt_name")
     return {name: getattr(options, name) for name in names} | {"show_progress_bar": sys.stderr.isatty() and len(texts) > 1000}
 
 
-def embed(options: argparse.Namespace) -> None:
+def run_embed(options: argparse.Namespace) -> None:
+    """Write a vector for each text, or for each word."""
     model, texts = load_model(options), _texts(options)
     if not options.tokens:
         vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options, texts))
@@ -76,7 +119,8 @@ def embed(options: argparse.Namespace) -> None:
     write(options.output, None, rows, lambda: (_line(*pair) for each in results for pair in zip(each.tokens, each.vectors, strict=True)))
 
 
-def similarity(options: argparse.Namespace) -> None:
+def run_similarity(options: argparse.Namespace) -> None:
+    """Write the cosines of all pairs of texts, or the ranking of the texts by a query."""
     if options.top is not None and (options.query is None or options.top < 1):
         raise ValueError("--top: expected a positive number, together with --query")
     model, texts = load_model(options), _texts(options)
@@ -93,13 +137,14 @@ def similarity(options: argparse.Namespace) -> None:
     write(options.output, lambda: scores[order], rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
 
 
-def tokenize(options: argparse.Namespace) -> None:
-    texts, shown = _texts(options), {"max_length": options.max_length, "split_special_tokens": options.split_special_tokens}
+def run_tokenize(options: argparse.Namespace) -> None:
+    """Write the tokens of each text."""
+    texts, settings = _texts(options), {"max_length": options.max_length, "split_special_tokens": options.split_special_tokens}
     if options.compat == "both":
-        _compare(options, texts, shown)
+        _compare(options, texts, settings)
         return
     tokenizer = load_tokenizer(options.model, options.compat)
-    encodings = [tokenizer(text, **shown) for text in texts]
+    encodings = [tokenizer(text, **settings) for text in texts]
 
     def padded() -> npt.NDArray[Any]:
         ids = np.zeros((len(texts), max(map(len, encodings), default=0)), np.int32)
@@ -117,10 +162,10 @@ def tokenize(options: argparse.Namespace) -> None:
     write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
 
 
-def _compare(options: argparse.Namespace, texts: list[str], shown: dict[str, Any]) -> None:
-    """Both tokenizers side by side."""
+def _compare(options: argparse.Namespace, texts: list[str], settings: dict[str, Any]) -> None:
+    """Write the results of both tokenizers side by side."""
     hf, google = (load_tokenizer(options.model, compat) for compat in COMPATS)
-    pairs = [(hf(text, **shown), google(text, **shown)) for text in texts]
+    pairs = [(hf(text, **settings), google(text, **settings)) for text in texts]
 
     def people() -> Iterator[Line]:
         for text, pair in zip(texts, pairs, strict=True):
@@ -143,13 +188,14 @@ def _row(encoding: Encoding) -> dict[str, Any]:
 
 
 def _line(text: str, vector: npt.NDArray[np.float32]) -> str:
-    """Text, first numbers, dimension and length of a vector."""
-    shown = text if len(text) <= 40 else text[:39] + "…"
+    """Return a text with the first numbers, the dimension and the length of its vector."""
+    short = text if len(text) <= 40 else text[:39] + "…"
     numbers = " ".join(f"{number:8.4f}" for number in vector[:5])
-    return f"{shown:<40} [{numbers} … ] dim {len(vector)}, length {np.linalg.norm(vector):.4f}"
+    return f"{short:<40} [{numbers} … ] dim {len(vector)}, length {np.linalg.norm(vector):.4f}"
 
 
 def _matrix(texts: list[str], cosines: npt.NDArray[np.float32]) -> Iterator[str]:
+    """Return a table of cosines, with the text at the end of each row."""
     yield " ".join(["    ", *(f"{column:>6}" for column in range(1, len(texts) + 1))])
     for number, (text, row) in enumerate(zip(texts, cosines, strict=True), 1):
         yield " ".join([f"{number:>4}", *(f"{cosine:6.3f}" for cosine in row), f" {text}"])

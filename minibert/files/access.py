@@ -176,6 +176,14 @@ def check_unchanged(before: Stamps) -> None:
             raise ValueError(f"{path}: changed while it was read; try again when it is complete")
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a regular file, in hexadecimal."""
+    import hashlib  # only what is downloaded or converted has a digest
+
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def listed(names: Iterable[str]) -> str:
     """Names that a file has made up, for a message: in order, and only the first of them, as it may have many and long ones."""
     text = ", ".join(name if len(name) <= 100 else f"{name[:100]}..." for name in sorted(names)) or "nothing"

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ T = TypeVar("T")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 SHOWN = 200  # characters of a value in an error
 MAX_DIGITS = 300  # of a whole number: one of 309 digits may be no float, and one of 4,301 is none that Python writes
+# Control characters (C0, DEL, C1), line and paragraph separators, changes of the writing direction, lone surrogates
+UNSHOWN = "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
 
 _brief = Repr()  # deep and long values are cut as they are written
 _brief.maxlevel, _brief.maxstring, _brief.maxother, _brief.maxlong = 4, SHOWN, SHOWN, SHOWN
@@ -69,6 +72,11 @@ def shown(value: object) -> str:
 def shown_name(name: str) -> str:
     """A name as an error shows it: as it is, if that is short and does nothing to a terminal."""
     return name if len(name) <= SHOWN and name.isprintable() else shown(name)
+
+
+def visible(text: str) -> str:
+    """Text without the characters that a terminal obeys instead of showing them."""
+    return re.sub(UNSHOWN, "\ufffd", text)
 
 
 def is_there(path: Path) -> bool:

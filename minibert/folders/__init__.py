@@ -1,1 +1,1 @@
-"""Model folders: what they say, and how one is written."""
+"""Model folders: their layout and settings, how they are read, and how a new one is written."""

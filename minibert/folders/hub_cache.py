@@ -1,7 +1,8 @@
-"""Models in the cache of the Hugging Face hub, which transformers and sentence-transformers fill: found by name, only read.
+"""Models in the cache of the Hugging Face hub, found by name.
 
-A model lies in `models--OWNER--REPO`. `refs/main` names the revision that was downloaded last, and `snapshots/REVISION` has its files, as
-links to `blobs`. Nothing is written there, no lock is taken, and no network is asked.
+transformers and sentence-transformers fill this cache. A model lies in `models--OWNER--REPO`.
+`refs/main` names the revision that was downloaded last. `snapshots/REVISION` has its files, as
+links to `blobs`. This module only reads: it writes nothing, takes no lock, and uses no network.
 
 Source: huggingface_hub 1.x, constants.py and file_download.py.
 """
@@ -13,14 +14,15 @@ from pathlib import Path
 from ..files.access import read_text
 from ..files.sources import HUB_PREFIX, hub_name
 
-REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}", re.ASCII)
+REVISION = "[0-9A-Za-z][0-9A-Za-z._-]{0,99}"
 PARTS = ("snapshots", "blobs", "refs")  # of a model's folder
 MAX_REF_BYTES = 200
 
 
 def cache_folder() -> Path:
-    """Where the cache is, as huggingface_hub finds it: HF_HUB_CACHE or its old name, else `hub` in HF_HOME, else in the user's cache.
+    """Return the folder of the cache, found as huggingface_hub finds it.
 
+    That is HF_HUB_CACHE or its old name, else `hub` in HF_HOME, else a folder in the user's cache.
     An empty variable counts as none.
     """
     get = os.environ.get
@@ -34,19 +36,22 @@ def _expanded(path: str) -> str:
 
 
 def cached(name: str) -> Path | None:
-    """The snapshot of a repository, OWNER/REPO or REPO; None if the cache has none. Raises as `snapshot`."""
+    """Return the snapshot of a repository, OWNER/REPO or REPO; None if it is not in the cache.
+
+    Raises like `snapshot`.
+    """
     folder = cache_folder() / (HUB_PREFIX + name.replace("/", "--"))
     try:
         is_there = (folder / "snapshots").is_dir()
-    except (OSError, ValueError):  # a name or a place that no file system takes, or that this user may not look into
+    except (OSError, ValueError):  # a name that no file system accepts, or a folder that this user may not read
         return None
     return snapshot(folder) if is_there else None
 
 
 def snapshot(folder: Path) -> Path:
-    """The snapshot that is meant by a model's folder in a cache, or by `snapshots` in it; any other folder is itself.
+    """Return the snapshot of a model's folder in a cache, or of `snapshots` in it.
 
-    Raises FileNotFoundError if there is no such one.
+    Any other folder is returned as it is. Raises FileNotFoundError if there is no such snapshot.
     """
     if folder.name in PARTS and folder.parent.name.startswith(HUB_PREFIX):
         folder = folder.parent
@@ -54,18 +59,18 @@ def snapshot(folder: Path) -> Path:
     if not folder.name.startswith(HUB_PREFIX) or not snapshots.is_dir():
         return folder
     revision = _revision(folder / "refs" / "main")
-    found = sorted(name for name in os.listdir(snapshots) if REVISION.fullmatch(name) and (snapshots / name).is_dir())
+    found = sorted(name for name in os.listdir(snapshots) if re.fullmatch(REVISION, name) and (snapshots / name).is_dir())
     if revision in found or (revision is None and len(found) == 1):
         return snapshots / (revision or found[0])
-    expected = "one revision, as refs/main names none" if revision is None else f"{revision}, which refs/main names"
-    what = f"give one of its folders: {', '.join(found[:5])}" if found else f"`minibert fetch {hub_name(folder)}` brings the model"
+    expected = "one revision, because refs/main names none" if revision is None else f"{revision}, which refs/main names"
+    what = f"give one of its folders: {', '.join(found[:5])}" if found else f"`minibert fetch {hub_name(folder)}` gets the model"
     raise FileNotFoundError(f"{snapshots}: expected {expected}, found {len(found) or 'none'}; {what}")
 
 
 def _revision(path: Path) -> str | None:
-    """What refs/main says; None if it is not there, or says nothing that can be the name of a snapshot."""
+    """Return the revision in refs/main; None if there is no such file or no such name in it."""
     try:
         text = read_text(path, MAX_REF_BYTES).strip()
     except (OSError, ValueError):
         return None
-    return text if REVISION.fullmatch(text) else None
+    return text if re.fullmatch(REVISION, text) else None

@@ -1,8 +1,8 @@
-"""Where the files of a model folder lie: their names, and the modules of a folder that sentence-transformers wrote, of any version.
+"""The names and places of the files in a model folder, and the modules that modules.json lists.
 
-Until version 1.x of sentence-transformers, the encoder lay in a folder of its own (`0_Transformer`, before that `0_BERT`), and modules had
-weights as torch writes them. Today the encoder lies beside modules.json, each other module in a folder of its own, and weights are
-safetensors.
+Every version of sentence-transformers is read. Until version 1.x, the encoder lay in a folder of
+its own (`0_Transformer`, before that `0_BERT`), and modules had weights in torch's format. Today
+the encoder lies beside modules.json, each other module has a folder, and weights are safetensors.
 
 Source: sentence-transformers, `SentenceTransformer.save` of 0.2 to 6.2.
 """
@@ -13,23 +13,25 @@ from pathlib import Path, PurePosixPath
 from ..files.access import check_inside, inside
 from ..files.fields import Fields, is_there, load_list
 
-# The names that sentence-transformers has given to the settings of Transformer; it reads the first that is there.
+# Names of the file with the settings of Transformer. sentence-transformers reads the first that is
+# there.
 TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-# Beside config.json and the weights, a model folder has files of these names, and those that modules.json speaks of.
+# Beside config.json and the weights, a model folder has these files, and those of the modules in
+# modules.json.
 TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 GENERAL_FILES = ("modules.json", "config_sentence_transformers.json", "provenance.json",
                  "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")  # fmt: skip
-# In the order in which transformers looks for them
+# In the order of transformers, which reads the first that is there
 WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-MODULE_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # of a Dense and its like
+MODULE_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # of a module with weights, such as Dense
 FILES = {"config.json", *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *GENERAL_FILES}
 MAX_PATH_LENGTH = 255  # of a module's path
 MAX_MODULES = 20
 MAX_NAME_LENGTH = 100  # of a class
-WITHOUT_FILES = ("Normalize", "Dropout")  # modules that need no folder of their own
-# What 0.2 called the encoder; 6.2 knows it by the name of 0.3
+WITHOUT_FILES = ("Normalize", "Dropout")  # modules that may have no folder
+# The encoder's class in version 0.2 -> its class since 0.3, which 6.2 still reads
 OLD_TYPES = {"sentence_transformers.models.BERT": "sentence_transformers.models.Transformer"}
 
 
@@ -46,18 +48,21 @@ class ListedModule:
 
     @property
     def new_path(self) -> str:
-        """In the layout of today, where the encoder lies beside modules.json. One without files needs no folder."""
+        """Its folder in the layout of today; "" for the encoder, and for a module without files."""
         return "" if self.name == "Transformer" or self.path == "." else self.path
 
 
 def read_modules(folder: Path) -> list[ListedModule]:
-    """What modules.json lists; nothing where there is none. Raises ValueError for paths that leave the folder, and names of no class."""
+    """Return what modules.json lists; an empty list if there is no such file.
+
+    Raises ValueError for a path that leaves the folder, and for a type that is no class.
+    """
     path = folder / "modules.json"
     if not is_there(path):
         return []
     check_inside(folder, path)
     modules: list[ListedModule] = []
-    taken = {"."}  # so that no file is read for two modules
+    taken = {"."}  # no file is read for two modules
     for index, entry in enumerate(load_list(path)):
         stored = entry.need("type", str)
         module = ListedModule(OLD_TYPES.get(stored, stored), module_path(entry, folder))
@@ -73,12 +78,15 @@ def read_modules(folder: Path) -> list[ListedModule]:
 
 
 def transformer_path(modules: list[ListedModule]) -> str:
-    """Where the encoder lies, within the folder of modules.json."""
+    """Return the path of the encoder within the folder of modules.json."""
     return next((module.path for module in modules if module.name == "Transformer"), ".")
 
 
 def module_weights(folder: Path, module: ListedModule) -> Path | None:
-    """The file with a module's own weights, as a Dense has them. sentence-transformers reads the first that is there."""
+    """Return the file with a module's own weights, such as those of a Dense; None if it has none.
+
+    sentence-transformers reads the first of these names that is there, and so does this function.
+    """
     names = MODULE_WEIGHTS_FILES if module.name not in ("Transformer", "Pooling", *WITHOUT_FILES) else ()
     path = next((path for name in names if is_there(path := folder / module.path / name)), None)
     if path is not None:
@@ -87,20 +95,23 @@ def module_weights(folder: Path, module: ListedModule) -> Path | None:
 
 
 def module_path(module: Fields, folder: Path) -> str:
-    """The path of a module, as long as it leads nowhere else than into the folder, on any system."""
+    """Return the path of a module. Raises ValueError if it leaves the folder on any system."""
     path = module.need("path", str)
     parts = PurePosixPath(path).parts
     is_plain = len(path) <= MAX_PATH_LENGTH and path.isprintable() and not {"\\", ":"} & set(path)
     if not is_plain or path.startswith("/") or ".." in parts or not inside(folder, folder / path):
         raise module.refuse("path", "a relative path that stays in the folder")
-    # A folder and a file cannot both have a name; and a file on its way has a hidden one
+    # A folder cannot have the name of a file. A file that is being downloaded has a hidden name.
     if any(part in FILES or part.startswith(".") for part in parts):
         raise module.refuse("path", "names of folders that are neither hidden nor names of files of a model")
     return str(PurePosixPath(path))
 
 
 def known_files(folder: Path) -> list[str]:
-    """Names, within the folder, of all that a model folder may have beside config.json and weights. Raises as `read_modules`."""
+    """Return the paths of all known files beside config.json and the weights.
+
+    Raises like `read_modules`.
+    """
     modules = read_modules(folder)
     inner = PurePosixPath(transformer_path(modules))
     configs = [str(PurePosixPath(module.path) / "config.json") for module in modules if module.name != "Transformer"]

@@ -1,7 +1,8 @@
-"""The modules that a folder of sentence-transformers has after its pooling: Dense, LayerNorm, Normalize, Dropout.
+"""The modules of sentence-transformers after the pooling: Dense, LayerNorm, Normalize, Dropout.
 
-Each is read in two steps. `read_module` looks at its config.json alone, so that `fetch` knows which weights to bring, and of which size.
-`prepare_module` reads the weights and gives a function from vectors to vectors.
+A module is read in two parts. `read_module` reads its config.json, which tells the names, shapes
+and size of its weights; `fetch` needs those before it downloads them. `prepare_module` reads the
+weights and returns a function from vectors to vectors.
 
 Source: sentence-transformers 6.2, `Dense`, `LayerNorm`, `Normalize`, `Dropout`.
 """
@@ -23,31 +24,31 @@ from ..pooling import unit_length
 from .layout import WITHOUT_FILES
 
 WEIGHTS = "model.safetensors"
-HEADER_BYTES = 1 << 16  # of a file with two tensors, at most
+HEADER_BYTES = 1 << 16  # limit for the header of a file with three tensors
 MAX_FEATURES = 1 << 16  # numbers of a vector; the widest model has 8,192
-MAX_NUMBERS = 1 << 28  # of the weights of all modules
-MOST_BYTES = max(dtype.itemsize for dtype in FLOATS)  # of a number
-TORCH = ("torch.nn.", "torch.nn.modules.activation.", "torch.nn.modules.linear.")  # where PyTorch has its activations
-LAYER_NORM_EPS = 1e-5  # PyTorch's, which sentence-transformers does not change
+MAX_NUMBERS = 1 << 28  # weights of all modules together
+NUMBER_BYTES = max(dtype.itemsize for dtype in FLOATS)  # bytes of a number at most
+TORCH = ("torch.nn.", "torch.nn.modules.activation.", "torch.nn.modules.linear.")  # PyTorch's packages of activations
+LAYER_NORM_EPS = 1e-5  # PyTorch's default, which sentence-transformers uses
 Step = Callable[[Float32], Float32]  # vectors (num_texts, in_features) -> (num_texts, out_features)
 
 
 @dataclass(frozen=True)
 class Module:
-    """What the config.json of a module says."""
+    """A module as its config.json describes it."""
 
     kind: str
-    config: str  # where that file is
+    config: str  # the path of that file, for messages
     folder: Path
-    in_features: int | None = None  # None for any
-    out_features: int | None = None  # None for as many as come in
+    in_features: int | None = None  # None for any size
+    out_features: int | None = None  # None for the size of the input
     activation: str = "Identity"
     has_residual: bool = False
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of its tensors
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by the names of its tensors
 
     @property
     def weights(self) -> Path:
-        """Its file of weights, if `shapes` has any."""
+        """The file of its weights, if `shapes` has any."""
         return self.folder / WEIGHTS
 
     @property
@@ -55,9 +56,9 @@ class Module:
         return sum(map(math.prod, self.shapes.values()))
 
     @property
-    def most_bytes(self) -> int:
-        """Of its file of weights, at most."""
-        return MOST_BYTES * self.num_parameters + HEADER_BYTES
+    def max_bytes(self) -> int:
+        """The largest size that the file of its weights may have."""
+        return NUMBER_BYTES * self.num_parameters + HEADER_BYTES
 
     def __str__(self) -> str:
         if self.kind != "Dense":
@@ -66,12 +67,19 @@ class Module:
 
 
 def read_module(kind: str, folder: Path) -> Module:
-    """A module by its config.json. Raises ValueError for what is not implemented, FileNotFoundError for a missing file."""
+    """Return a module, read from its config.json.
+
+    Raises ValueError for what is not implemented, and FileNotFoundError for a missing file.
+    """
     load = optional_fields if kind in WITHOUT_FILES else load_fields
     return READERS[kind](load(folder / "config.json"), folder)
 
 
 def _dense(config: Fields, folder: Path) -> Module:
+    """A Dense multiplies by a matrix, adds a bias, and applies an activation.
+
+    With `use_residual` it adds its input at the end. A further matrix gives the input the new size.
+    """
     _check_names(config)
     has_residual = config.get("use_residual", bool, False)
     in_features, out_features = _features(config, "in_features"), _features(config, "out_features")
@@ -94,7 +102,7 @@ def _normalize(config: Fields, folder: Path) -> Module:
 
 
 def _dropout(config: Fields, folder: Path) -> Module:
-    """Nothing, outside of training."""
+    """Dropout does nothing outside of training."""
     return Module("Dropout", config.where, folder)
 
 
@@ -120,7 +128,10 @@ def _features(config: Fields, name: str) -> int:
 
 
 def _activation(config: Fields) -> str:
-    """Tanh where the file says nothing, as in sentence-transformers, which does not read null."""
+    """Return the name of the activation, Tanh if the file has none; null is refused.
+
+    sentence-transformers has the same default, and fails at null.
+    """
     path = config.need("activation_function", str) if "activation_function" in config.content else "torch.nn.Tanh"
     package, dot, name = path.rpartition(".")
     if package + dot not in TORCH or name not in numpy_ops.ACTIVATIONS:
@@ -129,7 +140,7 @@ def _activation(config: Fields) -> str:
 
 
 def check_total(modules: Iterable[Module]) -> None:
-    """ValueError if the weights of all modules are more than any model has."""
+    """Raise ValueError if the modules together have more weights than any real model."""
     total = 0
     for module in modules:
         total += module.num_parameters
@@ -138,18 +149,22 @@ def check_total(modules: Iterable[Module]) -> None:
 
 
 def size_after(modules: Iterable[Module], size: int) -> int:
-    """How many numbers a vector of `size` has behind the modules. Raises ValueError if one of them takes another number."""
+    """Return the size that a vector of `size` numbers has after the modules.
+
+    Raises ValueError if a module takes vectors of another size.
+    """
     for module in modules:
         if module.in_features not in (None, size):
-            raise ValueError(f"{module.config}: expected vectors of {module.in_features} numbers, found {size}, which come in")
+            raise ValueError(f"{module.config}: expected vectors of {module.in_features} numbers, found vectors of {size}")
         size = size if module.out_features is None else module.out_features
     return size
 
 
 def read_tensors(module: Module) -> dict[str, Float32]:
-    """The weights of a module, which are as its config says.
+    """Return the weights of a module, which must have the shapes that its config says.
 
-    Raises FileNotFoundError if there are none, ValueError for a file that is broken or does not fit.
+    Raises FileNotFoundError if there is no file, ValueError for a file that is broken or does not
+    fit.
     """
     path = module.weights
     if not is_there(path):
@@ -167,7 +182,7 @@ def read_tensors(module: Module) -> dict[str, Float32]:
 
 
 def prepare_module(module: Module, encoder: Encoder) -> Step:
-    """Return the function that a module is. Raise like `read_tensors`."""
+    """Return a module as a function from vectors to vectors. Raises like `read_tensors`."""
     if module.kind == "Normalize":
         return unit_length
     tensors = read_tensors(module)

@@ -1,45 +1,40 @@
-"""What a model folder says beside its weights: pooling, normalisation, prompts, length.
+"""The settings of a model folder: pooling, normalisation, prompts, length.
 
-A folder that sentence-transformers wrote lists its modules in `modules.json`: Transformer, Pooling, and any of sentence_modules.py. One
-that transformers wrote has none, and gets mean pooling, as sentence-transformers gives it. A module or an option that is not
-implemented here is refused by name, since without it the vectors would be others.
+A folder of sentence-transformers lists its modules in `modules.json`: Transformer, Pooling, and any
+of sentence_modules.py. A folder of transformers has no such file, and gets mean pooling, as in
+sentence-transformers. A module or an option that is not implemented here is refused by name,
+because the vectors would be different without it.
 
-Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and the older files of 2.x to 5.x.
+Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and the older files of 2.x
+to 5.x.
 """
 
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..files.access import BLOCK_BYTES, head_of
+from ..files.access import head_of
 from ..files.fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
 from ..files.sources import hub_name, no_folder
 from ..pooling import Pooling
 from .layout import TRANSFORMER_FILES, WITHOUT_FILES, ListedModule, read_modules
 from .sentence_modules import READERS, Module, check_total, read_module, size_after
 
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-BOX = "minibert-L8-H128"  # the model that comes along
 MODULES = ("Transformer", "Pooling", *READERS)
-MODEL_TYPE = "SentenceTransformer"  # of any other, sentence-transformers takes the encoder alone
-MAX_PROMPT_CHARS = 10_000  # of a prompt, which is put before each text: a long one would multiply the work
-# What those settings may say: any value, or only the given one. Anything else would change the result in ways that are not implemented.
+MODEL_TYPE = "SentenceTransformer"  # with any other type, sentence-transformers uses the encoder alone
+MAX_PROMPT_CHARS = 10_000  # of a prompt: it is put before each text, so a long one would multiply the work
+# Fields of Transformer's settings that may be there. None: any value. Otherwise this value only,
+# because any other changes the result in a way that is not implemented.
 TRANSFORMER_FIELDS = {
     "max_seq_length": None,
     "do_lower_case": None,
-    "unpad_inputs": None,  # saves work, changes nothing
+    "unpad_inputs": None,  # it saves work and changes no result
     "transformer_task": "feature-extraction",
     "module_output_name": "token_embeddings",
     "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
 }
-# 1_Pooling/config.json until 5.x: a switch per mode; several give vectors side by side, in this order. `pooling_mode` since 6.0.
-# Its dimension says nothing: sentence-transformers does not look at it where it pools.
+# 1_Pooling/config.json has a switch for each mode until 5.x, and `pooling_mode` since 6.0. Several
+# modes give vectors side by side, in this order. The file's dimension is not read:
+# sentence-transformers does not use it for the pooling either.
 POOLING_SWITCHES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -49,18 +44,26 @@ POOLING_SWITCHES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 FOLDER_POOLINGS: tuple[Pooling, ...] = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-# sentence-transformers knows these two prompts for every model; they are empty unless the folder says otherwise.
+# sentence-transformers gives every model these two prompts, which are empty unless the folder sets
+# them.
 DEFAULT_PROMPTS = {"query": "", "document": ""}
 
 
 @dataclass(frozen=True)
 class FolderSettings:
-    """How a folder wants its texts turned into vectors."""
+    """How the model in a folder turns texts into vectors.
 
-    weights: Path  # the folder with config.json, model.safetensors and the tokenizer
-    poolings: tuple[Pooling, ...] = ("mean",)  # side by side
-    include_prompt: bool = True  # in the pooling
-    modules: tuple[Module, ...] = ()  # after the pooling, in order
+    Attributes:
+        weights: the folder with config.json, model.safetensors and the tokenizer.
+        poolings: the results of several poolings are joined side by side.
+        include_prompt: whether the tokens of a prompt count in the pooling.
+        modules: the modules after the pooling, in order.
+    """
+
+    weights: Path
+    poolings: tuple[Pooling, ...] = ("mean",)
+    include_prompt: bool = True
+    modules: tuple[Module, ...] = ()
     max_seq_length: int | None = None
     do_lower_case: bool = False
     prompts: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROMPTS))
@@ -68,64 +71,26 @@ class FolderSettings:
     truncate_dim: int | None = None
 
     def dimension(self, hidden_size: int) -> int:
-        """Numbers of a vector. Raises ValueError if a module does not fit the one before it."""
+        """Return the size of a vector.
+
+        Raises ValueError if a module does not fit the one before it.
+        """
         size = size_after(self.modules, hidden_size * len(self.poolings))
         return size if self.truncate_dim is None else min(size, self.truncate_dim)
 
     @property
     def inner_modules(self) -> tuple[Module, ...]:
-        """The modules without Normalize at the end."""
+        """The modules without the Normalize at their end."""
         modules = list(self.modules)
         while modules and modules[-1].kind == "Normalize":
             modules.pop()
         return tuple(modules)
 
 
-def box_folder() -> Path:
-    """The model in the box: inside an installed package, or in `weights/` of a checkout; out of an archive, a copy of it.
-
-    Raises FileNotFoundError where it is in none of them.
-    """
-    places = Path(__file__).parents[1] / "box", Path(__file__).parents[2] / "weights" / BOX
-    found = next((place for place in places if (place / "config.json").exists()), None) or unpacked_box(os.getpid())
-    if found is None:
-        expected = f"{BOX}: expected in {' or '.join(map(str, places))}"
-        raise FileNotFoundError(f"{expected}; install the package again, with its data files, or load a folder of your own")
-    return found
-
-
-@cache
-def unpacked_box(process: int) -> Path | None:
-    """The model in an archive that Python imports from (zipapp), as files, which last as long as the process; None if there is none.
-
-    A child of a fork makes a copy of its own, since its parent may end before it.
-    """
-    from importlib.resources import files  # most programs run from no archive
-    from multiprocessing.util import Finalize  # unlike atexit, it also runs in workers, and for its own process alone
-
-    source = files(__package__.partition(".")[0]) / "box"
-    if not (source / "config.json").is_file():
-        return None
-    target = Path(tempfile.mkdtemp(prefix="minibert-"))
-    Finalize(None, shutil.rmtree, args=(target, True), exitpriority=0)
-    _unpack(source, target)
-    return target
-
-
-def _unpack(source: "Traversable", target: Path) -> None:
-    target.mkdir(exist_ok=True)
-    for entry in source.iterdir():
-        if entry.is_dir():
-            _unpack(entry, target / entry.name)
-        else:
-            with entry.open("rb") as file, (target / entry.name).open("wb") as copy:
-                shutil.copyfileobj(file, copy, BLOCK_BYTES)
-
-
 def load_folder(folder: Path) -> FolderSettings:
-    """The settings of a model folder.
+    """Return the settings of a model folder.
 
-    Raises FileNotFoundError if it is not there, ValueError for what is not implemented.
+    Raises FileNotFoundError if it is missing, and ValueError for what is not implemented.
     """
     if not folder.is_dir():
         if folder.exists():
@@ -159,6 +124,7 @@ def load_folder(folder: Path) -> FolderSettings:
 
 
 def _positive(fields: Fields, name: str) -> int | None:
+    """Return a positive number, or None if the field is absent."""
     number = fields.get(name, int)
     if number is not None and number < 1:
         raise ValueError(f"{fields.where}: {name}: expected a positive number, found {shown(number)}")
@@ -166,7 +132,7 @@ def _positive(fields: Fields, name: str) -> int | None:
 
 
 def _check_order(path: Path, modules: list[ListedModule]) -> None:
-    """Raises ValueError unless the modules are of known classes, in an order that gives a vector."""
+    """Raise ValueError unless the modules are of known classes, in an order that gives a vector."""
     for number, module in enumerate(modules):
         if not module.type.startswith("sentence_transformers.") or module.name not in MODULES:
             raise ValueError(f"{path}: [{number}]: type: expected one of {', '.join(MODULES)} of sentence_transformers, "
@@ -178,25 +144,27 @@ def _check_order(path: Path, modules: list[ListedModule]) -> None:
 
 
 def _check_configs(folder: Path, modules: list[ListedModule]) -> None:
-    """Raises FileNotFoundError if modules.json names a folder that was not copied."""
+    """Raise FileNotFoundError if modules.json names a folder that is missing."""
     for module in modules[1:]:
         if module.name not in WITHOUT_FILES and not is_there(folder / module.path / "config.json"):
             name = hub_name(folder)
-            advice = "copy that folder too" if name is None else f"`minibert fetch {name}` brings all of it"
-            raise FileNotFoundError(f"{folder}: expected {module.path}/config.json, since modules.json lists it, found none; {advice}")
+            advice = "copy that folder too" if name is None else f"`minibert fetch {name}` gets all of it"
+            raise FileNotFoundError(f"{folder}: expected {module.path}/config.json, because modules.json lists it, found none; {advice}")
 
 
 def _poolings(config: Fields) -> tuple[Pooling, ...]:
+    """Return the poolings that the config.json of Pooling selects, "mean" without a selection."""
     switched = [mode for switch, mode in POOLING_SWITCHES.items() if config.get(switch, bool)]
     modes = config.content.get("pooling_mode")
     modes = switched or ["mean"] if modes is None else [modes] if isinstance(modes, str) else modes
-    is_right = isinstance(modes, list) and 1 <= len(modes) <= len(FOLDER_POOLINGS) and all(mode in FOLDER_POOLINGS for mode in modes)
-    if not is_right:
+    is_valid = isinstance(modes, list) and 1 <= len(modes) <= len(FOLDER_POOLINGS) and all(mode in FOLDER_POOLINGS for mode in modes)
+    if not is_valid:
         raise ValueError(f"{config.where}: pooling_mode: expected one or several of {', '.join(FOLDER_POOLINGS)}, found {shown(modes)}")
     return tuple(modes)
 
 
 def _transformer(weights: Path) -> Fields:
+    """Return the settings of Transformer. Raises ValueError for a field that is not implemented."""
     path = next((weights / name for name in TRANSFORMER_FILES if is_there(weights / name)), weights / TRANSFORMER_FILES[0])
     config = optional_fields(path)
     for name, value in config.content.items():
@@ -207,6 +175,7 @@ def _transformer(weights: Path) -> Fields:
 
 
 def _prompts(config: Fields) -> tuple[dict[str, str], str | None]:
+    """Return the prompts of a folder, and the name of the default one."""
     saved = config.child("prompts")
     prompts = DEFAULT_PROMPTS | {name: saved.get(name, str, "") or "" for name in saved.content}
     if long := [name for name, prompt in prompts.items() if len(prompt) > MAX_PROMPT_CHARS]:

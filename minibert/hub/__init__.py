@@ -1,1 +1,1 @@
-"""Models that have names: the catalogue, fetching one, comparing one with what was published."""
+"""Named models: the catalogue, the download of one, and the comparison with published numbers."""

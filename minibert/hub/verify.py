@@ -1,8 +1,9 @@
-"""Are these the published weights? Their vectors beside the numbers that were printed of them, under every way they may have been made.
+"""Comparison of a model's vectors with its check values: are these the published weights?
 
-What a card prints depends on more than weights: Spark NLP 2.6.3 cut the last two pieces off (issue 1162), a text's vector may be a
-mean of all positions or of words, [CLS], or the pooler's, and GELU has two forms. So every combination is computed, by the NumPy numpy_ops,
-and the one that explains the numbers is named.
+Printed vectors depend on more than the weights. Spark NLP 2.6.3 cut the last two tokens of a text
+off (issue 1162). The vector of a text may be a mean of all positions or of words, that of [CLS], or
+the pooler's. GELU has two forms. So every combination is computed, with NumPy, and the one that
+explains the printed numbers is named.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..bert.config import load_config
 from ..encoder import forward
-from ..folders.save import open_weights
+from ..folders.read import open_weights
 from ..folders.settings import load_folder
 from ..ops import Encoder, Float32
 from ..ops.numpy_encoder import NumpyEncoder
@@ -22,13 +23,15 @@ from ..packing import pack
 from ..pooling import pool
 from ..tokenizer import WordPieceTokenizer, load_settings
 from ..tokenizer.spark import spark_tokens
-from .catalog import CHECKS, Check, find
+from .catalog import find
+from .published import CHECKS, Check, checks_of_model
 
 ENCODINGS = {"all pieces": 0, "two pieces cut off": 2}
 POOLINGS = {"mean of all positions": "mean", "mean of words": "mean_words", "[CLS]": "cls", "pooler": "pooler"}
 GELUS = {"GELU by tanh": "gelu_new", "GELU by erf": "gelu"}
-TOKEN = "first piece"  # the only way to a token's vector
-# Published numbers agree to 5e-7 between versions of TensorFlow, and some have four digits only; the two forms of GELU are 1e-3 apart
+TOKEN = "first piece"  # the vector of a token is that of its first piece
+# Published numbers agree to 5e-7 between versions of TensorFlow, but some have four digits only.
+# The two forms of GELU are 1e-3 apart.
 TOLERANCE = 2e-4
 
 
@@ -46,13 +49,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far the printed numbers of one source are from each variant: the greatest difference of all its checks.
+    """How far the printed numbers of one source are from the numbers of each variant.
 
-    Those of tokens and those of whole texts are judged apart, since they are made differently.
+    Vectors of tokens and vectors of texts have verdicts of their own, because they are made in
+    different ways.
+
+    Attributes:
+        of: "tokens" or "texts".
+        differences: variant -> the greatest difference of all checks.
     """
 
     source: str
-    of: str  # "tokens" or "texts"
+    of: str
     num_checks: int
     differences: dict[Variant, float]
 
@@ -66,50 +74,54 @@ class Verdict:
 
     @property
     def digits(self) -> int:
-        """Decimal places to which all numbers agree with the best variant."""
+        """The decimal places to which all numbers agree with the best variant."""
         return int(-np.log10(max(2 * self.differences[self.best], 1e-9)))
 
 
 def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
-    """A verdict for each source of published numbers.
-
-    Raises ValueError if there are none.
-    """
+    """Return a verdict for each source of check values. Raises ValueError without any."""
     if not checks:
-        raise ValueError(f"{folder}: no numbers to compare with")
+        raise ValueError(f"{folder}: expected check values, found none; name a model that has some (`minibert models`)")
     settings = load_folder(folder)
     with open_weights(settings.weights) as weights:
         configs = {gelu: replace(weights.config, hidden_act=name) for gelu, name in GELUS.items()}
         encoders = {gelu: NumpyEncoder(replace(weights, config=config)) for gelu, config in configs.items()}
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google())
-    found = []
-    for source, of in dict.fromkeys((check.source, "texts" if check.token is None else "tokens") for check in checks):
-        chosen = [check for check in checks if check.source == source and (check.token is None) == (of == "texts")]
-        poolings = [name for name in POOLINGS if next(iter(encoders.values())).has_pooler or name != "pooler"] if of == "texts" else [TOKEN]
-        differences = {
-            variant: max(difference(check, variant, tokenizer, encoders[variant.gelu]) for check in chosen)
-            for variant in (Variant(*each) for each in product(ENCODINGS, poolings, GELUS))
-        }
-        found.append(Verdict(source, of, len(chosen), differences))
-    return found
+    groups: dict[tuple[str, str], list[Check]] = {}
+    for check in checks:
+        groups.setdefault((check.source, "texts" if check.token is None else "tokens"), []).append(check)
+    return [_verdict(source, of, group, tokenizer, encoders) for (source, of), group in groups.items()]
+
+
+def _verdict(source: str, of: str, checks: list[Check], tokenizer: WordPieceTokenizer, encoders: dict[str, NumpyEncoder]) -> Verdict:
+    """Return how far the checks of one source are from each variant."""
+    has_pooler = all(encoder.has_pooler for encoder in encoders.values())
+    poolings = [name for name in POOLINGS if has_pooler or name != "pooler"] if of == "texts" else [TOKEN]
+    variants = [Variant(*each) for each in product(ENCODINGS, poolings, GELUS)]
+    distances = {each: max(difference(check, each, tokenizer, encoders[each.gelu]) for check in checks) for each in variants}
+    return Verdict(source, of, len(checks), distances)
 
 
 def checks_of(name: str, folder: Path) -> tuple[Check, ...]:
-    """What was published of a model, by its name; of a folder without one, what was published of the miniature that has its shape.
+    """Return the check values of a model by its name.
 
-    Raises ValueError if nothing was.
+    A folder without a name gets those of the miniature with its shape.
+    Raises ValueError if there are none.
     """
     model = find(name)
     config = load_config(load_folder(folder).weights / "config.json")
-    checks = model.checks if model else CHECKS.get((config.num_hidden_layers, config.hidden_size), ())
+    checks = checks_of_model(model) if model else CHECKS.get((config.num_hidden_layers, config.hidden_size), ())
     if not checks:
         published = ", ".join(f"L-{layers}_H-{hidden}" for layers, hidden in CHECKS)
-        raise ValueError(f"{name}: no numbers of its vectors were published; there are some of {published}")
+        raise ValueError(f"{name}: no numbers of its vectors were published; name a model that has some: {published}")
     return checks
 
 
 def difference(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> float:
-    """The greatest difference of a check's numbers from a variant's; infinite where the variant has no vector."""
+    """Return the greatest difference of a check's numbers from a variant's.
+
+    It is infinite if the variant cut the token off.
+    """
     vector = text_vector(check, variant, tokenizer, encoder) if check.token is None else token_vector(check, variant, tokenizer, encoder)
     if vector is None:
         return float("inf")
@@ -117,6 +129,7 @@ def difference(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, en
 
 
 def text_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32:
+    """Return the vector that a variant gives the whole text."""
     ids = tokenizer(check.text).input_ids[1:-1]
     hidden = hidden_states(ids, variant, tokenizer, encoder)
     pooling = POOLINGS[variant.pooling]
@@ -127,7 +140,10 @@ def text_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, e
 
 
 def token_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32 | None:
-    """The row that Spark NLP gives a token: where its first piece would stand if none were cut off."""
+    """Return the vector that Spark NLP gives a token; None if its row was cut off.
+
+    Its row is counted as if no token were cut off.
+    """
     tokens = spark_tokens(check.text, tokenizer)
     ids = [id for token in tokens for id in token.ids]
     hidden = hidden_states(ids, variant, tokenizer, encoder)
@@ -137,7 +153,7 @@ def token_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, 
 
 
 def hidden_states(ids: list[int], variant: Variant, tokenizer: WordPieceTokenizer, encoder: Encoder) -> Float32:
-    """Of the last layer, [CLS] and [SEP] included."""
+    """Return the hidden states of the last layer, with those of the special tokens."""
     kept = ids[: max(0, len(ids) - ENCODINGS[variant.encoding])]
     batch = pack([[tokenizer.special_tokens.cls_id, *kept, tokenizer.special_tokens.sep_id]])
     (hidden,) = forward(encoder, batch, [encoder.config.num_hidden_layers])
@@ -145,11 +161,11 @@ def hidden_states(ids: list[int], variant: Variant, tokenizer: WordPieceTokenize
 
 
 def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """For people: every variant with its difference, the one that explains the numbers marked."""
+    """Return a table for people: the variants by their difference, the best one marked."""
     for verdict in verdicts:
         yield f"{verdict.source}, {verdict.of} ({verdict.num_checks} vectors)"
-        for variant, far in sorted(verdict.differences.items(), key=lambda item: item[1]):
-            mark = "" if far > TOLERANCE else f"  <- {verdict.digits} digits" if variant == verdict.best else "  <- explains them too"
-            yield f"  {far:10.2e}  {variant}{mark}"
+        for variant, distance in sorted(verdict.differences.items(), key=lambda item: item[1]):
+            mark = "" if distance > TOLERANCE else f"  <- {verdict.digits} digits" if variant == verdict.best else "  <- explains them too"
+            yield f"  {distance:10.2e}  {variant}{mark}"
         if not verdict.is_match:
             yield "  none of them explains the published numbers"

@@ -1,1 +1,1 @@
-"""Checkpoints of other programs -> a model folder."""
+"""Checkpoints of other programs, and their conversion to model folders."""

@@ -1,13 +1,15 @@
-"""What each kind of checkpoint says -> Checkpoint: its tensors in transformers' words, and what is known beside them.
+"""Each kind of checkpoint -> Checkpoint: tensors under transformers' names, and other facts.
 
-A file format is read in `formats`, which knows no BERT; TensorFlow's names are translated in `tensorflow_names`, to those of transformers'
-BertForPreTraining, heads included.
+The package `formats` reads the file formats and knows no BERT. tensorflow_names.py translates the
+names of TensorFlow to those of transformers' BertForPreTraining, heads included.
 
-Training programs wrap a model, and the wrapper puts its name before, or into, those of the tensors: `module.` (DataParallel),
-`_orig_mod.` (torch.compile), `0.auto_model.` (sentence-transformers), `model.bert.` (a class around it). Whatever stands before
-`embeddings.` and `encoder.` is taken off, as long as there is one encoder.
+Training programs wrap a model. The wrapper puts its name before or into the names of the tensors:
+`module.` (DataParallel), `_orig_mod.` (torch.compile), `0.auto_model.` (sentence-transformers),
+`model.bert.` (a class around it). Any prefix of `embeddings.` and `encoder.` is removed, if the
+file has only one encoder.
 
-Sources: transformers, modeling_bert.py; what torch.nn.DataParallel, torch.compile and FSDP call the module that they wrap.
+Sources: transformers, modeling_bert.py; the names that torch.nn.DataParallel, torch.compile and
+FSDP give the module that they wrap.
 """
 
 from collections.abc import Callable
@@ -27,44 +29,59 @@ from ..formats.shards import files_of, load_whole
 from ..formats.spark_zip import load_spark_zip, spark_files
 from ..formats.tensor_bundle import bundle_files, load_tensor_bundle
 from ..formats.torch_file import load_torch
-from .tensorflow_names import ENCODER, translate, turned
+from .tensorflow_names import ENCODER, reshaped, translate
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 LOADERS: dict[str, Callable[[Path], Arrays]] = {"safetensors": load_safetensors, "torch": load_torch}
-CONFIGS = ("config.json", "bert_config.json")  # the second is Google's, and pytorch-pretrained-bert's
-# Components of names that wrappers put anywhere: DataParallel, torch.compile, FSDP, checkpointed activations, accelerate
+CONFIGS = ("config.json", "bert_config.json")  # the second name is that of Google, and of pytorch-pretrained-bert
+# Parts of names that wrappers put anywhere: DataParallel, torch.compile, FSDP, checkpointed
+# activations, accelerate
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
 
 
 @dataclass
 class Checkpoint:
-    """What a source says, in transformers' words."""
+    """A checkpoint under the names of transformers.
+
+    Attributes:
+        arrays: tensors by their name in BertForPreTraining, with or without "bert."; and tensors
+            whose name is unknown.
+        files: the stamps of the files, taken before they are read.
+        num_heads, do_lower_case: None if the source does not tell them.
+        config: the content of config.json; None if the source has none.
+        beside: the folder with the tokenizer.
+        outer: the folder with the licence, and with modules.json if there is one.
+        is_of_transformers: whether transformers reads such a source. Then its defaults hold.
+        stored: name in `arrays` -> name in the file, where they differ.
+        left_out: names in the file of tensors that are not converted.
+        notes: messages for the user.
+    """
 
     kind: str
-    arrays: Arrays  # by name in BertForPreTraining, with or without "bert."; and tensors of no known name
-    files: Stamps  # that are read, as they were before
-    num_heads: int | None = None  # where the shapes tell
-    do_lower_case: bool | None = None  # where the source tells
-    config: dict[str, Any] | None = None  # as config.json has it; None where the source has none
+    arrays: Arrays
+    files: Stamps
+    num_heads: int | None = None
+    do_lower_case: bool | None = None
+    config: dict[str, Any] | None = None
     vocabulary: list[str] | None = None
-    beside: Path | None = None  # a folder with the tokenizer
-    outer: Path | None = None  # a folder with modules.json, where it has one, and the licence
+    beside: Path | None = None
+    outer: Path | None = None
     modules: list[ListedModule] = field(default_factory=list)
-    is_of_transformers: bool = False  # whether transformers reads such a source, so that its rules hold where the source does not tell
-    stored: dict[str, str] = field(default_factory=dict)  # name in `arrays` -> name in the file, where that differs
-    left_out: list[str] = field(default_factory=list)  # names in the file
-    notes: list[str] = field(default_factory=list)  # what its user should know
+    is_of_transformers: bool = False
+    stored: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-# --- transformers --------------------------------------------------------------------------------------------------------------------
+# --- transformers ---------------------------------------------------------------------------------
 
 
 def transformers_checkpoint(kind: str, file: Path) -> Checkpoint:
-    """What safetensors or torch hold; the config stands beside."""
+    """Return the checkpoint in a safetensors or torch file; its config is a file beside it."""
     path = next((path for name in CONFIGS if is_there(path := file.parent / name)), file.parent / CONFIGS[0])
     if not path.exists():
-        raise FileNotFoundError(f"{path}: not found; a checkpoint of transformers has it beside {file.name}")
+        raise FileNotFoundError(f"{path}: not found; a checkpoint of transformers has it beside {file.name}, so put it there")
     check_inside(file.parent, path)
     files = stamps(files_of(file))
     arrays = load_whole(file, LOADERS[kind])
@@ -82,9 +99,10 @@ def transformers_checkpoint(kind: str, file: Path) -> Checkpoint:
 
 
 def unwrapped_names(stored_names: Arrays, file: Path) -> tuple[dict[str, str], list[str]]:
-    """Name without what wrappers put into it -> name in the file; and names in the file that stand beside the wrapped model.
+    """Return the names in a file without the parts of wrappers, and the names outside of the model.
 
-    A prefix that ends with "bert." keeps that, as transformers' classes have their heads beside it.
+    The first result maps a name without those parts to the name in the file. A prefix that ends
+    with "bert." keeps that part: in the classes of transformers, the heads lie beside it.
     """
     plain: dict[str, str] = {}
     for stored in stored_names:
@@ -102,10 +120,11 @@ def unwrapped_names(stored_names: Arrays, file: Path) -> tuple[dict[str, str], l
     return inside, [stored for name, stored in plain.items() if not name.startswith(outer)]
 
 
-# --- TensorFlow and Spark NLP --------------------------------------------------------------------------------------------------------
+# --- TensorFlow and Spark NLP ---------------------------------------------------------------------
 
 
 def spark_checkpoint(source: Path, work: Path) -> Checkpoint:
+    """Return the checkpoint in a model of Spark NLP, which is unpacked into `work`."""
     files = stamps(spark_files(source))
     arrays, vocabulary, settings = load_spark_zip(source, work)
     content = _translated(arrays, source) | {"do_lower_case": is_uncased(settings)}
@@ -113,7 +132,7 @@ def spark_checkpoint(source: Path, work: Path) -> Checkpoint:
 
 
 def is_uncased(settings: dict[str, Any]) -> bool | None:
-    """Spark NLP's `caseSensitive`, said or left at its default."""
+    """Return whether Spark NLP's `caseSensitive`, or its default, is off; None without both."""
     for kind in ("paramMap", "defaultParamMap"):
         value = settings.get(kind, {}).get("caseSensitive") if isinstance(settings.get(kind), dict) else None
         if isinstance(value, bool):
@@ -122,7 +141,7 @@ def is_uncased(settings: dict[str, Any]) -> bool | None:
 
 
 def tensorflow_checkpoint(kind: str, prefix: Path, beside: Path) -> Checkpoint:
-    """A tensor bundle; the config, if there is one, is Google's."""
+    """Return the checkpoint in a tensor bundle. Its config may lie in the folder `beside`."""
     config = next((beside / name for name in reversed(CONFIGS) if (beside / name).exists()), None)
     files = stamps(bundle_files(prefix))
     for path in [*files, *([] if config is None else [config])]:
@@ -135,7 +154,10 @@ def tensorflow_checkpoint(kind: str, prefix: Path, beside: Path) -> Checkpoint:
 
 
 def tensorflow_config(content: dict[str, Any]) -> dict[str, Any]:
-    """The config beside a TensorFlow checkpoint. Google's own names no model type, and its "gelu" is the tanh form."""
+    """Return the config beside a TensorFlow checkpoint in transformers' form.
+
+    Google's own config has no model type, and its "gelu" is the tanh form.
+    """
     if "model_type" in content:  # transformers wrote it
         return content
     activation = "gelu_new" if content.get("hidden_act") == "gelu" else content.get("hidden_act")
@@ -143,7 +165,11 @@ def tensorflow_config(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
-    """Of a Checkpoint: TensorFlow's names and shapes in transformers' form, what is left out, and the heads that TF2's kernels show."""
+    """Return fields of a Checkpoint for tensors of TensorFlow.
+
+    They are the tensors in transformers' form, the names that are left out, and two facts that some
+    tensors tell: TF2's kernels the number of heads, a variable of TF Hub the case of letters.
+    """
     kept: Arrays = {}
     left_out, unknown = [], []
     num_heads = do_lower_case = None
@@ -151,12 +177,12 @@ def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
         if (name := translate(stored)) is not None:
             if name in kept:
                 raise ValueError(f"{source}: two tensors for {name:.200}; one of them is {stored:.200}")
-            kept[name] = turned(name, array)
+            kept[name] = reshaped(name, array)
             if array.ndim == 3 and ".query." in name:
                 num_heads = array.shape[1]
         elif array.dtype == np.bool_ and array.ndim == 0 and do_lower_case is None:
-            do_lower_case = bool(array)  # TF Hub's BERTs keep it in a variable that has no other name
-        elif ENCODER.search(stored) and "adam" not in stored.lower():  # which keeps two numbers for each that it trains
+            do_lower_case = bool(array)  # TF Hub's BERTs keep it in a variable without a name of its own
+        elif ENCODER.search(stored) and "adam" not in stored.lower():  # Adam keeps two numbers for each weight
             unknown.append(stored)
         else:
             left_out.append(stored)

@@ -1,10 +1,11 @@
-"""Where a checkpoint is: in a file, a folder, a folder of sentence-transformers or a zip of any of them -> Checkpoint.
+"""A file, a folder or a zip -> Checkpoint: where the checkpoint is, and of which kind.
 
-A source is recognised by what it holds: safetensors; torch's `pytorch_model.bin`, in either of its formats; a TensorFlow checkpoint
-(`bert_model.ckpt.index` and its data), or a SavedModel, as TF Hub has them; a model zip of Spark NLP; a zip of any such folder. Of a folder
-that sentence-transformers wrote, `modules.json` says where the weights are.
+A source is recognised by its content: safetensors; torch's `pytorch_model.bin`, in either of its
+formats; a TensorFlow checkpoint (`bert_model.ckpt.index` and its data) or a SavedModel, as on TF
+Hub; a model zip of Spark NLP; a zip of any such folder. In a folder of sentence-transformers,
+`modules.json` tells where the weights are.
 
-Bounds: those of the readers in `formats`. What a zip unpacks to lies in a temporary folder.
+Bounds: those of the readers in `formats`. A zip is unpacked into a temporary folder.
 """
 
 import re
@@ -19,7 +20,8 @@ from ..formats.torch_file import LEGACY_START
 from ..formats.zip_archive import member_names, unpack
 from .checkpoint_kinds import CONFIGS, Checkpoint, spark_checkpoint, tensorflow_checkpoint, transformers_checkpoint
 
-# What weights are called, and their format. The first that a folder has is read; of a pattern, it must have one.
+# Names of weights -> their format. The first name that a folder has is read. A pattern must match
+# one file.
 WEIGHTS = {
     "model.safetensors": "safetensors",
     "model.safetensors.index.json": "safetensors",
@@ -31,15 +33,16 @@ WEIGHTS = {
     "*.pth": "torch",
     "*.ckpt": "torch",
 }
-# Of a zip of a folder, what shows the place of a model, and what is read of it beside the files of a model folder
+# In a zip of a folder: files that show the place of a model, and files that are read beside those
+# of a model folder
 MARKS = ("modules.json", *CONFIGS, "saved_model.pb", "*.index", *WEIGHTS)
 UNPACKED = ("bert_config.json", "*.index", "*.data-[0-9]*", *WEIGHTS)
-MAX_DEPTH = 4  # of a file in such a folder
+MAX_DEPTH = 4  # folders around a file in such a zip
 EXPECTED = "model.safetensors, pytorch_model.bin, a TensorFlow checkpoint (*.index), a SavedModel, a model of Spark NLP or a zip"
 
 
 def read(source: Path, work: Path) -> Checkpoint:
-    """The checkpoint in a file or folder. `work` is an empty folder for what has to be unpacked.
+    """Return the checkpoint in a file or folder. `work` is an empty folder for unpacked files.
 
     Raises FileNotFoundError, or ValueError that says what was expected and found.
     """
@@ -54,6 +57,7 @@ def read(source: Path, work: Path) -> Checkpoint:
 
 
 def _read_file(source: Path, work: Path) -> Checkpoint:
+    """Return the checkpoint in a file, recognised by its name or its first bytes."""
     kind = next((kind for pattern, kind in WEIGHTS.items() if fnmatchcase(source.name, pattern) and not is_aside(source.name)), None)
     with open_regular(source) as file:
         start = file.read(HEAD_BYTES)
@@ -76,6 +80,7 @@ def _read_file(source: Path, work: Path) -> Checkpoint:
 
 
 def _read_folder(folder: Path, work: Path) -> Checkpoint:
+    """Return the checkpoint in a folder: the first kind that it has."""
     exact = {pattern: kind for pattern, kind in WEIGHTS.items() if "*" not in pattern}
     if (found := _find(folder, exact)) is not None:
         return transformers_checkpoint(*found)
@@ -93,7 +98,7 @@ def _read_folder(folder: Path, work: Path) -> Checkpoint:
 
 
 def _find(folder: Path, patterns: dict[str, str]) -> tuple[str, Path] | None:
-    """(format, file): the one file of the first pattern that a folder has files of."""
+    """Return (format, file) for the first pattern that matches a file; None if no pattern does."""
     for pattern, kind in patterns.items():
         found = sorted(path for path in folder.glob(pattern) if not is_aside(path.name))
         if len(found) > 1:
@@ -105,34 +110,38 @@ def _find(folder: Path, patterns: dict[str, str]) -> tuple[str, Path] | None:
 
 
 def _beside_modules(checkpoint: Checkpoint) -> Checkpoint:
-    """A checkpoint that was named itself, with modules.json beside it."""
+    """Return a checkpoint that the user named itself, with the modules.json beside it."""
     assert checkpoint.beside is not None
     modules = read_modules(checkpoint.beside)
     if transformer_path(modules) != ".":
-        raise ValueError(f"{checkpoint.beside / 'modules.json'}: expected the Transformer in this folder, where the weights are")
+        raise ValueError(
+            f"{checkpoint.beside / 'modules.json'}: expected the Transformer in this folder, found it elsewhere; "
+            "give the folder of modules.json"
+        )
     return _with_modules(checkpoint, checkpoint.beside, modules)
 
 
 def _with_modules(checkpoint: Checkpoint, outer: Path, modules: list[ListedModule]) -> Checkpoint:
-    if checkpoint.beside is None:  # of Spark NLP, which writes no such files
+    """Add the other modules of sentence-transformers to a checkpoint."""
+    if checkpoint.beside is None:  # Spark NLP has no such files
         return checkpoint
     checkpoint.outer, checkpoint.modules = outer, modules
     checkpoint.files |= stamps(path for module in modules if (path := module_weights(outer, module)) is not None)
     if not modules and checkpoint.is_of_transformers and is_there(outer / ".." / "modules.json"):
-        checkpoint.notes.append("modules.json in the folder around was not read; convert that folder to keep its pooling")
+        checkpoint.notes.append("modules.json in the folder around it was not read; convert that folder to keep its pooling")
     return checkpoint
 
 
-# --- Zips ----------------------------------------------------------------------------------------------------------------------------
+# --- Zips -----------------------------------------------------------------------------------------
 
 
 def unpacked_folder(work: Path) -> Path:
-    """Where the files of a zip are, which errors are not to speak of."""
+    """Return the folder with the files of a zip. Errors replace its path by that of the zip."""
     return work / "unpacked"
 
 
 def _read_zip(source: Path, names: list[str], work: Path) -> Checkpoint:
-    """A zip of a folder, or of a folder in a folder."""
+    """Return the checkpoint in a zip of a folder, or of a folder in a folder."""
     before = stamps([source])
     unpack(source, zip_targets(source, names, unpacked_folder(work)))
     checkpoint = read(unpacked_folder(work), work)
@@ -141,7 +150,10 @@ def _read_zip(source: Path, names: list[str], work: Path) -> Checkpoint:
 
 
 def zip_targets(source: Path, names: list[str], folder: Path) -> dict[str, Path]:
-    """Member -> the file that it becomes, of the model that lies nearest to the root of a zip, and of files that are of use only."""
+    """Return the members of a zip to unpack, and the file that each becomes.
+
+    They are the known files of the model that lies nearest to the root of the zip.
+    """
     paths = {name: PurePosixPath(name) for name in names if not any(part[0] == "." or part == "__MACOSX" for part in name.split("/"))}
     places = {path.parent for path in paths.values() if any(fnmatchcase(path.name, mark) for mark in MARKS)}
     depth = min((len(place.parts) for place in places), default=0)
@@ -162,7 +174,10 @@ def zip_targets(source: Path, names: list[str], folder: Path) -> dict[str, Path]
 
 
 def _is_of_use(path: PurePosixPath) -> bool:
-    """Whether a member is one of those that are read, and has a name that any system takes. No folder has the name of a file."""
+    """Return whether a member is a known file, under a name that any system accepts.
+
+    A folder with the name of a known file is refused.
+    """
     *folders, name = path.parts
     is_plain = str(path).isprintable() and len(str(path).encode()) <= MAX_PATH_LENGTH and len(folders) < MAX_DEPTH
     return is_plain and not FILES & set(folders) and (name in FILES or any(fnmatchcase(name, pattern) for pattern in UNPACKED))

@@ -1,7 +1,7 @@
-"""A variable of TensorFlow's BERTs -> its name and shape in transformers.
+"""Variables of TensorFlow's BERTs -> their names and shapes in transformers.
 
-Sources: google-research/bert, modeling.py and run_pretraining.py; tensorflow/models, tf1_bert_checkpoint_converter_lib.py and
-bert_encoder.py; transformers, modeling_bert.py.
+Sources: google-research/bert, modeling.py and run_pretraining.py; tensorflow/models,
+tf1_bert_checkpoint_converter_lib.py and bert_encoder.py; transformers, modeling_bert.py.
 """
 
 import re
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-# What stands in a TensorFlow name -> what stands in transformers'. Google's own names first, then those of TF2, where a layer's parts
-# are called otherwise; what comes before them (`bert/`, `module/bert/`, `transformer/`) differs from file to file.
+# A name of TensorFlow -> a name of transformers. Google's own names come first, then those of TF2,
+# which has other names for the parts of a layer. The prefix (`bert/`, `module/bert/`,
+# `transformer/`) differs from file to file.
 TENSORFLOW_NAMES = (
     (r"(?:.*/)?bert/embeddings/(word|position|token_type)_embeddings", r"embeddings.\1_embeddings.weight"),
     (r"(?:.*/)?bert/embeddings/LayerNorm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
@@ -39,12 +40,15 @@ TENSORFLOW_NAMES = (
     (r"(?:.*/)?layer_(\d+)/output_layer_norm/(gamma|beta)", r"encoder.layer.\1.output.LayerNorm.\2"),
     (r"(?:.*/)?pooler_transform/(kernel|bias)", r"pooler.dense.\1"),
 )
-# A tensor with such a name, if it is none of those above, would change hidden states; heads of other tasks and what training leaves do not
+# An unknown tensor with such a name would change hidden states. Heads of other tasks, and variables
+# of the training, do not.
 ENCODER = re.compile(r"layer_\d+/|embedding")
 
 
 def translate(name: str) -> str | None:
-    """A TensorFlow name in transformers' words, but `kernel` for what is to be transposed; None for a name that is no BERT's.
+    """Return transformers' name for a name of TensorFlow; None if it is no name of a BERT.
+
+    A matrix that must be transposed keeps the ending `kernel`.
 
     >>> translate("bert/encoder/layer_3/attention/self/query/kernel")
     'encoder.layer.3.attention.self.query.kernel'
@@ -57,8 +61,12 @@ def translate(name: str) -> str | None:
     return None
 
 
-def turned(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """TF2 keeps a dimension for the heads; and TensorFlow multiplies from the other side."""
+def reshaped(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a tensor of TensorFlow in the shape of transformers.
+
+    TF2 has a dimension for the heads, which is merged here. TensorFlow multiplies from the other
+    side, so a kernel is transposed.
+    """
     if name.endswith(".kernel"):
         if array.ndim == 3:
             array = array.reshape((-1, array.shape[2]) if name.startswith("encoder") and ".output." in name else (array.shape[0], -1))

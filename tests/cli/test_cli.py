@@ -1,4 +1,4 @@
-"""The command line, as a user types it."""
+"""The command line, with the arguments that a user types."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def test_options_of_embed(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: 
     np.testing.assert_array_equal(np.load(output), tiny.encode(TEXTS, pooling="cls", normalize_embeddings=True))
 
 
-def test_tokens(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+def test_the_option_tokens_gives_a_vector_for_each_word(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     (line,) = run("embed", "-m", tiny_folder, "--tokens", "I love NLP").stdout.splitlines()
     row = json.loads(line)
     assert row["tokens"] == ["I", "love", "NLP"]
@@ -53,7 +53,7 @@ def test_tokens(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     np.testing.assert_array_equal(np.array(row["vectors"], np.float32), tiny.encode_tokens("I love NLP", level="word").vectors)
 
 
-def test_similarity(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
+def test_similarity_gives_cosines(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
     unit = tiny.encode(TEXTS, normalize_embeddings=True)
     assert main(["similarity", "-m", str(tiny_folder), "-o", str(tmp_path / "x.npy"), *TEXTS]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "x.npy"), unit @ unit.T, atol=1e-6)
@@ -64,7 +64,7 @@ def test_similarity(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) 
     assert rows[0]["similarity"] == pytest.approx(1, abs=1e-6)
 
 
-def test_tokenize(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
+def test_tokenize_gives_ids_and_tokens(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
     assert main(["tokenize", "-m", str(tiny_folder), "-o", str(tmp_path / "x.npy"), *TEXTS]) == 0
     ids = np.load(tmp_path / "x.npy")
     for row, text in zip(ids, TEXTS, strict=True):
@@ -73,8 +73,8 @@ def test_tokenize(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) ->
     assert row["tokens"] == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
 
 
-def test_tokenize_in_color(tiny_folder: Path) -> None:
-    """At a terminal that has colors: the text with its pieces, then each piece; a control character in a text is not passed on."""
+def test_tokenize_colors_pieces_at_a_terminal(tiny_folder: Path) -> None:
+    """A terminal gets the text with its pieces, then each piece, and no control character."""
     shown = at_a_terminal("tokenize", "-m", tiny_folder, "unaffable \x1b[2J\u2603", NO_COLOR="")
     assert "\x1b[32muna\x1b[0m\x1b[34mffa\x1b[0m\x1b[32mble\x1b[0m" in shown
     assert "\x1b[34m##ffa" in shown
@@ -85,12 +85,12 @@ def test_tokenize_in_color(tiny_folder: Path) -> None:
     assert b"\x1b" not in run("tokenize", "-m", tiny_folder, "unaffable").stdout
 
 
-def test_tokenize_as_google(tiny_folder: Path) -> None:
+def test_tokenize_follows_google(tiny_folder: Path) -> None:
     row = json.loads(run("tokenize", "-m", tiny_folder, "--compat", "google", "a [SEP]").stdout)
     assert row["tokens"] == ["[CLS]", "a", "[", "sep", "]", "[SEP]"]
 
 
-def test_tokenize_both_ways(tiny_folder: Path, tmp_path: Path) -> None:
+def test_tokenize_compares_both_tokenizers(tiny_folder: Path, tmp_path: Path) -> None:
     row = json.loads(run("tokenize", "-m", tiny_folder, "--compat", "both", "ΟΔΥΣΣΕΥΣ [SEP] same").stdout)
     assert [row["hf"]["tokens"][8], row["google"]["tokens"][8]] == ["##σ", "##ς"]
     assert row["differences"] == [
@@ -104,14 +104,14 @@ def test_tokenize_both_ways(tiny_folder: Path, tmp_path: Path) -> None:
     assert main(["tokenize", "-m", str(tiny_folder), "--compat", "both", "-o", str(tmp_path / "x.npy"), "a"]) == 2
 
 
-def test_info(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+def test_info_describes_a_model(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     description = json.loads(run("info", "-m", tiny_folder).stdout)
     assert description["hidden_size"] == 24
     assert description["parameters"] == tiny.num_parameters
     assert description["pooling"] == "mean"
 
 
-def test_quantize_and_precision(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quantize_and_the_option_precision_agree(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quantize", str(tiny_folder), str(tmp_path / "int8")]) == 0
     expected = minibert.load(tiny_folder, precision="int8").encode(TEXTS)
     for folder, more in ((tmp_path / "int8", []), (tiny_folder, ["--precision", "int8"])):
@@ -125,7 +125,7 @@ def test_quantize_and_precision(tiny_folder: Path, tmp_path: Path, capsys: pytes
     assert "give the name of a new folder" in capsys.readouterr().err
 
 
-def test_a_backend_that_is_not_there(tiny_folder: Path) -> None:
+def test_a_missing_backend_is_refused_in_one_line(tiny_folder: Path) -> None:
     code = "import sys; sys.modules['numba'] = None; from minibert.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "info", "-m", tiny_folder]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -135,7 +135,7 @@ def test_a_backend_that_is_not_there(tiny_folder: Path) -> None:
     assert "take backend='numpy'" in refused.stderr
 
 
-def test_what_a_terminal_shows(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
+def test_a_terminal_shows_tables(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
     shown = at_a_terminal("tokenize", "-m", tiny_folder, "Unaffable")
     assert "##ffa" in shown
     assert "'Una'" in shown
@@ -196,7 +196,7 @@ def test_errors_are_one_line(
 
 
 @pytest.mark.parametrize("command", ["embed", "similarity", "tokenize"])
-def test_a_text_that_names_a_file_is_a_text_and_a_line_says_so(
+def test_the_name_of_a_file_is_taken_as_a_text_with_a_message(
     command: str, tiny_folder: Path, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(file.parent)
@@ -210,13 +210,15 @@ def test_a_text_that_names_a_file_is_a_text_and_a_line_says_so(
         assert messages == (expected if is_told else "")
 
 
-def test_text_that_is_not_utf8(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_that_is_not_utf8_is_refused(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.txt").write_bytes("fine\ncaf\xe9\n".encode("latin-1"))
     assert main(["embed", "-m", str(tiny_folder), "-f", str(tmp_path / "latin.txt")]) == 2
     assert "expected UTF-8, found byte 0xe9 in line 2" in capsys.readouterr().err
 
 
-def test_no_texts_at_a_terminal(tiny_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_without_texts_is_refused_at_a_terminal(
+    tiny_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
@@ -236,7 +238,7 @@ def test_a_failed_write_leaves_the_old_file(tiny_folder: Path, tmp_path: Path, m
     assert (tmp_path / "x.npy").read_bytes() == b"old"
 
 
-def test_a_reader_that_leaves_early(tiny_folder: Path) -> None:
+def test_a_reader_that_leaves_early_is_no_error(tiny_folder: Path) -> None:
     command = f"yes text | head -2000 | {sys.executable} -m minibert embed -m {tiny_folder} | head -1"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False)
     assert result.stderr == b""
@@ -244,7 +246,7 @@ def test_a_reader_that_leaves_early(tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["embed", "similarity", "tokenize", "info", "quantize", "warmup"])
-def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert f"examples:\n  minibert {command}" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`--output`: what is there is never lost, and what is half written never stays."""
+"""`--output` to a file: nothing that is there is lost, and no incomplete file stays."""
 
 import errno
 import json
@@ -6,14 +6,12 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minibert.cli import answers
 from minibert.cli.main import main
 
 COMMANDS = {
@@ -47,7 +45,7 @@ def test_another_file_is_replaced_only_by_force(
     assert main([*arguments, "--force"]) == 0
     assert json.loads(output.read_text().splitlines()[0])
     output.write_text("precious")
-    monkeypatch.setattr("minibert.cli.commands.load", lambda *_, **__: pytest.fail("computed before the check"))
+    monkeypatch.setattr("minibert.cli.options.load", lambda *_, **__: pytest.fail("computed before the check"))
     monkeypatch.setattr("minibert.cli.text_commands.load_tokenizer", lambda *_: pytest.fail("computed before the check"))
     assert main(arguments) == 2
     assert capsys.readouterr().err.endswith(f"found one that exists: {output}; --force replaces it\n")
@@ -76,7 +74,7 @@ def test_the_texts_are_never_replaced(tiny_folder: Path, tmp_path: Path, name: s
     assert texts.read_text() == "one\ntwo\n"
 
 
-def test_behind_a_link_the_file_is_written_where_it_points(embed: Callable[..., int], tmp_path: Path) -> None:
+def test_a_link_is_followed_to_the_file_that_is_written(embed: Callable[..., int], tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "x.npy").symlink_to("folder/y.npy")
     assert embed(tmp_path / "x.npy") == 0  # nothing is there yet
@@ -90,7 +88,7 @@ def test_behind_a_link_the_file_is_written_where_it_points(embed: Callable[..., 
 
 
 @pytest.mark.parametrize("kind", ["loop", "folder", "socket", "no folder", "long name"])
-def test_what_cannot_be_written_is_refused_in_one_line(
+def test_an_output_that_cannot_be_written_is_refused_in_one_line(
     embed: Callable[..., int], tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's name must be short
@@ -108,7 +106,7 @@ def test_what_cannot_be_written_is_refused_in_one_line(
     before = names(tmp_path)
     assert embed(path, "--force", "x") == 2
     expected = {"loop": "x.npy: Too many levels", "folder": "found a folder: x.npy", "socket": "found a socket: x.npy",
-                "no folder": "expected a folder that exists", "long name": "File name too long"}  # fmt: skip
+                "no folder": "expected a name in a folder that exists", "long name": "File name too long"}  # fmt: skip
     message = capsys.readouterr().err
     assert expected[kind] in message
     assert message.count("\n") == 1
@@ -116,7 +114,9 @@ def test_what_cannot_be_written_is_refused_in_one_line(
 
 
 @as_user
-def test_a_folder_that_may_not_be_written_to(embed: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_write_permission_is_refused(
+    embed: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tmp_path.chmod(0o500)
     assert embed(tmp_path / "x.npy") == 2
     assert "expected a folder that you may write to" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_a_file_that_is_replaced_keeps_its_owner(embed: Callable[..., int], tmp_
     assert (output.stat().st_uid, output.stat().st_gid) == (12345, 23456)
 
 
-def test_where_the_group_cannot_be_kept_the_new_one_gets_no_more(
+def test_another_group_gets_no_more_rights_than_everybody_had(
     embed: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: int) -> None:
@@ -161,7 +161,7 @@ def test_where_the_group_cannot_be_kept_the_new_one_gets_no_more(
         assert stat.S_IMODE(output.stat().st_mode) == expected
 
 
-def test_a_file_that_is_being_written_is_open_to_nobody_who_could_not_read_the_old_one(
+def test_an_incomplete_file_is_readable_for_its_owner_only(
     embed: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes = []
@@ -182,7 +182,7 @@ def test_a_file_that_is_being_written_is_open_to_nobody_who_could_not_read_the_o
 def test_a_file_that_appears_meanwhile_is_not_replaced(
     embed: Callable[..., int], tmp_path: Path, has_links: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether or not the file system has hard links."""
+    """It holds with and without hard links in the file system."""
     output, save = tmp_path / "x.npy", np.save
 
     def refuse(*_: object, **__: object) -> None:
@@ -204,8 +204,8 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
 
 
 def test_a_planted_part_is_not_opened(embed: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its name cannot be guessed; if it were, nothing would be written through it."""
-    monkeypatch.setattr(answers.secrets, "token_hex", lambda _: "0")
+    """The name of the part cannot be guessed. Even a right guess gets no access to another file."""
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0")
     (tmp_path / "victim").write_text("precious")
     part = tmp_path / ".minibert.0.part"
     for plant in (lambda: part.symlink_to("victim"), lambda: part.hardlink_to(tmp_path / "victim"), lambda: os.mkfifo(part)):
@@ -217,8 +217,8 @@ def test_a_planted_part_is_not_opened(embed: Callable[..., int], tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.jsonl"])
-def test_a_full_disk(tiny_folder: Path, tmp_path: Path, name: str) -> None:
-    """Here a limit of the size of files; the system tells the program in the same way."""
+def test_a_full_disk_is_named_and_the_old_file_stays(tiny_folder: Path, tmp_path: Path, name: str) -> None:
+    """A limit of the size of files gives the same error as a full disk."""
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / name).write_text("precious")
 
@@ -230,78 +230,3 @@ def test_a_full_disk(tiny_folder: Path, tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == ["old"]
     assert names(tmp_path / "old") == [name]
     assert (tmp_path / "old" / name).read_text() == "precious"
-
-
-# --- Streams ---------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["x.npy", "x.jsonl", "x"])
-def test_a_fifo_is_written_to(embed: Callable[..., int], tmp_path: Path, name: str) -> None:
-    fifo, read = tmp_path / name, []
-    os.mkfifo(fifo)
-    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    with open(descriptor, "rb") as file:
-        reader = threading.Thread(target=lambda: read.append(file.read()))
-        assert embed(fifo) == 0
-        reader.start()
-        reader.join()
-    assert stat.S_ISFIFO(fifo.stat().st_mode)
-    assert read[0].startswith(b"\x93NUMPY" if name == "x.npy" else b'{"text": "x", ')
-
-
-def test_a_fifo_that_nobody_reads_is_not_waited_for(embed: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    os.mkfifo(tmp_path / "x.jsonl")
-    assert embed(tmp_path / "x.jsonl") == 2
-    assert "x.jsonl: nobody reads from it; start its reader first" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev")
-@pytest.mark.parametrize("arguments", [[], ["x"], ["-f", "/dev/stdin"]])
-def test_a_pipe_that_is_read_here_is_not_written_to(tiny_folder: Path, arguments: list[str]) -> None:
-    """Nobody would read what is written, and the program would wait for itself."""
-    command = [sys.executable, "-m", "minibert", "tokenize", "-m", str(tiny_folder), "-o", "/dev/stdin", *arguments]
-    done = subprocess.run(command, input=b"word " * 20_000, capture_output=True, timeout=100)
-    assert done.returncode == 2
-    assert b"--output: expected another pipe than one that is read here, found /dev/stdin" in done.stderr
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev")
-def test_devices_are_written_to(tiny_folder: Path, tmp_path: Path) -> None:
-    """Standard output goes on where it is, and a substituted process reads its pipe."""
-    script = """
-        set -e
-        embed() { "$0" -m minibert embed -m "$1" --backend numpy "${@:2}"; }
-        embed "$1" -o /dev/null x
-        (echo first; embed "$1" -o /dev/stdout x; embed "$1" -o /dev/stdout x; echo last) > appended
-        embed "$1" -o /dev/stdout x | cat > piped
-        embed "$1" -o >(cat > substituted) x
-        while ! [ -s substituted ]; do sleep 0.1; done
-        ! embed "$1" -o /dev/full x
-    """
-    done = subprocess.run(["bash", "-c", script, sys.executable, tiny_folder], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "minibert: error: /dev/full: No space left on device\n")
-    lines = (tmp_path / "appended").read_text().splitlines()
-    assert [lines[0], lines[3]] == ["first", "last"]
-    assert lines[1] == lines[2] == (tmp_path / "piped").read_text().rstrip("\n") == (tmp_path / "substituted").read_text().rstrip("\n")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-
-
-@as_root
-def test_a_device_is_not_replaced(embed: Callable[..., int], tmp_path: Path) -> None:
-    device = tmp_path / "x.jsonl"
-    try:
-        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))  # /dev/null
-    except PermissionError:
-        pytest.skip("a container without devices")
-    embed(device, "--force", "x")
-    assert stat.S_ISCHR(device.stat().st_mode)
-
-
-def test_texts_from_a_substituted_process(tiny_folder: Path, tmp_path: Path) -> None:
-    script = """
-        "$0" -m minibert tokenize -m "$1" --file <(echo one; echo two)
-        echo three | "$0" -m minibert tokenize -m "$1" --file /dev/stdin
-    """
-    done = subprocess.run(["bash", "-c", script, sys.executable, tiny_folder], capture_output=True, text=True, check=True)
-    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["one", "two", "three"]

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or left by their reader, and what is written to a terminal."""
+"""Standard streams that are closed, full or left by their reader, and text for a terminal."""
 
 import json
 import os
@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from minibert.cli.main import main
-from minibert.cli.terminal import MESSAGE_LENGTH, one_line, visible
+from minibert.cli.terminal import MESSAGE_LENGTH, one_line
+from minibert.files.fields import visible
 from tests.support.models import make_config, write_model
 from tests.support.terminal import at_a_terminal
 
-PROGRAM = Path(__file__).with_name("closed_streams.py")
+PROGRAM = "tests.support.closed_streams"
 FULL = "/dev/full"
 needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason="Linux")
-# Commands -> their exit status, and whether their answer goes to standard output alone
+# Commands whose result goes to standard output
 ANSWERS = {
     "embed": ["embed", "-m", "MODEL", "--backend", "numpy", "x"],
     "tokens": ["embed", "-m", "MODEL", "--backend", "numpy", "--tokens", "x"],
@@ -40,7 +41,7 @@ CLOSINGS = [dict(zip(("stdin", "stdout", "stderr"), each, strict=True)) for each
 
 
 class Results(dict[tuple[str, str], tuple[int, str, str, Path]]):
-    """(command, what became of the streams) -> exit status, standard output, standard error, folder for new files."""
+    """(command, state of the streams) -> (exit status, output, messages, new folder)."""
 
 
 def describe(streams: dict[str, str]) -> str:
@@ -64,7 +65,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         places[command, describe(streams)] = folder
     (root / "cases.json").write_text(json.dumps(cases))
     environment = os.environ | {"MINIBERT_HOME": str(root / "home")}
-    done = subprocess.run([sys.executable, PROGRAM, root / "cases.json"], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run([sys.executable, "-m", PROGRAM, root / "cases.json"], capture_output=True, text=True, check=True, env=environment)
     found = Results()
     for status, (key, folder) in zip(json.loads(done.stdout), places.items(), strict=True):
         texts = [(folder / name).read_text() if (folder / name).exists() else "" for name in ("stdout", "stderr")]
@@ -94,7 +95,7 @@ def test_the_exit_status_tells_what_happened(results: Results, command: str, str
         assert sorted(path.name for path in folder.iterdir() if path.name not in ("stdout", "stderr")) == [made[command]]
 
 
-def test_help_is_shown_where_the_locale_has_no_greek() -> None:
+def test_help_is_shown_in_a_locale_without_greek() -> None:
     command = [sys.executable, "-m", "minibert", "tokenize", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert "minibert tokenize --compat both" in done.stdout
@@ -111,12 +112,12 @@ def test_no_file_takes_the_number_of_a_closed_stream(tiny_folder: Path, tmp_path
     [(signal.SIGINT, 130, "minibert: interrupted\n"), (signal.SIGTERM, 143, ""), (signal.SIGHUP, 129, "")],
 )
 def test_a_signal_leaves_nothing_half_written(tmp_path: Path, number: signal.Signals, status: int, expected: str) -> None:
-    """It comes while the file is written: the rows are those of a writer that waits."""
+    """The signal comes while the file is written: its rows come from a writer that waits."""
     program = (
-        "import os, sys, time; from minibert import answers, cli, text_commands\n"
+        "import sys, time; from minibert.cli import main, output, text_commands\n"
         "def rows():\n    yield {}\n    print('here', flush=True)\n    time.sleep(60)\n"
-        "text_commands.tokenize = lambda options: answers.write(options.output, None, rows(), None)\n"
-        "sys.exit(cli.main(['tokenize', '-o', sys.argv[1], 'x']))"
+        "text_commands.run_tokenize = lambda options: output.write(options.output, None, rows(), None)\n"
+        "sys.exit(main.main(['tokenize', '-o', sys.argv[1], 'x']))"
     )
     output = tmp_path / "x.jsonl"
     with subprocess.Popen([sys.executable, "-c", program, output], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -129,7 +130,7 @@ def test_a_signal_leaves_nothing_half_written(tmp_path: Path, number: signal.Sig
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_while_a_command_reads(tmp_path: Path, tiny_folder: Path) -> None:
+def test_an_interrupt_ends_a_command_that_reads(tmp_path: Path, tiny_folder: Path) -> None:
     command = [sys.executable, "-m", "minibert", "embed", "-m", tiny_folder, "--backend", "numpy", "--file", tmp_path / "fifo"]
     os.mkfifo(tmp_path / "fifo")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process, open(tmp_path / "fifo", "wb"):
@@ -138,7 +139,7 @@ def test_an_interrupt_while_a_command_reads(tmp_path: Path, tiny_folder: Path) -
     assert (process.returncode, output, messages) == (130, "", "minibert: interrupted\n")
 
 
-# --- What a terminal shows -------------------------------------------------------------------------------------------------------------
+# --- What a terminal shows ------------------------------------------------------------------------
 
 EVIL = "a\x1b]52;c;AAAA\x07\x9b2J\x7f\u202e\u2066\u200f\u2028\r\nminibert: error: b"
 UNSHOWN = set(EVIL) - set("a]52;cAJ \nminibert: error: b")
@@ -191,7 +192,7 @@ def evil_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=lambda arguments: " ".join(each for each in arguments if each not in (EVIL, EVIL + "ΑΣ")),
 )
-def test_texts_and_names_write_nothing_but_themselves_to_a_terminal(evil_folder: Path, arguments: list[str]) -> None:
+def test_texts_and_names_do_not_control_the_terminal(evil_folder: Path, arguments: list[str]) -> None:
     command = [str(evil_folder) if each == "MODEL" else each for each in arguments]
     shown = at_a_terminal(*command)
     assert shown
@@ -228,7 +229,7 @@ def test_texts_and_names_write_nothing_but_themselves_to_a_terminal(evil_folder:
     ],
     ids=lambda arguments: visible(" ".join(arguments))[:60],
 )
-def test_an_error_is_one_short_line_that_forges_nothing(
+def test_an_error_is_one_short_line_and_cannot_forge_another(
     evil_folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

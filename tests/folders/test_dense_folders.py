@@ -38,7 +38,7 @@ def vectors(folder: Path) -> np.ndarray:
 
 
 def write_torch(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """A checkpoint of float32 arrays, as torch.save writes it."""
+    """Write a checkpoint of float32 arrays in the format of torch.save."""
     items = b""
     with zipfile.ZipFile(path, "w") as file:
         for number, (name, array) in enumerate(arrays.items()):
@@ -49,7 +49,7 @@ def write_torch(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def with_torch(folder: Path) -> Path:
-    """Modules with the weights that sentence-transformers wrote until 2.2, and that `safe_serialization=False` writes."""
+    """Give the modules weights of torch, as sentence-transformers wrote until 2.2."""
     for path in list(folder.glob("*/model.safetensors")):
         write_torch(path.with_name("pytorch_model.bin"), load_file(path))
         path.unlink()
@@ -57,7 +57,7 @@ def with_torch(folder: Path) -> Path:
 
 
 def old(folder: Path) -> Path:
-    """The layout until 1.x, with a config.json that has nothing but a version."""
+    """Change a folder to the layout until 1.x, whose outer config.json has only a version."""
     inner = folder / "0_Transformer"
     inner.mkdir()
     for path in [path for path in folder.iterdir() if path.is_file() and path.name != "modules.json"]:
@@ -123,7 +123,7 @@ def test_fetch_from_a_folder_keeps_the_vectors(layout: str, source: Path, expect
 
 
 def test_fetch_names_convert_for_an_old_layout(home: Path, source: Path) -> None:
-    """Its inner folder alone would be another model, with mean pooling and without the Dense."""
+    """The inner folder alone would be another model, with mean pooling and without the Dense."""
     old(source)
     with pytest.raises(ValueError, match=f"found it in a folder of its own; `minibert convert {source} NEW`"):
         fetch("owner/model", str(source))
@@ -156,11 +156,11 @@ def with_another_size(folder: Path) -> None:
 
 
 FAULTS: list[tuple[Callable[[Path], None], str]] = [
-    (without_config, "expected 1_Pooling/config.json, since modules.json lists it, found none; copy that folder too"),
-    (without_dense, "expected 4_Dense/config.json, since modules.json lists it, found none; copy that folder too"),
+    (without_config, "expected 1_Pooling/config.json, because modules.json lists it, found none; copy that folder too"),
+    (without_dense, "expected 4_Dense/config.json, because modules.json lists it, found none; copy that folder too"),
     (without_weights, "4_Dense.* found"),
     (with_another_tensor, "expected linear.weight .*found linear.weight, scale"),
-    (with_another_size, "expected vectors of 8 numbers, found 9"),
+    (with_another_size, "expected vectors of 8 numbers, found vectors of 9"),
 ]
 
 
@@ -180,8 +180,8 @@ def test_no_command_writes_what_load_refuses(fault: Callable[[Path], None], mess
 
 
 @pytest.mark.usefixtures("home")
-def test_a_wide_dense_of_float64(tiny_folder: Path, tmp_path: Path) -> None:
-    """It has twice the bytes of float32."""
+def test_a_wide_dense_of_float64_is_copied_and_fetched(tiny_folder: Path, tmp_path: Path) -> None:
+    """Such weights have twice the bytes of float32."""
     kind, config, weights = dense(24, 1000)
     source = write_chain(
         tmp_path / "source", tiny_folder, (kind, config, {name: each.astype(np.float64) for name, each in weights.items()})

@@ -1,7 +1,5 @@
-"""What comes after the hidden states: poolings, and the modules of sentence-transformers behind them. tests/parity has its own vectors."""
+"""The modules after the pooling. tests/parity compares vectors with the original."""
 
-import math
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,16 @@ from safetensors.numpy import save_file
 import minibert
 from minibert.bert.weights import from_arrays
 from minibert.folders.save import save_int8
-from minibert.hub.fetch import download
+from minibert.hub.download import download
 from minibert.ops.numpy_ops import ACTIVATIONS
-from minibert.pooling import POOLINGS, pool
+from minibert.pooling import POOLINGS
 from tests.support.backends import BACKENDS, prepare
 from tests.support.models import make_config, make_weights
-from tests.support.sentence_folders import DROPOUT, NORMALIZE, SIZE, dense, layer_norm, residual, write_chain, write_json
+from tests.support.sentence_folders import DROPOUT, NORMALIZE, SIZE, dense, expected_vectors, layer_norm, residual, write_chain
 
 TEXTS = ["I hate cancer", "", "Antibiotics aren't painkiller", "a " * 30]
-# Values of PyTorch 2.13 for x = -3, -1, -0.25, 0.5, 2, 7: torch.nn.<name>()(torch.tensor(x)), rounded to seven digits
+# Values of PyTorch 2.13 for x = -3, -1, -0.25, 0.5, 2, 7: torch.nn.<name>()(torch.tensor(x)),
+# rounded to seven digits
 X = [-3, -1, -0.25, 0.5, 2, 7]
 TORCH: dict[str, list[float]] = {
     "Identity": [-3, -1, -0.25, 0.5, 2, 7],
@@ -33,25 +32,6 @@ TORCH: dict[str, list[float]] = {
     "SiLU": [-0.1422776, -0.2689414, -0.1094559, 0.3112297, 1.7615941, 6.9936228],
     "Sigmoid": [0.0474259, 0.2689414, 0.4378235, 0.6224594, 0.880797, 0.999089],
 }
-
-
-def expected_vectors(vectors: np.ndarray, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]]) -> np.ndarray:
-    """The modules written out in float64. Activations other than tanh and identity have a test of their own."""
-    result = vectors.astype(np.float64)
-    for kind, config, weights in modules:
-        if kind == "Dense":
-            given, result = result, result @ weights["linear.weight"].T.astype(np.float64) + weights.get("linear.bias", 0)
-            result = np.tanh(result) if config["activation_function"].endswith("Tanh") else result
-            if config.get("use_residual"):
-                result = result + (given @ weights["residual.weight"].T if "residual.weight" in weights else given)
-        elif kind == "LayerNorm":
-            centred = result - result.mean(axis=1, keepdims=True)
-            result = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * weights["norm.weight"] + weights["norm.bias"]
-        elif kind == "Normalize":
-            result = result / np.linalg.norm(result, axis=1, keepdims=True)
-    return result
-
-
 CHAINS = {
     "LaBSE": [dense(SIZE, SIZE), NORMALIZE],
     "distiluse": [dense(SIZE, 9)],
@@ -66,7 +46,9 @@ CHAINS = {
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", CHAINS)
-def test_modules_behind_the_pooling(name: str, backend: str, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
+def test_modules_after_the_pooling_equal_their_definition(
+    name: str, backend: str, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert
+) -> None:
     modules = CHAINS[name]
     model = minibert.load(write_chain(tmp_path / "model", tiny_folder, *modules), backend=backend)
     vectors, expected = model.encode(TEXTS), expected_vectors(tiny.encode(TEXTS, pooling="cls"), *modules)
@@ -85,10 +67,10 @@ def test_modules_behind_the_pooling(name: str, backend: str, tiny_folder: Path, 
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_a_text_has_the_same_bits_in_any_batch_behind_modules(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_text_has_the_same_bits_in_any_batch_after_modules(name: str, tiny_folder: Path, tmp_path: Path) -> None:
     folder = write_chain(tmp_path / "model", tiny_folder, *CHAINS[name], pooling=list(POOLINGS[:1]))
     model, one_thread = minibert.load(folder, num_threads=4), minibert.load(folder, num_threads=1)
-    if model.backend != "numba":  # BLAS rounds as the size of a batch has it
+    if model.backend != "numba":  # the rounding of BLAS depends on the size of the batch
         np.testing.assert_allclose(model.encode(TEXTS * 40), np.tile(one_thread.encode(TEXTS), (40, 1)), rtol=0, atol=2e-5)
         return
     expected = np.stack([one_thread.encode(text) for text in TEXTS])
@@ -107,7 +89,7 @@ def test_activations_are_those_of_pytorch(activation: str, backend: str) -> None
     far = dense(np.array([[3e38, -3e38, 1e5, -1e5, 0, 1]], np.float32))
     assert np.isfinite(far).all()
     broken = dense(np.array([[np.nan, 0, 0, 0, 0, 0], [0, -np.inf, 0, 0, 0, 0]], np.float32))
-    assert np.isnan(broken).all()  # a row of the identity times infinity has NaN everywhere: 0 times infinity
+    assert np.isnan(broken).all()  # 0 times infinity is NaN
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -130,7 +112,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "own activation": ({"activation_function": "custom.Tanh"}, "activation_function: expected one of"),
     "no activation": ({"activation_function": None}, "activation_function: expected a text, found nothing"),
     "activation of a number": ({"activation_function": 3}, "activation_function: expected a text"),
-    "other inputs": ({"in_features": 23}, "expected vectors of 23 numbers, found 24"),
+    "other inputs": ({"in_features": 23}, "expected vectors of 23 numbers, found vectors of 24"),
     "no inputs": ({"in_features": None}, "in_features: expected a whole number, found nothing"),
     "no outputs": ({"out_features": 0}, "out_features: expected 1 to 65536, found 0"),
     "very many outputs": ({"out_features": 10**30}, "out_features: expected 1 to 65536"),
@@ -152,14 +134,14 @@ def test_dense_modules_that_are_refused(name: str, tiny_folder: Path, tmp_path: 
 
 
 def test_sizes_of_modules_are_bounded_together(tiny_folder: Path, tmp_path: Path) -> None:
-    """Before anything is allocated: there is no file of weights."""
+    """The check comes before anything is allocated: there is no file of weights."""
     wide = {"in_features": 60_000, "out_features": 4000, "activation_function": "torch.nn.Tanh"}
     folder = write_chain(tmp_path / "model", tiny_folder, ("Dense", wide, {}), ("Dense", wide, {}))
     with pytest.raises(ValueError, match=r"3_Dense/config\.json: expected at most 268,435,456 numbers in all modules"):
         minibert.load(folder, backend="numpy")
 
 
-def test_weights_of_a_module_that_are_missing_or_broken(tiny_folder: Path, tmp_path: Path) -> None:
+def test_missing_or_broken_weights_of_a_module_are_refused(tiny_folder: Path, tmp_path: Path) -> None:
     kind, config, weights = dense(SIZE, 9)
     folder = write_chain(tmp_path / "model", tiny_folder, (kind, config, {}))
     file = folder / "2_Dense" / "model.safetensors"
@@ -197,7 +179,7 @@ def test_the_int8_form_keeps_modules_in_float32(tiny_folder: Path, tmp_path: Pat
     modules = [dense(SIZE, 40), layer_norm(40), NORMALIZE]
     source = write_chain(tmp_path / "model", tiny_folder, *modules)
     (source / "2_Dense_1024").mkdir()
-    (source / "2_Dense_1024" / "config.json").write_text("{}")  # as stella has, beside the one that modules.json names
+    (source / "2_Dense_1024" / "config.json").write_text("{}")  # stella has such a folder beside the one that modules.json names
     save_int8(source, tmp_path / "int8")
     for name in ("2_Dense/config.json", "2_Dense/model.safetensors", "3_LayerNorm/model.safetensors"):
         assert (tmp_path / "int8" / name).read_bytes() == (source / name).read_bytes()
@@ -208,9 +190,9 @@ def test_the_int8_form_keeps_modules_in_float32(tiny_folder: Path, tmp_path: Pat
     assert (expected * minibert.load(source).encode(TEXTS)).sum(axis=1).min() > 0.98
 
 
-def test_what_does_not_fit_is_not_quantised(tiny_folder: Path, tmp_path: Path) -> None:
+def test_modules_that_do_not_fit_are_not_quantised(tiny_folder: Path, tmp_path: Path) -> None:
     source = write_chain(tmp_path / "model", tiny_folder, dense(23, 9))
-    with pytest.raises(ValueError, match="expected vectors of 23 numbers, found 24"):
+    with pytest.raises(ValueError, match="expected vectors of 23 numbers, found vectors of 24"):
         save_int8(source, tmp_path / "int8")
     assert not (tmp_path / "int8").exists()
 
@@ -232,106 +214,3 @@ def test_fetch_brings_the_weights_of_modules(file: str, tiny_folder: Path, tmp_p
     (source / "2_Dense" / file).unlink()
     with pytest.raises(FileNotFoundError, match=r"a/b/2_Dense: expected model\.safetensors or pytorch_model\.bin, found neither"):
         download("a/b", str(source), tmp_path / "downloads", None)
-
-
-# Poolings
-
-
-def pooled(hidden: np.ndarray, pooling: str, prompt_length: int = 0) -> np.ndarray:
-    """One text, in float64, as sentence-transformers says it: a mask over positions."""
-    position, kept = np.arange(len(hidden)), np.arange(len(hidden)) >= prompt_length
-    if pooling == "mean_words":
-        kept &= (position > 0) & (position < len(hidden) - 1)
-    if pooling == "cls":
-        return hidden[np.argmax(kept)]
-    if not kept.any():
-        return np.zeros(hidden.shape[1])
-    weights = {"weightedmean": position + 1}.get(pooling, np.ones(len(hidden))) * kept
-    total = weights @ hidden.astype(np.float64)
-    by_name = {
-        "mean_sqrt_len_tokens": lambda: total / math.sqrt(kept.sum()),
-        "max": lambda: hidden[kept].max(axis=0),
-        "lasttoken": lambda: hidden[position[kept][-1]],
-    }
-    return np.asarray(by_name.get(pooling, lambda: total / weights.sum())())
-
-
-@pytest.mark.parametrize("pooling", [name for name in POOLINGS if name != "pooler"])
-@pytest.mark.parametrize("prompt_length", [0, 1, 2, 4, 50])
-def test_poolings_equal_their_definition(pooling: Any, prompt_length: int) -> None:
-    cu_seqlens = np.cumsum([0, 2, 5, 1, 2, 40, 3]).astype(np.int32)
-    hidden = np.random.default_rng(0).normal(size=(cu_seqlens[-1], 7)).astype(np.float32)
-    actual = pool(hidden, cu_seqlens, pooling, prompt_length)
-    for vector, (start, end) in zip(actual, pairwise(cu_seqlens), strict=True):
-        np.testing.assert_allclose(vector, pooled(hidden[start:end], pooling, prompt_length), rtol=0, atol=1e-6)
-        alone = pool(hidden[start:end], np.array([0, end - start], np.int32), pooling, prompt_length)
-        np.testing.assert_array_equal(alone[0], vector)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_several_poolings_stand_side_by_side(backend: str, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
-    expected = {name: tiny.encode(TEXTS, pooling=name) for name in POOLINGS}
-    switches = ("pooling_mode_lasttoken", "pooling_mode_cls_token", "pooling_mode_weightedmean_tokens")  # in another order in the file
-    for pooling, names in (
-        ({"pooling_mode": ["max", "cls"]}, ("max", "cls")),
-        ({"pooling_mode": ["lasttoken"]}, ("lasttoken",)),
-        (dict.fromkeys(switches, True) | {"pooling_mode_mean_tokens": False}, ("cls", "weightedmean", "lasttoken")),
-        ({"embedding_dimension": 5}, ("mean",)),  # sentence-transformers does not look at it
-    ):
-        folder = write_chain(tmp_path / "-".join(names), tiny_folder)
-        write_json(folder / "1_Pooling" / "config.json", pooling)
-        model = minibert.load(folder, backend=backend)
-        assert model.pooling == (names[0] if len(names) == 1 else names)
-        assert model.embedding_dimension == SIZE * len(names)
-        np.testing.assert_allclose(model.encode(TEXTS), np.concatenate([expected[name] for name in names], axis=1), rtol=0, atol=2e-5)
-    vectors = tiny.encode(TEXTS, pooling=("pooler", "mean_words", "pooler"))
-    np.testing.assert_array_equal(vectors, np.concatenate([expected[name] for name in ("pooler", "mean_words", "pooler")], axis=1))
-    np.testing.assert_array_equal(tiny.encode("hello", pooling=["max"]), tiny.encode("hello", pooling="max"))
-
-
-def test_modules_want_as_many_numbers_as_the_poolings_give(tiny_folder: Path, tmp_path: Path) -> None:
-    modules = [dense(2 * SIZE, 9), NORMALIZE]
-    model = minibert.load(write_chain(tmp_path / "model", tiny_folder, *modules, pooling=["mean", "cls"]))
-    expected = expected_vectors(minibert.load(tiny_folder).encode(TEXTS, pooling=["max", "lasttoken"]), *modules)
-    np.testing.assert_allclose(model.encode(TEXTS, pooling=["max", "lasttoken"]), expected, rtol=0, atol=2e-5)
-    with pytest.raises(ValueError, match="expected vectors of 48 numbers, found 24"):
-        model.encode(TEXTS, pooling="cls")
-
-
-@pytest.mark.parametrize("pooling", [[], ["mean"] * 9, "median", ["median"], [["mean"]], 3, {"mean"}])
-def test_poolings_that_are_refused(pooling: Any, tiny: minibert.MiniBert) -> None:
-    with pytest.raises(ValueError, match="pooling: expected"):
-        tiny.encode("hello", pooling=pooling)
-
-
-# Prompts that do not count
-
-
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_prompts_are_left_out_of_the_pooling(pooling: Any, tiny_folder: Path, tmp_path: Path, tiny: minibert.MiniBert) -> None:
-    folder = write_chain(tmp_path / "model", tiny_folder)
-    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
-    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "space": " "}})
-    model = minibert.load(folder)
-    assert not model.include_prompt
-    options: dict[str, Any] = {"pooling": pooling, "truncation": "silent"}
-    # [CLS] and the pieces of the prompt alone; nothing of a prompt that is cut is left but [SEP]; no prompt, no exception for [CLS]
-    for prompt, max_length, length in (("query: ", 64, 3), (" ", 64, 1), ("", 64, 0), ("word " * 90, 64, 63), ("query: ", 3, 2)):
-        hidden = [tiny.encode_tokens(prompt + text, max_length=max_length, truncation="silent").vectors for text in TEXTS]
-        expected = [pooled(states, pooling, length) for states in hidden]
-        if pooling == "pooler":
-            expected = list(tiny.encode([prompt + text for text in TEXTS], max_length=max_length, **options))
-        actual = model.encode(TEXTS, prompt=prompt, max_length=max_length, **options)
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5, err_msg=prompt)
-    np.testing.assert_array_equal(model.encode_query(TEXTS, **options), model.encode(TEXTS, prompt="query: ", **options))
-    np.testing.assert_array_equal(model.encode(TEXTS, prompt_name="space", **options), model.encode(TEXTS, prompt=" ", **options))
-
-
-def test_a_prompt_that_grows_together_with_its_text(tiny_folder: Path, tmp_path: Path) -> None:
-    """`playin` has as many pieces as [CLS] `playing` [SEP] has tokens: nothing is left, and sentence-transformers gives zeros, too."""
-    folder = write_chain(tmp_path / "model", tiny_folder)
-    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
-    model = minibert.load(folder)
-    assert len(model.tokenizer.tokenize("playin")) == 2
-    assert len(model.tokenizer("playing")) == 3
-    np.testing.assert_array_equal(model.encode("g", prompt="playin"), np.zeros(SIZE))

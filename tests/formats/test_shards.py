@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 import minibert
 from minibert.folders.save import save_int8
 from minibert.formats import shards
-from minibert.hub import fetch as client
+from minibert.hub import download
 from minibert.hub.fetch import fetch
 from minibert.importers.convert import convert
 from tests.support.models import make_config, make_weights
@@ -200,9 +200,9 @@ def test_an_index_brings_nothing_else(folder: Path, home: Path, name: str) -> No
 
 def test_shards_have_one_limit_together(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     total = sum((folder / name).stat().st_size for name in (ONE, TWO, THREE))
-    monkeypatch.setattr(client, "most_bytes", lambda config: total)
+    monkeypatch.setattr(download, "max_weight_bytes", lambda config: total)
     fetch("owner/name", str(folder))
-    monkeypatch.setattr(client, "most_bytes", lambda config: total - 1)
+    monkeypatch.setattr(download, "max_weight_bytes", lambda config: total - 1)
     with pytest.raises(ValueError, match=f"{THREE}: expected at most "):
         fetch("owner/other", str(folder))
 

@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from minibert.folders.layout import GENERAL_FILES, TOKENIZER_FILES, TRANSFORMER_FILES
 from minibert.folders.save import save_int8
 from minibert.folders.settings import load_folder
-from minibert.importers import convert as convert_module
+from minibert.importers import encoder
 from minibert.importers.convert import convert
 from tests.fuzz.fuzz_formats import GOLDEN, command_line, mutate, summary
 from tests.support.models import make_config, make_weights
@@ -195,7 +195,7 @@ class Targets:
         before = _tree(self.world)
         command: Callable[[Path, Path], object] = save_int8 if self.name == "quantize" else convert
         try:
-            with mock.patch.object(tempfile, "tempdir", str(self.work)), mock.patch.object(convert_module, "HEAD_DIM", 4):
+            with mock.patch.object(tempfile, "tempdir", str(self.work)), mock.patch.object(encoder, "HEAD_DIM", 4):
                 command(self.source, self.target)
         except (ValueError, OSError) as error:
             _expect(_tree(self.world) == before, "something has changed, though the command failed")

@@ -1,4 +1,4 @@
-"""Names, and what they are found by."""
+"""The catalogue of named models."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,11 @@ import pytest
 
 import minibert
 from minibert.cli.main import main
-from minibert.folders.settings import BOX, box_folder
-from minibert.hub.catalog import MODELS, find, home, resolve
+from minibert.folders.bundled import BUNDLED, bundled_folder
+from minibert.hub.catalog import find, home, models
+from minibert.hub.names import resolve
 
-# Parameters of the encoder without its pooler: counted by hand from the architecture
+# Parameters of the encoder without its pooler, counted by hand from the architecture
 PARAMETERS = {
     (2, 128): 4_369_408,
     (8, 128): 5_559_040,
@@ -25,15 +26,15 @@ SEEDS = {
 }
 
 
-def test_every_miniature_is_there_under_all_its_names() -> None:
-    names = [name for model in MODELS for name in model.names]
+def test_every_miniature_has_all_its_names() -> None:
+    names = [name for model in models() for name in model.names]
     assert len(names) == len(set(names)) == 1 + 24 * 5
     for name, aliases in SEEDS.items():
         assert all(find(alias) is find(name) for alias in aliases)
     assert find("small_bert_L7_768") is None
 
 
-def test_the_two_ways_in_which_the_weights_were_published() -> None:
+def test_the_weights_have_two_entries_with_two_forms_of_gelu() -> None:
     spark, hub = find("small_bert_L8_128"), find("google/bert_uncased_L-8_H-128_A-2")
     assert spark is not None
     assert hub is not None
@@ -43,14 +44,14 @@ def test_the_two_ways_in_which_the_weights_were_published() -> None:
     assert spark.path != hub.path
 
 
-def test_parameters() -> None:
-    found = {(model.num_layers, model.hidden_size): model.num_parameters for model in MODELS}
+def test_numbers_of_parameters() -> None:
+    found = {(model.num_layers, model.hidden_size): model.num_parameters for model in models()}
     assert {shape: found[shape] for shape in PARAMETERS} == PARAMETERS
-    box = minibert.load(backend="numpy")
-    assert find(BOX).num_parameters == box.num_parameters  # type: ignore[union-attr]
+    bundled = minibert.load(backend="numpy")
+    assert find(BUNDLED).num_parameters == bundled.num_parameters  # type: ignore[union-attr]
 
 
-def test_names_are_found_where_they_were_fetched_to(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetched_models_are_found_by_their_names(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIBERT_HOME", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="`minibert fetch sent_small_bert_L8_128` gets one"):
         minibert.load("sent_small_bert_L8_128")
@@ -59,7 +60,7 @@ def test_names_are_found_where_they_were_fetched_to(tiny_folder: Path, tmp_path:
     (tmp_path / "models" / "someone--tiny").symlink_to(tiny_folder)
     for name in ("sent_small_bert_L8_128", "en.embed.bert.small_L8_128", "someone/tiny"):
         assert minibert.load(name, backend="numpy").config.hidden_size == 24
-    assert resolve(BOX) == resolve(None) == box_folder()
+    assert resolve(BUNDLED) == resolve(None) == bundled_folder()
 
 
 @pytest.mark.parametrize(
@@ -80,24 +81,26 @@ def test_names_are_found_where_they_were_fetched_to(tiny_folder: Path, tmp_path:
         (" owner/repo/", "give the name without the blanks around it, owner/repo$"),
     ],
 )
-def test_what_is_not_there_says_how_to_get_it(name: str, expected: str) -> None:
+def test_an_unknown_name_is_refused_with_advice(name: str, expected: str) -> None:
     with pytest.raises(FileNotFoundError, match=expected):
         resolve(name)
 
 
-def test_without_a_home_nothing_is_written_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_home_folder_models_are_not_looked_for_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("MINIBERT_HOME", raising=False)
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as it is where the system knows none
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # the system has no home folder
     for data in ("", "relative"):
         monkeypatch.setenv("XDG_DATA_HOME", data)
         with pytest.raises(FileNotFoundError, match="expected a home folder, found none; set MINIBERT_HOME"):
             resolve("owner/repo")
     assert main(["models"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(MODELS)
+    assert len(capsys.readouterr().out.splitlines()) == len(models())
 
 
 @pytest.mark.parametrize("chosen", ["~nobody-of-that-name/x", "/" + "a" * 5000, "/dev/null", "a\udc80"])
-def test_a_home_that_cannot_be_is_told_in_one_line(
+def test_an_impossible_home_folder_is_one_line_of_error(
     chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,7 +111,7 @@ def test_a_home_that_cannot_be_is_told_in_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_home_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MINIBERT_HOME", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert home() == tmp_path / "minibert"
@@ -116,11 +119,11 @@ def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert home() == tmp_path / "elsewhere"
 
 
-def test_the_list(tmp_path: Path) -> None:
+def test_models_lists_all_models(tmp_path: Path) -> None:
     assert main(["models", "-o", str(tmp_path / "x.jsonl")]) == 0
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
-    assert len(rows) == len(MODELS)
-    assert rows[0]["names"] == [BOX]
-    assert rows[0]["path"] == str(box_folder())
-    assert sum(len(row["checks"]) for row in rows) == 2 * (3 + 2 + 3 + 2 + 28)  # of each set of weights, twice
+    assert len(rows) == len(models())
+    assert rows[0]["names"] == [BUNDLED]
+    assert rows[0]["path"] == str(bundled_folder())
+    assert sum(len(row["checks"]) for row in rows) == 2 * (3 + 2 + 3 + 2 + 28)  # each set of weights is there twice
     assert {tuple(check["values"]) for row in rows for check in row["checks"]} >= {(1.3234734535217285, -0.39469125866889954)}

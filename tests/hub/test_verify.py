@@ -1,4 +1,4 @@
-"""Planted tables: numbers made in a known way from a small random model, for which `verify` must name that way and no other."""
+"""`verify` must find the variant that made the numbers of a small random model, and no other."""
 
 from collections.abc import Callable
 from itertools import product
@@ -9,7 +9,8 @@ import pytest
 
 import minibert
 from minibert.cli.main import main
-from minibert.hub.catalog import BOX, CHECKS, Check
+from minibert.folders.bundled import BUNDLED
+from minibert.hub.published import CHECKS, Check
 from minibert.hub.verify import ENCODINGS, GELUS, POOLINGS, TOKEN, Variant, lines, verify
 from tests.support.models import make_config, write_model
 
@@ -23,7 +24,7 @@ WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same weights with either GELU."""
+    """Return two folders with the same weights and the two forms of GELU."""
     return {
         name: write_model(tmp_path_factory.mktemp("model") / act, make_config(2, 32, 2, hidden_act=act, max_position_embeddings=64))
         for name, act in GELUS.items()
@@ -31,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def planted(folder: Path, variant: Variant) -> list[Check]:
-    """What a card would have printed, by way of `__call__`, which `verify` does not use."""
+    """Return check values, made with `__call__`, which `verify` does not use."""
     model = minibert.load(folder, backend="numpy", tokenizer_compat="google")
     checks = []
     for text in TEXTS:
@@ -48,9 +49,9 @@ def planted(folder: Path, variant: Variant) -> list[Check]:
 
 
 @pytest.mark.parametrize("variant", [Variant(*each) for each in product(ENCODINGS, POOLINGS, GELUS)], ids=str)
-def test_the_way_that_a_text_was_made_is_named(folders: dict[str, Path], variant: Variant) -> None:
+def test_the_variant_of_a_text_vector_is_found(folders: dict[str, Path], variant: Variant) -> None:
     checks = planted(folders[variant.gelu], variant)
-    (verdict,) = verify(folders["GELU by erf"], checks)  # whatever the folder says of GELU
+    (verdict,) = verify(folders["GELU by erf"], checks)  # the folder's own form of GELU does not count
     assert verdict.best == variant
     assert verdict.is_match
     assert verdict.digits >= 5
@@ -58,7 +59,7 @@ def test_the_way_that_a_text_was_made_is_named(folders: dict[str, Path], variant
 
 
 @pytest.mark.parametrize(("encoding", "gelu"), list(product(ENCODINGS, GELUS)))
-def test_the_way_that_a_token_was_made_is_named(folders: dict[str, Path], encoding: str, gelu: str) -> None:
+def test_the_variant_of_a_token_vector_is_found(folders: dict[str, Path], encoding: str, gelu: str) -> None:
     model = minibert.load(folders[gelu], backend="numpy", tokenizer_compat="google")
     text, words = "nc and nh.", ["nc", "and", "nh"]
     ids = model.tokenizer(text).input_ids
@@ -72,7 +73,7 @@ def test_the_way_that_a_token_was_made_is_named(folders: dict[str, Path], encodi
     assert (verdict.best, verdict.is_match) == (Variant(encoding, TOKEN, gelu), True)
 
 
-def test_other_weights_are_found_out(folders: dict[str, Path]) -> None:
+def test_other_weights_match_no_variant(folders: dict[str, Path]) -> None:
     variant = Variant("all pieces", "mean of all positions", "GELU by tanh")
     checks = planted(folders[variant.gelu], variant)
     wrong = [Check(each.text, None, tuple(number + 0.01 for number in each.values), each.source) for each in checks]
@@ -81,8 +82,8 @@ def test_other_weights_are_found_out(folders: dict[str, Path]) -> None:
     assert "none of them explains" in "\n".join(lines([verdict]))
 
 
-def test_a_model_of_which_nothing_was_published(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    for name in (str(folders["GELU by erf"]), BOX):  # which has the shape of a seed, and other weights
+def test_a_model_without_check_values_is_refused(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (str(folders["GELU by erf"]), BUNDLED):  # the bundled model has the shape of a published model, but other weights
         assert main(["verify", name]) == 2
         assert f"{name}: no numbers of its vectors were published" in capsys.readouterr().err
 
@@ -97,7 +98,7 @@ def test_the_command_prints_the_table_and_refuses_other_weights(tmp_path: Path, 
     assert "these are other weights" in output.err
 
 
-def test_one_source_that_is_explained_is_enough(
+def test_one_explained_source_is_enough(
     folders: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variant = Variant("all pieces", "[CLS]", "GELU by tanh")

@@ -1,6 +1,5 @@
-"""Folders of sentence-transformers with modules behind the pooling."""
+"""Folders with modules after the pooling, and the vectors that they must give."""
 
-import json
 import math
 import shutil
 from pathlib import Path
@@ -9,19 +8,13 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from tests.support.small_folders import write_json
+
 SIZE = 24
 
 
-def write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
 def write_chain(folder: Path, source: Path, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]], pooling: Any = "cls") -> Path:
-    """Write a folder like those of sentence-transformers 6.2, with modules behind the pooling.
-
-    A module is its class, the content of its config.json and its weights.
-    """
+    """Write a folder of sentence-transformers 6.2; a module is (class, config.json, weights)."""
     shutil.copytree(source, folder)
     listed = [("Transformer", ""), ("Pooling", "1_Pooling")]
     write_json(folder / "1_Pooling" / "config.json", {"embedding_dimension": SIZE, "pooling_mode": pooling, "include_prompt": True})
@@ -68,3 +61,23 @@ def residual(in_features: int, out_features: int) -> tuple[str, dict[str, Any], 
     if in_features != out_features:
         weights["residual.weight"] = np.random.default_rng(7).normal(size=(out_features, in_features)).astype(np.float32)
     return kind, config, weights
+
+
+def expected_vectors(vectors: np.ndarray, *modules: tuple[str, dict[str, Any], dict[str, np.ndarray]]) -> np.ndarray:
+    """Return the vectors after the modules, in float64.
+
+    Other activations have a test of their own.
+    """
+    result = vectors.astype(np.float64)
+    for kind, config, weights in modules:
+        if kind == "Dense":
+            given, result = result, result @ weights["linear.weight"].T.astype(np.float64) + weights.get("linear.bias", 0)
+            result = np.tanh(result) if config["activation_function"].endswith("Tanh") else result
+            if config.get("use_residual"):
+                result = result + (given @ weights["residual.weight"].T if "residual.weight" in weights else given)
+        elif kind == "LayerNorm":
+            centred = result - result.mean(axis=1, keepdims=True)
+            result = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * weights["norm.weight"] + weights["norm.bias"]
+        elif kind == "Normalize":
+            result = result / np.linalg.norm(result, axis=1, keepdims=True)
+    return result

@@ -35,7 +35,7 @@ from torch.nn import functional
 
 import minibert
 from minibert.arrays import widen
-from minibert.folders.save import open_weights
+from minibert.folders.read import open_weights
 from minibert.folders.settings import load_folder
 from weights.training import lessons, pairs
 from weights.training.lessons import write

@@ -4,7 +4,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from . import habits
 from .arguments import check_choice, check_integer
@@ -21,6 +20,7 @@ from .model_base import ModelSettings
 from .ops import backends
 from .runtime.threads import usable_threads
 from .tokenizer import COMPATS, WordPieceTokenizer, load_settings, make_tokenizer
+from .tokenizer.choose import COMPILED_PAYS
 
 PRECISIONS = ("auto", "float32", "int8")
 # Characters in a call from which the compiled tokenizer pays where Numba is imported anyway. It
@@ -84,8 +84,8 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
     prepare = chosen.load()
     path = resolve(path)
     folder = load_folder(path)
-    tokenizer_options = {"compiled_pays": COMPILED_TOKENIZER_PAYS} if chosen.name == "numba" else {"backend": backend}
-    tokenizer = _tokenizer(folder, compat, **tokenizer_options)
+    pays = COMPILED_TOKENIZER_PAYS if chosen.name == "numba" else COMPILED_PAYS
+    tokenizer = _tokenizer(folder, compat, "numpy" if backend == "numpy" else "auto", pays)
     with open_weights(folder.weights, mmap) as weights:
         if weights.is_int8 and precision == "float32":
             raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
@@ -136,8 +136,8 @@ def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPi
     return _tokenizer(load_folder(resolve(path)), compat)
 
 
-def _tokenizer(folder: FolderSettings, compat: str, **options: Any) -> WordPieceTokenizer:
+def _tokenizer(folder: FolderSettings, compat: str, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> WordPieceTokenizer:
     settings = load_settings(folder.weights)
     if folder.do_lower_case:
         settings = replace(settings, lowercase=True)
-    return make_tokenizer(settings.as_google() if compat == "google" else settings, **options)
+    return make_tokenizer(settings.as_google() if compat == "google" else settings, backend, compiled_pays)

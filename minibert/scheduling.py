@@ -40,7 +40,7 @@ def run_batches(
     calls: list[Any] = []  # calls of compiled loops, which a thread without a batch joins
 
     def quietly(batch: Batch) -> None:
-        with at_work(encoder, share, calls):
+        with encoder.limit_threads(share, calls), forks_wait(), np.errstate(all="ignore"):  # type: ignore[attr-defined]
             work(batch)
 
     def report(done: Sequence[int]) -> None:

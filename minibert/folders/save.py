@@ -1,8 +1,8 @@
 """The int8 form of a model folder, written to a new folder.
 
-The files beside the weights are copied as they are: tokenizer, pooling, prompts, licence, and the
-weights of the modules after the pooling, which stay float32. No other file is copied. Nothing is
-read outside of the source, and nothing is written outside of the target.
+The files beside the weights are copied as they are: tokenizer, pooling, prompts, licence. So are
+the weights of the modules after the pooling, which stay float32. No other file is copied. Nothing
+is read outside of the source, and nothing is written outside of the target.
 """
 
 import json

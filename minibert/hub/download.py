@@ -45,8 +45,8 @@ class Download:
     place: Path | None
     received: dict[str, Received] = field(default_factory=dict)
 
-    def bring(self, file: str, limit: int) -> bool:
-        """Bring one file of at most `limit` bytes; False if the source does not have it."""
+    def fetch_file(self, file: str, limit: int) -> bool:
+        """Fetch one file of at most `limit` bytes; False if the source does not have it."""
         revision = self.received["config.json"].revision if self.received else None
         try:
             if self.place is None:
@@ -58,53 +58,53 @@ class Download:
             return False
         return True
 
-    def bring_weights(self) -> None:
-        """Bring the weights: one file, or an index and its shards. Raises FileNotFoundError.
+    def fetch_weights(self) -> None:
+        """Fetch the weights: one file, or an index and its shards. Raises FileNotFoundError.
 
         The shards together may be as large as one file.
         """
         limit = max_weight_bytes(load_config(self.folder / "config.json"))
-        found = next((file for file in WEIGHTS_FILES if self.bring(file, SMALL if file.endswith(INDEX) else limit)), None)
+        found = next((file for file in WEIGHTS_FILES if self.fetch_file(file, SMALL if file.endswith(INDEX) else limit)), None)
         where = f"{self.source}: {self.repository}"
         if found is None:
             expected = " or ".join(WEIGHTS_FILES)
             nothing = f"{where}: expected {expected}, found none of them"
             raise FileNotFoundError(nothing if self.place is None else missing(self.place, expected))
         for shard in files_of(self.folder / found)[1:]:
-            if not self.bring(shard.name, limit):
+            if not self.fetch_file(shard.name, limit):
                 raise FileNotFoundError(f"{where}: {shard.name}: {found} names it, but it is not there")
             limit -= shard.stat().st_size
 
-    def bring_module_weights(self) -> None:
-        """Bring the weights of the modules after the pooling. Raises FileNotFoundError."""
+    def fetch_module_weights(self) -> None:
+        """Fetch the weights of the modules after the pooling. Raises FileNotFoundError."""
         for module in load_folder(self.folder).modules:
             path = PurePosixPath(module.folder.relative_to(self.folder))
-            if module.shapes and not any(self.bring(str(path / file), module.max_bytes) for file in MODULE_WEIGHTS_FILES):
+            if module.shapes and not any(self.fetch_file(str(path / file), module.max_bytes) for file in MODULE_WEIGHTS_FILES):
                 expected = " or ".join(MODULE_WEIGHTS_FILES)
                 raise FileNotFoundError(f"{self.source}: {self.repository}/{path}: expected {expected}, found neither")
 
 
 def download(repository: str, source: str, folder: Path, model: Model | None) -> dict[str, Received]:
-    """Bring all files of a repository that belong to a model folder.
+    """Fetch all files of a repository that belong to a model folder.
 
     Raises FileNotFoundError if the repository has no BERT. Raises ValueError for a BERT that cannot
     be run, or that is not `model`.
     """
     place = None if is_address(source) else _place(Path(source), repository)
-    coming = Download(repository, source, folder, place)
-    if not coming.bring("config.json", SMALL):
+    files = Download(repository, source, folder, place)
+    if not files.fetch_file("config.json", SMALL):
         public = f"{source}: no config.json of {repository}; is that the name of a BERT that everybody may read?"
         raise FileNotFoundError(public if place is None else missing(place, "config.json"))
     _check_shape(folder, repository, model)
-    coming.bring("modules.json", SMALL)
+    files.fetch_file("modules.json", SMALL)
     for file in sorted({*known_files(folder)} - {"modules.json"}):
-        coming.bring(file, SMALL)
+        files.fetch_file(file, SMALL)
     load_folder(folder)
-    received = coming.received
+    received = files.received
     if model is not None and received.get("vocab.txt", received["config.json"]).sha256 != VOCABULARY:
         raise ValueError(f"{repository}: vocab.txt: expected the one of all miniatures, SHA-256 {VOCABULARY}, found another or none")
-    coming.bring_weights()
-    coming.bring_module_weights()
+    files.fetch_weights()
+    files.fetch_module_weights()
     return received
 
 

@@ -29,7 +29,7 @@ from ..formats.shards import files_of, load_whole
 from ..formats.spark_zip import load_spark_zip, spark_files
 from ..formats.tensor_bundle import bundle_files, load_tensor_bundle
 from ..formats.torch_file import load_torch
-from .tensorflow_names import ENCODER, reshaped, translate
+from .tensorflow_names import ENCODER, reshaped, transformers_name
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -167,14 +167,15 @@ def tensorflow_config(content: dict[str, Any]) -> dict[str, Any]:
 def _translated(arrays: Arrays, source: Path) -> dict[str, Any]:
     """Return fields of a Checkpoint for tensors of TensorFlow.
 
-    They are the tensors in transformers' form, the names that are left out, and two facts that some
-    tensors tell: TF2's kernels the number of heads, a variable of TF Hub the case of letters.
+    They are the tensors in transformers' form and the names that are left out. Some tensors tell
+    two more facts: TF2's kernels have a dimension for the heads, and a variable of TF Hub tells
+    whether texts are lower-cased.
     """
     kept: Arrays = {}
     left_out, unknown = [], []
     num_heads = do_lower_case = None
     for stored, array in arrays.items():
-        if (name := translate(stored)) is not None:
+        if (name := transformers_name(stored)) is not None:
             if name in kept:
                 raise ValueError(f"{source}: two tensors for {name:.200}; one of them is {stored:.200}")
             kept[name] = reshaped(name, array)

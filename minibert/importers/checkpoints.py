@@ -1,9 +1,13 @@
 """A file, a folder or a zip -> Checkpoint: where the checkpoint is, and of which kind.
 
-A source is recognised by its content: safetensors; torch's `pytorch_model.bin`, in either of its
-formats; a TensorFlow checkpoint (`bert_model.ckpt.index` and its data) or a SavedModel, as on TF
-Hub; a model zip of Spark NLP; a zip of any such folder. In a folder of sentence-transformers,
-`modules.json` tells where the weights are.
+A source is recognised by its content, which is one of these:
+
+* safetensors, or torch's `pytorch_model.bin` in either of its formats
+* a TensorFlow checkpoint (`bert_model.ckpt.index` and its data), or a SavedModel, as on TF Hub
+* a model of Spark NLP, in a folder or a zip
+* a zip of any such folder
+
+In a folder of sentence-transformers, `modules.json` tells where the weights are.
 
 Bounds: those of the readers in `formats`. A zip is unpacked into a temporary folder.
 """

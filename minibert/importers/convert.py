@@ -12,8 +12,8 @@ that transformers could read is lower-cased. Any other source is lower-cased unl
 has capital letters.
 
 Bounds: those of checkpoints.py. Each file beside the weights has at most MAX_JSON_BYTES. The result
-is at most four times as large as the source, and some megabytes: tensors of torch may share their
-storages, and bfloat16 becomes float32.
+is at most four times as large as the source, and some megabytes. It may be larger because tensors
+of torch may share their storages, and because bfloat16 becomes float32.
 """
 
 import tempfile

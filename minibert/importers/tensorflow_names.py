@@ -45,14 +45,14 @@ TENSORFLOW_NAMES = (
 ENCODER = re.compile(r"layer_\d+/|embedding")
 
 
-def translate(name: str) -> str | None:
+def transformers_name(name: str) -> str | None:
     """Return transformers' name for a name of TensorFlow; None if it is no name of a BERT.
 
     A matrix that must be transposed keeps the ending `kernel`.
 
-    >>> translate("bert/encoder/layer_3/attention/self/query/kernel")
+    >>> transformers_name("bert/encoder/layer_3/attention/self/query/kernel")
     'encoder.layer.3.attention.self.query.kernel'
-    >>> translate("module/bert/embeddings/LayerNorm/gamma")
+    >>> transformers_name("module/bert/embeddings/LayerNorm/gamma")
     'embeddings.LayerNorm.weight'
     """
     for pattern, replacement in TENSORFLOW_NAMES:

@@ -11,7 +11,7 @@ from minibert.folders.bundled import BUNDLED, bundled_folder
 from minibert.hub.catalog import find, home, models
 from minibert.hub.names import resolve
 
-# Parameters of the encoder without its pooler, counted by hand from the architecture
+# Parameters of the encoder without its pooler, counted from the architecture
 PARAMETERS = {
     (2, 128): 4_369_408,
     (8, 128): 5_559_040,

@@ -140,7 +140,7 @@ def test_a_repository_without_a_vocabulary_is_refused(tmp_path: Path, monkeypatc
     assert models(tmp_path / "home") == []
 
 
-def test_the_limit_of_weights_has_room_for_all_heads() -> None:
+def test_the_limit_of_weights_includes_all_heads() -> None:
     """The limit is computed at once, whatever number of layers the configuration has."""
     config = make_config(2, 128, 2)
     largest = 4 * (minibert.load(backend="numpy").num_parameters + 128 * 128 + 128)  # 8 layers and a pooler, no heads

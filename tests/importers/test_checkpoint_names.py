@@ -12,8 +12,8 @@ from minibert.importers.convert import convert
 from tests.support.checkpoint_sources import SMALL, TEXT, rename, vector
 from tests.support.models import make_weights
 
-# Prefixes of DataParallel, of Lightning modules, of both with a task model, of torch.compile, of
-# sentence-transformers until 5 and since 6, of classes around a BertModel, and of peft
+# Prefixes of DataParallel, of Lightning modules, of both with a task model, of torch.compile. Then
+# those of sentence-transformers until 5 and since 6, of classes around a BertModel, and of peft.
 PREFIXES = ["module.", "model.", "module.bert.", "_orig_mod.", "0.auto_model.", "0.model.", "bert_model.", "encoder.bert.", "bert.bert.",
             "encoder.", "mbert.", "base_model.model.bert.", "module._orig_mod.0.auto_model.", "text_model.bert._orig_mod."]  # fmt: skip
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 import minibert
 from minibert.importers import checkpoint_kinds, encoder
 from minibert.importers.convert import convert
-from minibert.importers.tensorflow_names import translate
+from minibert.importers.tensorflow_names import transformers_name
 from tests.support.checkpoint_sources import GOLDEN, GOOGLE, vocabulary
 
 TENSORFLOW = GOLDEN / "tensorflow"
@@ -175,4 +175,4 @@ def test_the_case_of_letters_follows_the_vocabulary(is_cased: bool, tmp_path: Pa
     ],
 )
 def test_names_are_translated(stored: str, translated: str | None) -> None:
-    assert translate(stored) == translated
+    assert transformers_name(stored) == translated

@@ -7,8 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from .arrays import widen
-from .bert.weights import FLOATS
+from .arrays import FLOATS, widen
 from .formats.shards import open_whole
 from .ops import Float32
 

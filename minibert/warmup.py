@@ -6,9 +6,11 @@ weights is enough.
 
 import numpy as np
 
+from .bert.checkpoint import from_arrays
 from .bert.config import BertConfig
 from .bert.quantize import quantize
-from .bert.weights import BertWeights, expected_shapes, from_arrays
+from .bert.tensors import expected_shapes
+from .bert.weights import BertWeights
 from .encoder import forward
 from .ops import backends
 from .packing import pack

@@ -1,12 +1,11 @@
 """BertConfig: the numbers of an architecture, read from `config.json` and from nowhere else.
 
-No architecture number has a default: a file that leaves one out is refused, and so is a file that asks for something that would
-change the result and is not implemented here.
+No architecture number has a default, so a file without one is refused. A file with a field that
+would change the result and is not implemented here is refused too.
 
-Source: google-research/bert, modeling.py, `BertConfig`; the field names are those of `config.json` in both worlds.
+Source: google-research/bert, modeling.py, `BertConfig`. transformers has the same field names.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +14,8 @@ from ..files.access import recognised
 from ..files.fields import is_there, load_fields, shown
 from ..files.sources import missing
 
-# hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote "gelu" and computed the tanh form;
-# in a file that transformers reads, "gelu" is the erf form.
+# hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote
+# "gelu" and computed the tanh form. In a file that transformers reads, "gelu" means the erf form.
 GELU_FORMS: dict[str, Literal["none", "tanh"]] = {
     "gelu": "none",
     "gelu_python": "none",
@@ -35,11 +34,12 @@ ARCHITECTURE = (
     "type_vocab_size",
 )
 
-MAX_NUMBER = (1 << 31) - 1  # ids, positions and sizes are 32-bit numbers in the kernels
-SMALLEST_EPS = 2.0**-126  # of float32; a smaller one would be 0, and the norm of equal numbers NaN
-QUANTIZED = {"quant_method": "minibert-int8"}  # what `minibert quantize` writes; other readers refuse a method that they do not know
+MAX_NUMBER = (1 << 31) - 1  # ids, positions and sizes are 32-bit numbers in compiled code
+SMALLEST_EPS = 2.0**-126  # the least normal float32; a smaller eps would become 0, and the norm of equal numbers NaN
+QUANTIZED = {"quant_method": "minibert-int8"}  # `minibert quantize` writes it; other readers refuse an unknown method
 
-# Fields that change the result -> the only values that are implemented. `auto_map` names code that comes with the model.
+# Fields that change the result -> the only values that are implemented. `auto_map` names code that
+# comes with the model.
 IMPLEMENTED: dict[str, tuple[Any, ...]] = {
     "model_type": ("bert",),
     "position_embedding_type": ("absolute",),
@@ -56,8 +56,10 @@ IMPLEMENTED: dict[str, tuple[Any, ...]] = {
 class BertConfig:
     """The numbers of one BERT encoder, under the names of `config.json`.
 
-    >>> config = BertConfig(vocab_size=30522, hidden_size=128, num_hidden_layers=8, num_attention_heads=2, intermediate_size=512,
-    ...                     max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12)
+    >>> config = BertConfig(vocab_size=30522, hidden_size=128, num_hidden_layers=8,
+    ...                     num_attention_heads=2, intermediate_size=512,
+    ...                     max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu",
+    ...                     layer_norm_eps=1e-12)
     >>> config.head_dim, config.gelu
     (64, 'none')
     """
@@ -66,7 +68,7 @@ class BertConfig:
     hidden_size: int
     num_hidden_layers: int
     num_attention_heads: int
-    intermediate_size: int  # width of the middle of the feed-forward network, 4 x hidden_size by custom
+    intermediate_size: int  # width inside the feed-forward network, in most models 4 x hidden_size
     max_position_embeddings: int  # the longest text, in tokens
     type_vocab_size: int
     hidden_act: str
@@ -94,20 +96,22 @@ class BertConfig:
 
     @property
     def gelu(self) -> Literal["none", "tanh"]:
-        """Form of GELU: `none` for the erf form, `tanh` for its approximation (the values of `approximate` in PyTorch)."""
+        """The form of GELU in PyTorch's words: "none" (erf) or "tanh" (its approximation)."""
         return GELU_FORMS[self.hidden_act]
 
 
 def load_config(path: Path) -> BertConfig:
     """The BertConfig of a `config.json`.
 
-    Raises FileNotFoundError, or ValueError for a file that is not the configuration of a BERT that minibert implements.
+    Raises FileNotFoundError, or ValueError for a file that does not describe an implemented BERT.
     """
     if not is_there(path):
         raise FileNotFoundError(missing(path.parent, "config.json"))
     fields = load_fields(path)
     for name, values in IMPLEMENTED.items():
         if fields.content.get(name) not in (None, *values):
+            import json  # only this error needs it
+
             raise fields.refuse(name, json.dumps(values[0]))
     absent = [name for name in (*ARCHITECTURE, "hidden_act") if fields.content.get(name) is None]
     if absent:
@@ -116,7 +120,7 @@ def load_config(path: Path) -> BertConfig:
     if fields.get("embedding_size", int, fields.need("hidden_size", int)) != fields.need("hidden_size", int):
         raise fields.refuse("embedding_size", f"hidden_size ({fields.content['hidden_size']})")
     numbers = {name: fields.need(name, int) for name in ARCHITECTURE}
-    # 1e-12 is the original's constant; configurations older than the field do not name it
+    # 1e-12 is the constant of the original. Configurations that are older than the field lack it.
     eps = fields.get("layer_norm_eps", float, 1e-12)
     try:
         return BertConfig(**numbers, hidden_act=fields.need("hidden_act", str), layer_norm_eps=eps)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..bert.checkpoint import from_arrays
 from ..bert.config import load_config
-from ..bert.weights import BertWeights, from_arrays
+from ..bert.weights import BertWeights
 from ..files.sources import missing
 from ..formats.safetensors import load_safetensors
 from ..formats.shards import INDEX, load_whole, open_whole

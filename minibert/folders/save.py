@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import widen
+from ..bert.checkpoint import to_arrays
 from ..bert.config import QUANTIZED
 from ..bert.quantize import quantize
-from ..bert.weights import to_arrays
 from ..files.access import MAX_JSON_BYTES, check_inside, check_unchanged, copy_inside, listed, stamps
 from ..formats.shards import files_of
 from ..tokenizer import load_settings

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arrays import widen
-from ..bert.weights import FLOAT_WORDS, FLOATS, LayerNorm, Linear
+from ..arrays import FLOAT_WORDS, FLOATS, widen
+from ..bert.weights import LayerNorm, Linear
 from ..files.access import listed
 from ..files.fields import Fields, is_there, load_fields, optional_fields, shown
 from ..formats.safetensors import open_safetensors

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 
 from ..bert.config import BertConfig, load_config
-from ..bert.weights import expected_shapes
+from ..bert.tensors import expected_shapes
 from ..files.access import copy_inside, digest, head_of
 from ..files.sources import HUB_PREFIX, missing, no_folder
 from ..folders.hub_cache import snapshot

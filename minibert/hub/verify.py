@@ -85,7 +85,7 @@ def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
     settings = load_folder(folder)
     with open_weights(settings.weights) as weights:
         configs = {gelu: replace(weights.config, hidden_act=name) for gelu, name in GELUS.items()}
-        encoders = {gelu: NumpyEncoder(replace(weights, config=config)) for gelu, config in configs.items()}
+        encoders = {gelu: NumpyEncoder(weights._replace(config=config)) for gelu, config in configs.items()}
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google())
     groups: dict[tuple[str, str], list[Check]] = {}
     for check in checks:

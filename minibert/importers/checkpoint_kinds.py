@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bert.weights import PREFIX, encoder_prefixes
+from ..bert.tensors import PREFIX, encoder_prefixes
 from ..files.access import Stamps, check_inside, listed, stamps
 from ..files.fields import is_there, load_fields
 from ..folders.layout import ListedModule

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..bert.checkpoint import from_arrays
 from ..bert.config import BertConfig
-from ..bert.weights import encoder_names, from_arrays
+from ..bert.tensors import encoder_names
 from ..files.access import listed
 from .checkpoint_kinds import Arrays, Checkpoint
 

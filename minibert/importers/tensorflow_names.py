@@ -5,40 +5,59 @@ tf1_bert_checkpoint_converter_lib.py and bert_encoder.py; transformers, modeling
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy.typing as npt
 
-# A name of TensorFlow -> a name of transformers. Google's own names come first, then those of TF2,
-# which has other names for the parts of a layer. The prefix (`bert/`, `module/bert/`,
-# `transformer/`) differs from file to file.
-TENSORFLOW_NAMES = (
-    (r"(?:.*/)?bert/embeddings/(word|position|token_type)_embeddings", r"embeddings.\1_embeddings.weight"),
-    (r"(?:.*/)?bert/embeddings/LayerNorm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
-    (r"(?:.*/)?bert/encoder/layer_(\d+)/attention/self/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
-    (r"(?:.*/)?bert/encoder/layer_(\d+)/(attention/output|output)/LayerNorm/(gamma|beta)", r"encoder.layer.\1.\2.LayerNorm.\3"),
-    (r"(?:.*/)?bert/encoder/layer_(\d+)/(attention/output|intermediate|output)/dense/(kernel|bias)", r"encoder.layer.\1.\2.dense.\3"),
-    (r"(?:.*/)?bert/pooler/dense/(kernel|bias)", r"pooler.dense.\1"),
+from ..bert.tensors import BERT, LAYER, Part, modern_name
+
+# Field of the table `BERT` -> its name in TF2's model garden, without parameters and prefix
+GARDEN = {
+    "word_embeddings": "word_embeddings/embeddings",
+    "position_embeddings": "position_embeddings?/embeddings",
+    "token_type_embeddings": "type_embeddings/embeddings",
+    "embeddings_norm": "embeddings/layer_norm",
+    "query": "self_attention/query",
+    "key": "self_attention/key",
+    "value": "self_attention/value",
+    "attention_output": "(?:self_attention/attention_output|self_attention_output)",
+    "attention_norm": "self_attention_layer_norm",
+    "intermediate": "intermediate",
+    "output": "output",
+    "output_norm": "output_layer_norm",
+    "pooler": "pooler_transform",
+}
+# The heads of pre-training: a TensorFlow name -> transformers'
+HEADS = (
     (r"(?:.*/)?cls/predictions/transform/dense/(kernel|bias)", r"cls.predictions.transform.dense.\1"),
     (r"(?:.*/)?cls/predictions/transform/LayerNorm/(gamma|beta)", r"cls.predictions.transform.LayerNorm.\1"),
     (r"(?:.*/)?(?:cls/predictions/)?output_bias(?:/bias)?", "cls.predictions.bias"),
     (r"(?:.*/)?predictions/transform/logits/(kernel|bias)", r"cls.seq_relationship.\1"),
     (r"(?:.*/)?cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
     (r"(?:.*/)?cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
-    (r"(?:.*/)?word_embeddings/embeddings", "embeddings.word_embeddings.weight"),
-    (r"(?:.*/)?position_embeddings?/embeddings", "embeddings.position_embeddings.weight"),
-    (r"(?:.*/)?type_embeddings/embeddings", "embeddings.token_type_embeddings.weight"),
-    (r"(?:.*/)?embeddings/layer_norm/(gamma|beta)", r"embeddings.LayerNorm.\1"),
-    (r"(?:.*/)?layer_(\d+)/self_attention/(query|key|value)/(kernel|bias)", r"encoder.layer.\1.attention.self.\2.\3"),
-    (
-        r"(?:.*/)?layer_(\d+)/(?:self_attention/attention_output|self_attention_output)/(kernel|bias)",
-        r"encoder.layer.\1.attention.output.dense.\2",
-    ),
-    (r"(?:.*/)?layer_(\d+)/self_attention_layer_norm/(gamma|beta)", r"encoder.layer.\1.attention.output.LayerNorm.\2"),
-    (r"(?:.*/)?layer_(\d+)/intermediate/(kernel|bias)", r"encoder.layer.\1.intermediate.dense.\2"),
-    (r"(?:.*/)?layer_(\d+)/output/(kernel|bias)", r"encoder.layer.\1.output.dense.\2"),
-    (r"(?:.*/)?layer_(\d+)/output_layer_norm/(gamma|beta)", r"encoder.layer.\1.output.LayerNorm.\2"),
-    (r"(?:.*/)?pooler_transform/(kernel|bias)", r"pooler.dense.\1"),
+)
+
+
+def _rows(part: Part, *, in_layer: bool) -> Iterator[tuple[str, str]]:
+    """Return (name in TensorFlow, name in transformers) of a part of the encoder.
+
+    The first is Google's name, which is transformers' name with slashes. The second is that of the
+    model garden. Their prefix (`bert/`, `module/bert/`, `transformer/`) differs from file to file.
+    """
+    layer, number = (r"layer_(\d+)/", rf"{LAYER}\1.") if in_layer else ("", "")
+    google = f"(?:.*/)?bert/{'encoder/' if in_layer else ''}{layer}{part.name.replace('.', '/')}"
+    garden = f"(?:.*/)?{layer}{GARDEN[part.field]}"
+    if not part.has_bias:
+        return ((name, f"{number}{part.name}.weight") for name in (google, garden))
+    parameters = "(gamma|beta)" if len(part.shape) == 1 else "(kernel|bias)"
+    return ((f"{name}/{parameters}", f"{number}{part.name}.\\{2 if in_layer else 1}") for name in (google, garden))
+
+
+TENSORFLOW_NAMES = (
+    *(row for part in BERT.embeddings + BERT.pooler for row in _rows(part, in_layer=False)),
+    *(row for part in BERT.layer for row in _rows(part, in_layer=True)),
+    *HEADS,
 )
 # An unknown tensor with such a name would change hidden states. Heads of other tasks, and variables
 # of the training, do not.
@@ -57,7 +76,7 @@ def transformers_name(name: str) -> str | None:
     """
     for pattern, replacement in TENSORFLOW_NAMES:
         if found := re.fullmatch(pattern, name.removesuffix(":0")):
-            return re.sub(r"\bgamma$", "weight", re.sub(r"\bbeta$", "bias", found.expand(replacement).replace("/", ".")))
+            return modern_name(found.expand(replacement))
     return None
 
 

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import widen
+from ..bert.checkpoint import checked_layers
 from ..bert.config import BertConfig
-from ..bert.weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix, checked_layers
+from ..bert.weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix
 from . import Float32, Int32
 
 Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one

@@ -61,7 +61,7 @@ def int8_step(builder: Any, tier: Tier) -> "Step":
 def _multiply_add_fours(builder: Any, tier: Tier) -> Callable[[Any, Any, Any], Any]:
     """Four products of bytes, added to an int32: vpmaddubsw, vpmaddwd by ones, and vpaddd.
 
-    The first saturates at sixteen bits, where no sum of two products gets: see `weights.sums_of_two`. With bytes widened to int16 before,
+    The first saturates at sixteen bits, where no sum of two products gets: see `int8.MAX_PAIR_SUM`. With bytes widened to int16 before,
     it took vpmaddwd and vpaddd for every two: a tile of Zen 3 had 146 instead of 181 billion operations a second.
     """
     fours, pairs = ir.VectorType(I8, 4 * tier.lanes), ir.VectorType(I16, 2 * tier.lanes)

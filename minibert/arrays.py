@@ -1,17 +1,23 @@
-"""Arrays of every floating type: what bfloat16 is, how an array becomes float32, and how a mapped file is let go of."""
+"""Arrays of the floating types that checkpoints have, and arrays over mapped files."""
 
-import mmap
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-# NumPy has no bfloat16. A field of that name makes an array say what its 16 bits are; `widen` reads them.
+if TYPE_CHECKING:
+    from mmap import mmap
+
+# NumPy has no bfloat16. A field of this name says what the 16 bits are, and `widen` reads them.
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])
+FLOATS = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16, np.dtype(np.float64))  # that `widen` takes
+FLOAT_WORDS = "float32, float16, bfloat16 or float64"
 
 
 def widen(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """float32 values of an array of any floating type; a float32 array comes back itself. What float32 cannot hold becomes infinite.
+    """The float32 values of an array of any floating type, in the same shape.
+
+    A float32 array is returned itself. A number that float32 cannot hold becomes infinite.
 
     >>> widen(np.array([(0x3FC0,)], BFLOAT16))
     array([1.5], dtype=float32)
@@ -23,8 +29,25 @@ def widen(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         return array.astype(np.float32, copy=False)
 
 
+def map_file(file: BinaryIO) -> "mmap | bytes":
+    """The bytes of an open file, mapped read-only.
+
+    An empty file cannot be mapped, so its bytes are `b""`. The map stays valid after the file is
+    closed. If the file is overwritten, the bytes change. If it is cut, the process gets a SIGBUS.
+    """
+    import mmap  # in the function: most programs map no file
+
+    is_empty = file.seek(0, 2) == 0
+    return b"" if is_empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 def release_pages(array: npt.NDArray[Any]) -> None:
-    """Let go of what has been read of the file behind an array; it is read again if it is asked for."""
+    """Give the pages of the mapped file behind an array back to the system.
+
+    The array stays valid: its next use reads the file again. Other arrays are left alone.
+    """
+    import mmap
+
     base: Any = array
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base

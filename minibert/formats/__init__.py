@@ -1,1 +1,1 @@
-"""File -> {name: array}. Each module knows one file format; none knows BERT."""
+"""File -> {name: array}. Each module reads one file format. No module depends on BERT."""

@@ -1,14 +1,16 @@
-"""What Spark's saveAsObjectFile wrote of a map from strings to whole numbers -> its pairs.
+"""A map from strings to whole numbers, as Spark's saveAsObjectFile writes it -> its pairs.
 
-The file is a Hadoop SequenceFile: magic, classes, a sync marker; then records of a length, no key, and a value of bytes. Each value is
-a Java serialization stream of an array of up to ten `scala.Tuple2` of a `java.lang.String` and a `java.lang.Integer`. This reads those
-classes and refuses all others; nothing is ever looked up by name or called.
+The file is a Hadoop SequenceFile. It begins with magic bytes, the names of classes and a sync
+marker. Then records follow: a length, no key, and a value of bytes. Each value is a Java
+serialization stream of an array of up to ten `scala.Tuple2` of a `java.lang.String` and a
+`java.lang.Integer`. This reader accepts those classes and refuses all others. It looks up nothing
+by name and calls nothing.
 
-Bounds: those of the bytes that it is given. Objects take at most ten times as much memory, and time is linear: an object that others
-refer to is made once, and nothing is nested.
+Bounds: those of the bytes that are given. Objects take at most ten times as much memory. Time is
+linear: an object to which others refer is made once, and nothing is nested.
 
-Sources: "Object Serialization Stream Protocol" in the Java Object Serialization Specification; SequenceFile in Hadoop's API
-documentation; RDD.saveAsObjectFile in Spark.
+Sources: "Object Serialization Stream Protocol" in the Java Object Serialization Specification;
+SequenceFile in Hadoop's API documentation; RDD.saveAsObjectFile in Spark.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +23,8 @@ MAGIC = b"\xac\xed\x00\x05"
 NULL, REFERENCE, CLASS, OBJECT, STRING, ARRAY, END_BLOCK_DATA = b"\x70", b"\x71", b"\x72", b"\x73", b"\x74", b"\x75", b"\x78"
 FIRST_HANDLE = 0x7E0000
 SERIALIZABLE = b"\x02"
-# Class -> its fields as type and name, and its superclass. Those of Tuple2 are objects, and their type is spelled out.
+# Class -> its fields, as type and name, and its superclass. The fields of Tuple2 are objects, so
+# their class follows in the stream.
 TUPLE, INTEGER, NUMBER, TUPLES, OBJECTS = "scala.Tuple2", "java.lang.Integer", "java.lang.Number", "[Lscala.Tuple2;", "[Ljava.lang.Object;"
 CLASSES: dict[str, tuple[tuple[str, ...], str | None]] = {
     TUPLE: (("L_1", "L_2"), None),
@@ -39,12 +42,12 @@ class ClassName:
     name: str
 
 
-Item = str | int | tuple[str, int] | ClassName | None  # what a handle refers to; None: an array, which nothing may refer to
+Item = str | int | tuple[str, int] | ClassName | None  # of a handle; None is an array, to which no reference is allowed
 
 
 @dataclass
 class _Bytes:
-    """Bytes that are read from front to back."""
+    """Bytes that are read from the first to the last."""
 
     data: bytes
     position: int = 0
@@ -67,7 +70,10 @@ class _Bytes:
             raise ValueError(f"at byte {self.position - len(expected)}: expected {what} ({expected.hex()}), found {found.hex()}")
 
     def text(self) -> str:
-        """Java's "modified UTF-8" behind its size: zeros and characters beyond 16 bits are spelled in a way of its own."""
+        """A text in Java's "modified UTF-8", after its size.
+
+        A zero has two bytes. A character above 16 bits has two surrogates.
+        """
         data = self.take(self.natural(2))
         if any(byte >= 0xF0 or byte == 0 for byte in data):
             raise ValueError(f"at byte {self.position}: expected modified UTF-8, found {data!r:.100}")
@@ -76,7 +82,7 @@ class _Bytes:
 
 
 def parse_sequence_file(data: bytes) -> list[tuple[str, int]]:
-    """All pairs of a file. Raises ValueError, which says what is wrong and leaves the file to the caller."""
+    """All pairs of a file. Raises ValueError, which leaves the name of the file to the caller."""
     stream = _Bytes(data)
     stream.expect(SEQUENCE_FILE, "a Hadoop SequenceFile of version 6")
     for expected in (KEY_CLASS, VALUE_CLASS):
@@ -89,7 +95,7 @@ def parse_sequence_file(data: bytes) -> list[tuple[str, int]]:
     pairs: list[tuple[str, int]] = []
     while stream.position < len(data):
         length = stream.signed()
-        if length == -1:  # so that a reader finds its way from the middle of a file
+        if length == -1:  # a marker, which lets a reader start in the middle of a file
             stream.expect(sync, "the sync marker")
             continue
         stream.expect(bytes(4), "an empty key")
@@ -106,7 +112,12 @@ def parse_sequence_file(data: bytes) -> list[tuple[str, int]]:
 
 @dataclass
 class _Objects:
-    """A serialization stream. Strings, classes, objects and arrays are numbered as they come, and can be referred to by number."""
+    """A serialization stream.
+
+    Strings, classes, objects and arrays have numbers in the order in which they occur.
+
+    A later object refers to them by these numbers.
+    """
 
     stream: _Bytes
     handles: list[Item] = field(default_factory=list)
@@ -128,7 +139,10 @@ class _Objects:
         return self.handles[index]
 
     def _class(self, allowed: tuple[str, ...]) -> None:
-        """A class descriptor. Its serialVersionUID is not looked at: Scala's differs with the version, and the fields tell enough."""
+        """Read a class descriptor.
+
+        Its serialVersionUID is ignored: Scala's depends on the version, and the fields suffice.
+        """
         kind = self.stream.take(1)
         if kind == REFERENCE:
             known = self._reference()

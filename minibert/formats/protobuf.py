@@ -1,7 +1,7 @@
-"""Protocol buffer bytes -> fields by number. What a message means is up to those who ask.
+"""Protocol buffer bytes -> fields by number. The caller knows what the fields mean.
 
-Bounds: those of the bytes that it is given. Their fields take up to forty times as much memory; fields within fields are parsed one at a
-time, when they are read.
+Bounds: those of the bytes that are given. Fields take up to forty times as much memory as their
+bytes. A message within a message is parsed when it is read, one at a time.
 
 Source: "Encoding", the page on the wire format in the documentation of Protocol Buffers.
 """
@@ -9,12 +9,14 @@ Source: "Encoding", the page on the wire format in the documentation of Protocol
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 were groups, which nobody writes any more
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 were groups, which are no longer written
 Value = tuple[int, int | bytes]  # wire type, number or bytes
 
 
 def read_varint(data: bytes, position: int, bits: int = 64) -> tuple[int, int]:
-    r"""The number at a position, seven bits a byte and the lowest first, and the position after it.
+    r"""The number at a position, and the position after it.
+
+    A byte has seven bits, the lowest come first.
 
     >>> read_varint(b"\x96\x01", 0)
     (150, 2)
@@ -37,13 +39,16 @@ def read_varint(data: bytes, position: int, bits: int = 64) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Message:
-    """The fields of one message. As proto3 has it, a number that is not there is 0."""
+    """The fields of one message. An absent number is 0, as in proto3."""
 
     fields: dict[int, list[Value]]
 
     @staticmethod
     def parse(data: bytes) -> "Message":
-        """Raises ValueError, which says what is wrong and leaves the file to the caller."""
+        """The fields of a message.
+
+        Raises ValueError, which leaves the name of the file to the caller.
+        """
         fields: dict[int, list[Value]] = {}
         position = 0
         while position < len(data):
@@ -71,7 +76,7 @@ class Message:
         return values[0][1] if values else None
 
     def natural(self, number: int) -> int:
-        """A whole number from 0 to 2**63 - 1. (Negative ones are written as 2**64 less.)"""
+        """A whole number from 0 to 2**63 - 1. A negative number is written as itself plus 2**64."""
         value = self._single(number, VARINT) or 0
         assert isinstance(value, int)
         if value >= 2**63:
@@ -94,7 +99,7 @@ class Message:
         return Message.parse(value)
 
     def messages(self, number: int) -> "Iterator[Message]":
-        """Those of a repeated field, one at a time: as objects they are much larger than as bytes."""
+        """The messages of a repeated field, one at a time: objects are much larger than bytes."""
         for kind, value in self.fields.get(number, []):
             if kind != BYTES or not isinstance(value, bytes):
                 raise ValueError(f"protobuf field {number}: expected wire type {BYTES}, found {kind}")

@@ -1,35 +1,36 @@
-"""safetensors -> {name: tensor}, in two ways: each tensor is read when it is used, or the whole file is mapped.
+"""safetensors -> {name: tensor}. Each tensor is read when it is used, or the whole file is mapped.
 
-The file is 8 bytes of header length, a JSON header `{name: {dtype, shape, data_offsets}}`, and the data. Reading gives arrays that do not
-depend on the file any more. A map shares its pages with other processes, but it depends on the file for ever: where the file is overwritten
-in place, the arrays change, and where it is cut, the process dies of SIGBUS.
+The file is 8 bytes of header length, a JSON header `{name: {dtype, shape, data_offsets}}`, and the
+data. Arrays that were read do not depend on the file any more. A map shares its pages with other
+processes, but it depends on the file as long as it lives. If the file is overwritten in place, the
+arrays change. If the file is cut, the process dies of SIGBUS.
 
-The library `safetensors` reads all tensors at once, so the reader is our own. It refuses what the library refuses, and a little more.
+The library `safetensors` reads all tensors at once. Therefore this reader is our own. It refuses
+what the library refuses, and a little more.
 
-Bounds: a header has at most MAX_HEADER_BYTES; tensors share no byte, so they are no more than the file. Time grows with the header alone.
+Bounds: a header has at most MAX_HEADER_BYTES. Two tensors share no byte, so together they are no
+larger than the file. Time grows with the header alone.
 
 Source: the format section of the safetensors README.
 """
 
 import json
 import math
-import mmap
 import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import BFLOAT16
+from ..arrays import BFLOAT16, map_file
 from ..files.access import listed, open_regular, recognised
+from .spans import Span, check_spans
 
-MAX_HEADER_BYTES = 1 << 22  # that of BERT-large has 50 KB; as Python objects, a header takes up to thirty times as much
+MAX_HEADER_BYTES = 1 << 22  # BERT-large has 50 KB; as Python objects, a header takes up to thirty times as much
 DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -47,21 +48,21 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-@dataclass(frozen=True)
 class StoredTensor:
     """A tensor in an open file. `np.asarray` reads it."""
 
-    file: BinaryIO
-    path: Path
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    begin: int  # its first byte in the file
+    def __init__(self, file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int) -> None:
+        self._file = file
+        self.path = path
+        self._begin = begin  # of its bytes in the file
+        self.dtype = dtype
+        self.shape = shape
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """A new, read-only array, whatever is asked for."""
+        """A new, read-only array of the stored dtype; the arguments are ignored."""
         array = np.empty(self.shape, self.dtype)
-        self.file.seek(self.begin)
-        if self.file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
+        self._file.seek(self._begin)
+        if self._file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
             raise ValueError(f"{self.path}: the file was cut off while it was read")
         array.flags.writeable = False
         return array
@@ -69,9 +70,10 @@ class StoredTensor:
 
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[dict[str, StoredTensor]]:
-    """The tensors of a file by name, to be read within the context.
+    """The tensors of a file by name. They can be read within the context.
 
-    Raises FileNotFoundError, or ValueError that names the file and what is wrong with it: also that it changed meanwhile.
+    Raises FileNotFoundError, or ValueError that names the file and what is wrong with it. A file
+    that changes within the context is refused at its end.
     """
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
@@ -79,37 +81,46 @@ def open_safetensors(path: Path) -> Iterator[dict[str, StoredTensor]]:
         yield {name: StoredTensor(file, path, dtype, shape, begin) for name, (dtype, shape, begin, _) in entries.items()}
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise ValueError(f"{path}: the file changed while it was read; load it again once it is whole")
+        raise ValueError(f"{path}: the file changed while it was read; load it again when it is complete")
 
 
 def load_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read-only arrays over the mapped file, by name. Raises like `open_safetensors`."""
     with open_regular(path) as file:
         entries = _entries(path, file)
-        mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        mapped = np.frombuffer(map_file(file), np.uint8)
     return {name: mapped[begin:end].view(dtype).reshape(shape) for name, (dtype, shape, begin, end) in entries.items()}
 
 
-Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, first byte, byte after the last
+class _Entry(NamedTuple):
+    """What the header says of a tensor."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int  # of its bytes, counted from the end of the header
+    end: int
 
 
-def _entries(path: Path, file: BinaryIO) -> dict[str, Entry]:
-    """What the header says, with places in the file, after all that can be checked without reading the data."""
+def _entries(path: Path, file: BinaryIO) -> dict[str, _Entry]:
+    """What the header says of each tensor, after all checks that need no data.
+
+    Places count from the start of the file.
+    """
     size = os.fstat(file.fileno()).st_size
     header_size = int.from_bytes(file.read(8), "little")
     with recognised(path, "a safetensors file"):
         if size < 8 or header_size > min(MAX_HEADER_BYTES, size - 8):
             raise ValueError(
-                f"{path}: expected a safetensors file, found {size} bytes whose header claims {header_size} "
+                f"{path}: expected a safetensors file, found {size} bytes with a header of {header_size} bytes "
                 f"(at most {MAX_HEADER_BYTES}); the file is cut off or something else"
             )
         entries = _parse_header(path, file.read(header_size))
     data = 8 + header_size
     _check_layout(path, entries, size - data)
-    return {name: (dtype, shape, data + begin, data + end) for name, (dtype, shape, begin, end) in entries.items()}
+    return {name: entry._replace(begin=data + entry.begin, end=data + entry.end) for name, entry in entries.items()}
 
 
-def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
+def _parse_header(path: Path, header: bytes) -> dict[str, _Entry]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         named = dict(pairs)
         if len(named) != len(pairs):
@@ -125,7 +136,7 @@ def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     try:
         content = json.loads(header.decode("utf-8"), object_pairs_hook=unique, parse_int=natural)
         if isinstance(content, dict):
-            "".join(content).encode("utf-8")  # names with lone surrogates, which JSON can spell
+            "".join(content).encode("utf-8")  # fails for lone surrogates, which JSON can spell
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: the header is not valid JSON: {error}") from None
     if not isinstance(content, dict):
@@ -136,7 +147,7 @@ def _parse_header(path: Path, header: bytes) -> dict[str, Entry]:
     return {name: _parse_entry(f"{path}: {name:.200}", entry) for name, entry in content.items()}
 
 
-def _parse_entry(where: str, entry: Any) -> Entry:
+def _parse_entry(where: str, entry: Any) -> _Entry:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{where}: expected dtype, shape and data_offsets, found {entry!r:.200}")
     shape, offsets = entry["shape"], entry["data_offsets"]
@@ -147,21 +158,20 @@ def _parse_entry(where: str, entry: Any) -> Entry:
     if len(offsets) != 2 or len(shape) > 32:
         raise ValueError(f"{where}: expected two data_offsets and at most 32 dimensions, found {len(offsets)} and {len(shape)}")
     dtype = DTYPES[entry["dtype"]]
-    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 2**63:  # beside a zero, any size is no bytes, but no shape for NumPy either
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 2**63:  # NumPy refuses such a shape even if another size is 0
         raise ValueError(f"{where}: expected a shape of less than 2^63 bytes, found {shape}")
     expected = math.prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != expected:
         raise ValueError(f"{where}: expected {expected} bytes for {entry['dtype']} {shape}, found data_offsets {offsets}")
-    return dtype, tuple(shape), offsets[0], offsets[1]
+    return _Entry(dtype, tuple(shape), offsets[0], offsets[1])
 
 
-def _check_layout(path: Path, entries: dict[str, Entry], data_size: int) -> None:
-    """The tensors must fill the data exactly: no overlap, no hole, nothing behind the last one."""
-    spans = sorted((begin, end, name) for name, (_, _, begin, end) in entries.items())
-    for (_, end, name), (begin, _, other) in pairwise([(0, 0, "the start"), *spans]):
-        if begin != end:
-            kind = "overlap" if begin < end else "leave a hole"
-            raise ValueError(f"{path}: {name:.200} (ends at {end}) and {other:.200} (begins at {begin}) {kind}")
-    end = spans[-1][1] if spans else 0
+def _check_layout(path: Path, entries: dict[str, _Entry], data_size: int) -> None:
+    """Raise ValueError for tensors that overlap, leave a hole, or do not end with the data."""
+    end = max((entry.end for entry in entries.values()), default=0)
     if end != data_size:
         raise ValueError(f"{path}: expected {end} bytes of data after the header, found {data_size}; the file is cut off or has a tail")
+    try:
+        check_spans((Span(entry.begin, entry.end, name) for name, entry in entries.items()), data_size, may_leave_holes=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

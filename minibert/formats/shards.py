@@ -1,10 +1,12 @@
-"""Weights in shards -> {name: tensor}: some files, and an index that says which tensor is in which of them.
+"""Weights in shards -> {name: tensor}: several files, and an index of their tensors.
 
-The index is `model.safetensors.index.json` or `pytorch_model.bin.index.json`, `{"weight_map": {tensor: file}}`. transformers writes it
-for models above a size (`max_shard_size`), and reads every tensor of every file. So does this reader; it also checks the files against the
-index.
+The index is `model.safetensors.index.json` or `pytorch_model.bin.index.json`. It contains
+`{"weight_map": {tensor: file}}`. transformers writes it for models above a size (`max_shard_size`),
+and reads every tensor of every file. This reader does the same, and also checks the files against
+the index.
 
-Bounds: an index names at most MAX_SHARDS files, which lie beside it; each is read by the reader of its format.
+Bounds: an index names at most MAX_SHARDS files, which lie beside it. Each file is read by the
+reader of its format.
 
 Source: transformers, `save_pretrained` and `get_checkpoint_shard_files`.
 """
@@ -19,19 +21,24 @@ from ..files.fields import load_fields, shown
 from .safetensors import StoredTensor, open_safetensors
 
 T = TypeVar("T")
-INDEX = ".index.json"  # follows the name of the one file that the shards stand for
+INDEX = ".index.json"  # follows the name that the weights would have as one file
 MAX_SHARDS = 256
 MAX_NAME_LENGTH = 255
-SUFFIXES = {".safetensors": (".safetensors",), ".bin": (".bin", ".pt", ".pth")}  # of the one file -> of its shards
+SUFFIXES = {".safetensors": (".safetensors",), ".bin": (".bin", ".pt", ".pth")}  # of the whole -> of its shards
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files of a checkpoint: one, or an index and its shards. Raises like `load_fields`, and ValueError for names that are none."""
-    return [path, *(path.parent / name for name in sorted(set(weight_map(path).values())))] if path.name.endswith(INDEX) else [path]
+    """The files of a checkpoint: one file, or an index and its shards. Raises like `weight_map`."""
+    if not path.name.endswith(INDEX):
+        return [path]
+    return [path, *(path.parent / name for name in sorted(set(weight_map(path).values())))]
 
 
 def weight_map(index: Path) -> dict[str, str]:
-    """Tensor -> the file beside the index that has it. Raises ValueError that names what is wrong."""
+    """Name of a tensor -> name of the file beside the index that has it.
+
+    Raises like `load_fields`, and ValueError for names that are not plain names of files there.
+    """
     content = load_fields(index).need("weight_map", dict)
     suffixes = SUFFIXES.get(Path(index.name.removesuffix(INDEX)).suffix, ())
     names = {name: None for name in content.values() if isinstance(name, str)}
@@ -50,9 +57,10 @@ def weight_map(index: Path) -> dict[str, str]:
 
 
 def joined(index: Path, read: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
-    """The tensors of all shards, each of which `read` reads.
+    """The tensors of all shards. `read` reads one shard.
 
-    Raises FileNotFoundError for a shard that is not there, ValueError if the shards are not as the index says.
+    Raises FileNotFoundError for an absent shard, ValueError if the shards are not as the index
+    says.
     """
     places = weight_map(index)
     tensors: dict[str, T] = {}
@@ -67,7 +75,7 @@ def joined(index: Path, read: Callable[[Path], Mapping[str, T]]) -> dict[str, T]
         tensors |= part
         found |= dict.fromkeys(part, name)
     if wrong := [f"{tensor} in {name}" for tensor, name in places.items() if found.get(tensor) != name]:
-        raise ValueError(f"{index}: expected in its files {listed(wrong)}, found it not there; the files do not belong together")
+        raise ValueError(f"{index}: expected in its files {listed(wrong)}, which is not there; the files do not belong together")
     return tensors
 
 

@@ -2,15 +2,19 @@
 
     [<folder>/]metadata/part-00000              one line of JSON: class, parameters
     [<folder>/]fields/vocabulary/part-0000N     token -> id, see java_objects
-    [<folder>/]<annotator>_tensorflow           a zip of its own: saved_model.pb, variables.index, variables.data-00000-of-00001
+    [<folder>/]<annotator>_tensorflow           a zip inside: saved_model.pb, variables.index,
+                                                variables.data-00000-of-00001
 
-Of the inner zip, the variables are unpacked, a tensor bundle: first the index, then the shards that it speaks of, if they have the sizes
-that it says. Nothing else is written anywhere, and no name in an archive becomes a path.
+The variables of the inner zip are a tensor bundle, and are unpacked. The index comes first. Then
+come the shards that it names, if they have the sizes that it states. Nothing else is written, and
+no name in an archive becomes a path.
 
-Bounds: both archives together unpack to what `zip_archive` allows for the outer one. Metadata have at most MAX_METADATA_BYTES, the
-vocabulary MAX_VOCABULARY_BYTES; as Python objects, they take up to fifty times as much memory.
+Bounds: both archives together unpack to what `zip_archive` allows for the outer one. Metadata have
+at most MAX_METADATA_BYTES, and the vocabulary has at most MAX_VOCABULARY_BYTES. As Python objects,
+they take up to fifty times as much memory.
 
-Sources: Feature.scala, ParamsAndFeaturesWritable.scala, TensorflowWrapper.scala and ZipArchiveUtil.scala of Spark NLP.
+Sources: Feature.scala, ParamsAndFeaturesWritable.scala, TensorflowWrapper.scala and
+ZipArchiveUtil.scala of Spark NLP.
 """
 
 import json
@@ -39,16 +43,18 @@ from .zip_archive import (
     read_member,
 )
 
-MAX_VOCABULARY_BYTES = 1 << 24  # that of a BERT in 100 languages has 14 MB
+MAX_VOCABULARY_BYTES = 1 << 24  # a BERT in 100 languages has 14 MB
 MAX_METADATA_BYTES = 1 << 20
 
 
 def load_spark_zip(path: Path, work: Path) -> tuple[dict[str, npt.NDArray[Any]], list[str], dict[str, Any]]:
-    """Read-only arrays by the names of the graph's variables, tokens by their ids, and the metadata of the pipeline stage.
+    """Read-only arrays by the names of the graph's variables, tokens by id, and the metadata.
 
-    The path is that of a zip, or of the folder that it unpacks to, in which Spark NLP keeps its models. The arrays are mapped over
-    `variables.*` in the folder `work`, which must be there and empty, and stay while they are used. What was unpacked when an error is
-    found is left there too.
+    Args:
+        path: a zip, or the folder that it unpacks to, in which Spark NLP keeps its models.
+        work: an empty folder. The arrays are mapped over `variables.*` there, so it must exist as
+            long as they are used. After an error, what was unpacked stays there too.
+
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
     if not work.is_dir():
@@ -77,7 +83,10 @@ def load_spark_zip(path: Path, work: Path) -> tuple[dict[str, npt.NDArray[Any]],
 
 
 def spark_files(path: Path) -> list[Path]:
-    """The files that `load_spark_zip` reads. Raises ValueError if one of them is a link that leads out of the folder."""
+    """The files that `load_spark_zip` reads.
+
+    Raises ValueError for a link that leads out of the folder.
+    """
     if not path.is_dir():
         return [path]
     names = [name for name in _names(path) if re.fullmatch(r"metadata/part-00000|fields/vocabulary/part-[0-9]+|[^/]*_tensorflow", name)]
@@ -87,7 +96,7 @@ def spark_files(path: Path) -> list[Path]:
 
 
 def _names(path: Path) -> list[str]:
-    """Names of the files of an unpacked model, where it has them."""
+    """The names of the files of an unpacked model, in the folders where a model has files."""
     names = []
     for folder in ("", "metadata/", "fields/vocabulary/"):
         if not (path / folder).is_dir():
@@ -113,7 +122,7 @@ def _parse_model(names: Collection[str], read: Callable[[str, int], bytes]) -> t
 
 
 def _root(names: Collection[str]) -> str:
-    """Nothing, or the folder that all is in, with a slash."""
+    """The folder that contains the model, with a slash; empty if there is none."""
     found = [name.removesuffix("metadata/part-00000") for name in names if re.fullmatch(r"([^/]+/)?metadata/part-00000", name)]
     if len(found) != 1:
         raise ValueError(f"expected a model of Spark, with one metadata/part-00000, found {len(found)} in {listed(names)}")
@@ -129,7 +138,10 @@ def _graph(names: Collection[str], root: str) -> str:
 
 
 def _extract_bundle(archive: zipfile.ZipFile, members: Members, work: Path) -> None:
-    """`variables.*` of the inner zip, at its root or in its only folder of variables, as `variables.*` in the folder to work in."""
+    """Unpack `variables.*` of the inner zip to `variables.*` in the folder `work`.
+
+    In the zip, they are at the root or in the only folder of variables.
+    """
     found = [name for name in members if name == "variables.index" or name.endswith("/variables.index")]
     if len(found) != 1:
         raise ValueError(f"expected one variables.index, found {len(found)} in {listed(members)}")
@@ -139,7 +151,7 @@ def _extract_bundle(archive: zipfile.ZipFile, members: Members, work: Path) -> N
     for path, size in shard_sizes(work / "variables").items():
         name = found[0].removesuffix("variables.index") + path.name
         if name not in members:
-            raise ValueError(f"expected {name:.200}, of which the index speaks, found {listed(members)}")
+            raise ValueError(f"expected {name:.200}, which the index names, found {listed(members)}")
         if members[name].file_size != size:
             raise ValueError(f"{name:.200}: expected {size} bytes, as the index says, found {members[name].file_size}")
         extract_member(archive, members[name], path)
@@ -159,7 +171,7 @@ def _parse_metadata(name: str, read: Callable[[str, int], bytes]) -> dict[str, A
 
 
 def _vocabulary(names: Collection[str], read: Callable[[str, int], bytes], folder: str) -> list[str]:
-    """Tokens by id, of all partitions."""
+    """The tokens of all partitions, by id."""
     ids: dict[str, int] = {}
     budget = MAX_VOCABULARY_BYTES
     for name in sorted(names):
@@ -173,7 +185,7 @@ def _vocabulary(names: Collection[str], read: Callable[[str, int], bytes], folde
             raise ValueError(f"{name}: {error}") from None
         for token, number in pairs:
             if token in ids:
-                raise ValueError(f"{name}: the token {token!r:.100} is there twice, as {ids[token]} and {number}")
+                raise ValueError(f"{name}: the token {token!r:.100} occurs twice, as {ids[token]} and {number}")
             ids[token] = number
     tokens = sorted(ids, key=ids.__getitem__)
     if not tokens or [ids[token] for token in tokens] != list(range(len(tokens))):

@@ -1,12 +1,16 @@
-"""Sorted string table -> [(key, value)]: the file format of LevelDB, in which TensorFlow writes the index of a checkpoint.
+"""Sorted string table -> [(key, value)]: LevelDB's format, in which TensorFlow writes an index.
 
-    data blocks | metaindex block | index block | footer: handles of the two (varint offset, varint size), zeros, magic
+    data blocks | metaindex block | index block | footer
 
-A block is followed by a byte for its compression and a checksum. In it, entries share prefixes: (shared, unshared, value length) as
-varints, the rest of the key, the value; then the offsets of the entries that share nothing, and their number.
+    footer: the handles of the last two blocks (varint offset, varint size), zeros, magic
 
-Bounds: a table has at most MAX_TABLE_BYTES, and its keys MAX_KEYS_BYTES, which shared prefixes make of much less. Time is linear in both;
-checksums, in Python, take a tenth of a second for a megabyte.
+A block is followed by a byte for its compression and by a checksum. Its entries share prefixes: an
+entry is (shared, unshared, value length) as varints, the rest of the key, and the value. The
+offsets of the entries that share nothing follow ("restarts"), and then their number.
+
+Bounds: a table has at most MAX_TABLE_BYTES. Its keys have at most MAX_KEYS_BYTES, because shared
+prefixes let a short table make long keys. Time is linear in both. Checksums are computed in Python
+and take a tenth of a second for a megabyte.
 
 Sources: doc/table_format.md of LevelDB; tensorflow/core/lib/io/{format,block,table_builder}.cc.
 """
@@ -17,6 +21,7 @@ from pathlib import Path
 from ..files.access import read_bytes
 from ..files.sources import HEAD_BYTES, described
 from .protobuf import read_varint
+from .spans import Span, check_spans
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES, TRAILER_BYTES = 48, 5
@@ -41,7 +46,9 @@ _CRC_TABLE = _crc_table()
 
 
 def masked_crc32c(data: bytes | memoryview) -> int:
-    """The checksum of LevelDB: CRC-32C, rotated and shifted so that data with checksums in it can be summed again.
+    """The checksum of LevelDB: CRC-32C, rotated and shifted.
+
+    Data that contain such checksums may be summed again.
 
     >>> hex(masked_crc32c(b"123456789"))  # CRC-32C 0xe3069283
     '0xc78ab0e5'
@@ -54,7 +61,7 @@ def masked_crc32c(data: bytes | memoryview) -> int:
 
 
 def read_table(path: Path) -> list[Pair]:
-    """All pairs in the order of their keys.
+    """All pairs of a table in the order of their keys.
 
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
@@ -71,7 +78,7 @@ def _parse_table(data: bytes) -> list[Pair]:
     footer = data[-FOOTER_BYTES:]
     magic = int.from_bytes(footer[40:], "little")
     if magic != MAGIC:
-        found = described(data[:HEAD_BYTES]) or f"{magic:#x}; cut off or something else"
+        found = described(data[:HEAD_BYTES]) or f"{magic:#x}; it is cut off or something else"
         raise ValueError(f"expected a sorted string table, which ends in {MAGIC:#x}, found {found}")
     metaindex, position = _parse_handle(footer[:40], 0)
     index, position = _parse_handle(footer[:40], position)
@@ -86,14 +93,18 @@ def _parse_table(data: bytes) -> list[Pair]:
         if used != len(value):
             raise ValueError(f"expected a handle of {used} bytes, found {len(value)}")
         handles.append(handle)
-    _check_layout([*handles, metaindex, index], end)
+    check_spans(
+        (Span(offset, offset + size + TRAILER_BYTES, "a block") for offset, size in (*handles, metaindex, index)),
+        end,
+        may_leave_holes=False,
+    )
     _parse_block(_block(data, metaindex, end), budget)
     pairs: list[Pair] = []
     lower = b""
     for (separator, _), handle in zip(separators, handles, strict=True):
         block, budget = _parse_block(_block(data, handle, end), budget)
         if not block or block[-1][0] > separator or (pairs and block[0][0] <= lower):
-            raise ValueError(f"the keys of the block at {handle[0]} are not within those that the index tells")
+            raise ValueError(f"the keys of the block at {handle[0]} are not between those that the index states")
         pairs += block
         lower = separator
     return pairs
@@ -105,16 +116,8 @@ def _parse_handle(data: bytes, position: int) -> tuple[Handle, int]:
     return (offset, size), position
 
 
-def _check_layout(handles: list[Handle], end: int) -> None:
-    """The blocks must fill the file exactly: no overlap, no hole."""
-    spans = sorted((offset, offset + size + TRAILER_BYTES) for offset, size in handles)
-    for (_, last), (begin, _) in pairwise([(0, 0), *spans, (end, end)]):
-        if begin != last:
-            raise ValueError(f"blocks {'overlap' if begin < last else 'leave a hole'}: one ends at {last}, the next begins at {begin}")
-
-
 def _block(data: bytes, handle: Handle, end: int) -> bytes:
-    """The bytes of a block whose checksum is right."""
+    """The bytes of a block, after a check of its checksum."""
     offset, size = handle
     if offset + size + TRAILER_BYTES > end:
         raise ValueError(f"expected a block of {size} bytes at {offset}, found the end of the blocks at {end}")
@@ -132,7 +135,7 @@ def _block(data: bytes, handle: Handle, end: int) -> bytes:
 
 
 def _parse_block(block: bytes, budget: int) -> tuple[list[Pair], int]:
-    """The pairs of a block, and how many bytes of keys may still come."""
+    """The pairs of a block, and how many bytes of keys are still allowed."""
     count = int.from_bytes(block[-4:], "little")
     end = len(block) - 4 - 4 * count
     if count == 0 or end < 0:
@@ -149,7 +152,7 @@ def _parse_block(block: bytes, budget: int) -> tuple[list[Pair], int]:
         length, position = read_varint(entries, position, 32)
         if shared > len(key) or unshared + length > end - position:
             raise ValueError(
-                f"an entry wants {shared} of {len(key)} bytes of the last key, and {unshared + length} of {end - position} bytes"
+                f"an entry needs {shared} of {len(key)} bytes of the last key, and {unshared + length} of {end - position} bytes"
             )
         budget -= shared + unshared
         if budget < 0:

@@ -1,37 +1,33 @@
-"""The members of a zip that compresses nothing: where in the file the bytes of each one are. ZIP64 is understood.
+"""The members of a zip without compression: where in the file the bytes of each one are.
 
-Stricter than a zip tool: the directory must lie between the members and the end of the file, without a comment or anything in between;
-what it says of a member must not contradict what stands before the member; and no two members may share a byte or a name.
+ZIP64 is read too. The rules are stricter than those of a zip tool. The directory must lie between
+the members and the end of the file, with no comment and no other bytes around it. What it says of a
+member must agree with the header before the member. No two members may share a byte or a name.
 
-Bounds: a directory has at most MAX_MEMBERS members with fields of MAX_FIELD_BYTES, 15 MB; members are not read, and as no two share a
-byte, they are no more than the file. Time grows with the directory alone.
+Bounds: a directory has at most MAX_MEMBERS members with fields of MAX_FIELD_BYTES, 15 MB in all.
+Members are not read. No two share a byte, so together they are no larger than the file. Time grows
+with the directory alone.
 
 Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.
 """
 
 import mmap
 import struct
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from .spans import Span, check_spans
+
 MAX_MEMBERS = 10_000
 MAX_FIELD_BYTES = 512  # of a member's name, extra field or comment in the directory
-LOCAL = struct.Struct("<4s5H3I2H")  # signature, version, flags, method, time, date, crc, compressed, size, lengths of name and extra
-ENTRY = struct.Struct("<4s6H3I5H2I")  # the same with one version more, then comment, disk, attributes (2), offset of LOCAL
-END = struct.Struct("<4s4H2IH")  # signature, disks (2), entries (2), size and offset of the directory, length of the comment
+LOCAL = struct.Struct("<4s5H3I2H")  # signature, version, flags, method, time, date, crc, sizes (2), lengths (2)
+ENTRY = struct.Struct("<4s6H3I5H2I")  # LOCAL with another version, then comment, disk, attributes (2), offset of LOCAL
+END = struct.Struct("<4s4H2IH")  # signature, disks (2), entries (2), size and offset of the directory, comment
 LOCATOR = struct.Struct("<4sIQI")  # signature, disk, offset of END64, disks
-END64 = struct.Struct("<4sQ2H2I4Q")  # signature, length, versions (2), disks (2), entries (2), size and offset of the directory
-IN_EXTRA = 0xFFFFFFFF  # "see the ZIP64 field"
+END64 = struct.Struct("<4sQ2H2I4Q")  # signature, length, versions (2), disks (2), entries (2), directory (2)
+IN_EXTRA = 0xFFFFFFFF  # in place of a number: the ZIP64 field has it
 FLAGS = 0x0808  # sizes behind the data, and UTF-8
-FOLDER = 0x10  # attribute of DOS; torch takes such a member for read and leaves its memory as it was
-
-
-class Span(NamedTuple):
-    """The bytes of a member, end exclusive."""
-
-    begin: int
-    end: int
+FOLDER = 0x10  # attribute of DOS; torch does not read such a member and leaves its memory unset
 
 
 class _Entry(NamedTuple):
@@ -41,8 +37,8 @@ class _Entry(NamedTuple):
     offset: int
 
 
-def stored_members(path: Path, data: mmap.mmap) -> dict[str, Span]:
-    """Where the bytes of every member are, by name.
+def stored_members(path: Path, data: bytes | mmap.mmap) -> dict[str, Span]:
+    """Where the bytes of each member are, by name.
 
     Raises ValueError that names the file and what is wrong with it.
     """
@@ -55,17 +51,18 @@ def stored_members(path: Path, data: mmap.mmap) -> dict[str, Span]:
         if entry.name in members:
             raise ValueError(f"{path}: duplicate member {entry.name!r:.200}")
         members[entry.name] = _span(path, data, entry, begin)
-        covered.append((entry.offset, members[entry.name].end, entry.name))
+        covered.append(Span(entry.offset, members[entry.name].end, f"member {entry.name!r:.200}"))
     if position != end:
         raise ValueError(f"{path}: expected a zip directory up to byte {end}, found {count} members that end at {position}")
-    for (_, last, name), (first, _, other) in pairwise(sorted(covered)):
-        if first < last:
-            raise ValueError(f"{path}: members {name!r:.200} (ends at {last}) and {other!r:.200} (begins at {first}) overlap")
+    try:
+        check_spans(covered, begin, may_leave_holes=True)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return members
 
 
-def _directory(path: Path, data: mmap.mmap) -> tuple[int, int, int]:
-    """Number of members; first byte of the directory, and the byte after its last."""
+def _directory(path: Path, data: bytes | mmap.mmap) -> tuple[int, int, int]:
+    """The number of members, the first byte of the directory, and the byte after its last one."""
     end = len(data) - END.size
     if end < 0 or data[end : end + 4] != b"PK\x05\x06":
         raise ValueError(f"{path}: expected the end of a zip in the last {END.size} bytes, found none; the file is cut off or has a tail")
@@ -86,8 +83,8 @@ def _directory(path: Path, data: mmap.mmap) -> tuple[int, int, int]:
     return count, offset, end
 
 
-def _entry(path: Path, data: mmap.mmap, position: int, end: int) -> tuple[_Entry, int]:
-    """A member as the directory has it, and where the next one is."""
+def _entry(path: Path, data: bytes | mmap.mmap, position: int, end: int) -> tuple[_Entry, int]:
+    """A member as the directory describes it, and the place of the next one."""
     if position + ENTRY.size > end or data[position : position + 4] != b"PK\x01\x02":
         raise ValueError(f"{path}: expected a member in the zip directory at byte {position}, found something else")
     fields = ENTRY.unpack(data[position : position + ENTRY.size])
@@ -120,7 +117,10 @@ def _name(path: Path, encoded: bytes) -> str:
 
 
 def _long_fields(where: str, extra: bytes, *fields: int) -> list[int]:
-    """Size, compressed size and offset, from the ZIP64 field (of id 1) those that have no room in the entry."""
+    """Size, compressed size and offset.
+
+    Those that do not fit in 32 bits come from the ZIP64 field, of id 1.
+    """
     long: list[int] = []
     while len(extra) >= 4:
         kind, length = struct.unpack("<2H", extra[:4])
@@ -135,8 +135,8 @@ def _long_fields(where: str, extra: bytes, *fields: int) -> list[int]:
         raise ValueError(f"{where}: expected a ZIP64 field with its size and offset, found none") from None
 
 
-def _span(path: Path, data: mmap.mmap, entry: _Entry, directory: int) -> Span:
-    """The bytes of a member, by the header before them."""
+def _span(path: Path, data: bytes | mmap.mmap, entry: _Entry, directory: int) -> Span:
+    """The bytes of a member, after a check of the header before them."""
     where = f"{path}: member {entry.name!r:.200}"
     begin = entry.offset + LOCAL.size
     if begin > directory or data[entry.offset : entry.offset + 4] != b"PK\x03\x04":
@@ -149,4 +149,4 @@ def _span(path: Path, data: mmap.mmap, entry: _Entry, directory: int) -> Span:
         raise ValueError(f"{where}: expected a header with this name and {entry.size} bytes, found {name!r:.200} and {size} bytes")
     if begin + entry.size > directory:
         raise ValueError(f"{where}: expected an end before the directory at byte {directory}, found {begin + entry.size}")
-    return Span(begin, begin + entry.size)
+    return Span(begin, begin + entry.size, entry.name)

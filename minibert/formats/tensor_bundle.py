@@ -1,37 +1,40 @@
-"""Checkpoint of TensorFlow -> {name: array}, mapped: nothing is read before it is used.
+"""Checkpoint of TensorFlow -> {name: array}, mapped: the system reads the bytes when they are used.
 
-A checkpoint, of version 1 or 2, and the `variables/` of a SavedModel alike, is a "tensor bundle": `<prefix>.index` is a sorted string
-table with a header and an entry for each tensor, and `<prefix>.data-00000-of-00001`, or more such shards, has their bytes. In checkpoints
-of TensorFlow 2, keys are paths through Python objects; the string tensor `_CHECKPOINTABLE_OBJECT_GRAPH` knows the variables' names.
+A checkpoint is a "tensor bundle", in TensorFlow 1 and 2 and in the `variables/` of a SavedModel.
+`<prefix>.index` is a sorted string table with a header and an entry for each tensor. The bytes are
+in `<prefix>.data-00000-of-00001`, or in several such shards. In checkpoints of TensorFlow 2, keys
+are paths through Python objects. There the string tensor `_CHECKPOINTABLE_OBJECT_GRAPH` has the
+names of the variables.
 
-Sources: tensorflow/core/util/tensor_bundle/tensor_bundle.{h,cc}; tensorflow/core/protobuf/{tensor_bundle,trackable_object_graph}.proto;
-tensorflow/core/framework/{types,tensor_shape}.proto.
+Sources: tensorflow/core: util/tensor_bundle/tensor_bundle.{h,cc},
+protobuf/{tensor_bundle,trackable_object_graph}.proto, framework/{types,tensor_shape}.proto.
 
-Bounds: the index, which is read whole, has at most MAX_TABLE_BYTES and makes some fifty times as many bytes of Python objects; the graph
-of objects has at most MAX_GRAPH_BYTES. Tensors share no byte and no file stands for two shards, so all together are no more than the
-files. Time grows with the size of the index alone; with `verify`, with that of the shards.
+Bounds: the index is read whole and has at most MAX_TABLE_BYTES. Its Python objects take some fifty
+times as much. The object graph has at most MAX_GRAPH_BYTES. Two tensors share no byte and two
+shards share no file, so all tensors together are no larger than the files. Time grows with the
+index alone; with `verify`, it also grows with the shards.
 """
 
 import math
-import mmap
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import BFLOAT16
+from ..arrays import BFLOAT16, map_file
 from ..files.access import open_regular
 from .protobuf import Message, read_varint
+from .spans import Span, check_spans
 from .sstable import masked_crc32c, read_table
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 MAX_GRAPH_BYTES = 1 << 21  # that of BERT-large has 200 KB
-VERSION = 1  # of the bundles that TensorFlow has written since there are any
+VERSION = 1  # of all bundles that TensorFlow has written so far
 STRING = 7
 DTYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"),
@@ -54,23 +57,29 @@ DTYPES: dict[int, np.dtype[Any]] = {
 class Entry:
     """Where a tensor is."""
 
-    dtype: np.dtype[Any] | None  # None: strings
+    dtype: np.dtype[Any] | None  # None for strings
     shape: tuple[int, ...]
     shard: int
     begin: int
     end: int
-    checksum: int  # of the bytes; of strings, of more than those
+    checksum: int  # of the bytes; for strings see `_parse_string`
 
 
 Shards = dict[int, npt.NDArray[np.uint8]]  # number -> its bytes
 
 
 def load_tensor_bundle(prefix: Path, verify: bool = False) -> dict[str, npt.NDArray[Any]]:
-    """Read-only arrays over the mapped shards (not always aligned), by the names of the variables.
+    """Read-only arrays over the mapped shards by the names of the variables. Not all are aligned.
 
-    Where an object graph gives a tensor a name that no other tensor has, that is its name; else it is the key it is stored under.
-    Everything numeric comes back, steps and slots of optimizers too; tensors of strings do not. The index is always checked against its
-    checksums; the tensors are with `verify`, which reads them all, at some ten megabytes a second.
+    If an object graph gives a tensor a name that no other tensor has, this is its name. Otherwise
+    its name is the key under which it is stored. All numeric tensors are returned, also the steps
+    and slots of optimizers. Tensors of strings are not.
+
+    Args:
+        prefix: the path of the index without `.index`.
+        verify: whether to compare the checksums of the tensors too. This reads all of them, at some
+            ten megabytes a second. The checksums of the index are always compared.
+
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
     index, num_shards, entries = _read_index(prefix)
@@ -79,7 +88,10 @@ def load_tensor_bundle(prefix: Path, verify: bool = False) -> dict[str, npt.NDAr
     for shard in sorted({entry.shard for entry in entries.values()}):
         path = _shard_path(prefix, shard, num_shards)
         shards[shard] = _map(path, files)
-        _check_layout(path, {name: entry for name, entry in entries.items() if entry.shard == shard}, len(shards[shard]))
+        try:
+            check_spans(_spans(entries, shard), len(shards[shard]), may_leave_holes=True)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; the file is cut off, or not that of this index") from None
     names = _variable_names(index, entries, shards)
     if verify:
         _verify(index, entries, shards)
@@ -91,7 +103,10 @@ def load_tensor_bundle(prefix: Path, verify: bool = False) -> dict[str, npt.NDAr
 
 
 def shard_sizes(prefix: Path) -> dict[Path, int]:
-    """The shards that an index speaks of, and how many bytes each has by it; none of them is opened. Raises like `load_tensor_bundle`."""
+    """The shards that an index names, and how many bytes each must have. No shard is opened.
+
+    Raises like `load_tensor_bundle`.
+    """
     _, num_shards, entries = _read_index(prefix)
     sizes: dict[int, int] = {}
     for entry in entries.values():
@@ -130,16 +145,19 @@ def _verify(index: Path, entries: dict[str, Entry], shards: Shards) -> None:
 
 
 def _map(path: Path, files: set[tuple[int, int]]) -> npt.NDArray[np.uint8]:
-    """The bytes of a shard, which must not be one of `files`, and becomes one of them."""
+    """The bytes of a shard. Its file must not be one of `files`, and is added to them."""
     with open_regular(path) as file:
         status = os.fstat(file.fileno())
         identity = status.st_dev, status.st_ino
         if identity in files:
             raise ValueError(f"{path}: expected a file for each shard, found a link to that of another shard")
         files.add(identity)
-        if not status.st_size:
-            return np.frombuffer(b"", np.uint8)  # which cannot be mapped
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        return np.frombuffer(map_file(file), np.uint8)
+
+
+def _spans(entries: dict[str, Entry], shard: int) -> Iterator[Span]:
+    """Where the tensors of a shard lie."""
+    return (Span(entry.begin, entry.end, name) for name, entry in entries.items() if entry.shard == shard)
 
 
 def _parse_header(index: Path, key: bytes, value: bytes) -> int:
@@ -163,7 +181,7 @@ def _parse_header(index: Path, key: bytes, value: bytes) -> int:
 
 
 def _parse_entry(index: Path, key: bytes, value: bytes, num_shards: int) -> tuple[str, Entry]:
-    """Name and place of a tensor."""
+    """The name and the place of a tensor."""
     try:
         message = Message.parse(value)
         if message.fields.get(7) or key.startswith(b"\0"):
@@ -194,18 +212,8 @@ def _parse_shape(message: Message) -> tuple[int, ...]:
     return shape
 
 
-def _check_layout(path: Path, entries: dict[str, Entry], size: int) -> None:
-    """The tensors must be in their shard and apart."""
-    spans = sorted((entry.begin, entry.end, name) for name, entry in entries.items())
-    for (_, end, name), (begin, _, other) in pairwise([(0, 0, "the start"), *spans, (size, size, "the end of the file")]):
-        if begin < end:
-            raise ValueError(
-                f"{path}: {name:.200} (ends at {end}) and {other:.200} ({begin}) overlap; the file is cut off, or not that of this index"
-            )
-
-
 def _variable_names(index: Path, entries: dict[str, Entry], shards: Shards) -> dict[str, str]:
-    """Key -> name of a variable, where there is an object graph and the name tells which tensor is meant."""
+    """Key -> name of the variable, for each name in the object graph that only one tensor has."""
     graph = entries.get(OBJECT_GRAPH)
     if graph is None:
         return {}
@@ -219,9 +227,10 @@ def _variable_names(index: Path, entries: dict[str, Entry], shards: Shards) -> d
 
 
 def _parse_string(entry: Entry, shard: npt.NDArray[np.uint8]) -> bytes:
-    """The string of a scalar: its length as a varint, a checksum of the length as 32 bits, and its bytes.
+    """The string of a scalar tensor.
 
-    The tensor's own checksum is of the length as 32 bits and of what follows.
+    It is stored as its length (a varint), a checksum of the length as 32 bits, and its bytes. The
+    checksum of the tensor covers the length as 32 bits and all that follows the varint.
     """
     if entry.dtype is not None or entry.shape or entry.end - entry.begin > MAX_GRAPH_BYTES:
         raise ValueError(
@@ -243,7 +252,10 @@ def _check(found: int, expected: int) -> None:
 
 
 def object_names(graph: bytes) -> dict[str, str]:
-    """Key -> full name of the variable, as a TrackableObjectGraph has it; the name is empty where an object is no variable."""
+    """Key -> full name of the variable in a TrackableObjectGraph.
+
+    The name of other objects is empty.
+    """
     names: dict[str, str] = {}
     for node in Message.parse(graph).messages(1):
         for attribute in node.messages(2):

@@ -1,16 +1,23 @@
-"""torch checkpoint (`pytorch_model.bin`, `*.pt`) -> {name: array}, mapped, without torch; nothing in the file is executed.
+"""torch checkpoint (`pytorch_model.bin`, `*.pt`) -> {name: array}, mapped, without torch.
 
-There are two formats. Since torch 1.6 a checkpoint is a zip of stored entries, `<root>/data.pkl` with the pickle and `<root>/data/<key>`
-with the numbers of each storage. Before, five pickles follow each other (a magic number, the protocol, the system, the object, the keys
-of its storages), then, for each key in that order, the number of elements as int64 and the elements. In both, tensors are views of
-storages, and those that share one share its pages. The pickle is read by `torch_pickle`. Checksums are not compared: that would read all
-of the file, and torch can be told not to write them.
+Nothing in the file is executed. There are two formats. Since torch 1.6 a checkpoint is a zip of
+stored members: `<root>/data.pkl` is the pickle, and `<root>/data/<key>` has the numbers of a
+storage.
 
-In the old format, and in a zip that some other tool has packed, elements lie where they happen to lie: `array.flags.aligned` is False.
+In the older format, five pickles follow each other: a magic number, the protocol, the system, the
+object, and the keys of its storages. Then, for each key in that order, come the number of elements
+as int64 and the elements.
 
-Bounds: a pickle has at most MAX_PICKLE_BYTES and MAX_OPCODES (torch_pickle), the directory of a zip MAX_MEMBERS members (stored_zip).
-Tensors may share a storage, but all together have at most MAX_SHARING times the bytes of the file, and FREE_BYTES more. Nothing is
-written.
+In both formats, tensors are views of storages, and tensors of one storage share its pages. The
+pickle is read by `torch_pickle`. Checksums are not compared: that would read the whole file, and
+torch has an option not to write them.
+
+In the older format, and in a zip that another tool has packed, elements may lie at any address.
+Then `array.flags.aligned` is False.
+
+Bounds: a pickle has at most MAX_PICKLE_BYTES and MAX_OPCODES (torch_pickle), and the directory of a
+zip has at most MAX_MEMBERS members (stored_zip). Tensors may share a storage. All together they
+have at most MAX_SHARING times the bytes of the file, and FREE_BYTES more. Nothing is written.
 
 Source: PyTorch's torch/serialization.py (_save, _load, _legacy_save, _legacy_load).
 """
@@ -23,18 +30,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import map_file
 from ..files.access import listed, open_regular
 from ..files.sources import HEAD_BYTES, described
-from .stored_zip import Span, stored_members
+from .spans import Span
+from .stored_zip import stored_members
 from .torch_objects import Storage, Tensor, kind
 from .torch_pickle import MAX_PICKLE_BYTES, unpickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 LEGACY_START = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little")  # a pickle of MAGIC
-MAX_SHARING = 2  # a decoder is tied to the embeddings
+MAX_SHARING = 2  # a decoder shares the storage of the embeddings
 FREE_BYTES = 1 << 20
-# Where training scripts put the weights, beside the epoch and the optimizer; DeepSpeed says "module"
+# Names under which training scripts keep the weights beside the epoch and the optimizer; "module"
+# is DeepSpeed's
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 MAX_WRAPPERS = 4  # in each other
 
@@ -42,10 +52,14 @@ MAX_WRAPPERS = 4  # in each other
 def load_torch(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read-only arrays over the mapped file, by name.
 
-    The file must hold a dict of tensors, or a dict with such a dict under one of WRAPPERS, or as its only dict of tensors.
+    The file must hold a dict of tensors, or a dict that contains one. The contained dict must have
+    one of the names in WRAPPERS, or be the only dict of tensors there.
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
-    data = _map(path)
+    with open_regular(path) as file:
+        data = map_file(file)
+    if not data:
+        raise ValueError(f"{path}: expected a torch checkpoint, found an empty file")
     if data[:4] == b"PK\x03\x04":
         value, begins = _read_zip(path, data)
     elif data[: len(LEGACY_START)] == LEGACY_START:
@@ -64,13 +78,6 @@ def load_torch(path: Path) -> dict[str, npt.NDArray[Any]]:
     return {name: _array(data, tensor, begins[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
-def _map(path: Path) -> mmap.mmap:
-    with open_regular(path) as file:
-        if not file.seek(0, 2):
-            raise ValueError(f"{path}: expected a torch checkpoint, found an empty file")
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
 def _tensors(path: Path, value: object) -> dict[str, Tensor]:
     for _ in range(MAX_WRAPPERS):
         if (inner := _inner(path, value)) is None:
@@ -85,10 +92,10 @@ def _tensors(path: Path, value: object) -> dict[str, Tensor]:
 
 
 def _inner(path: Path, value: object) -> object:
-    """The dict with the weights in a dict around them; None where the weights are here."""
+    """The dict with the weights inside another dict; None if the dict itself has the weights."""
     if not isinstance(value, dict):
         return None
-    dicts = {id(each): name for name, each in value.items() if isinstance(each, dict)}  # one that has many names is looked at once
+    dicts = {id(each): name for name, each in value.items() if isinstance(each, dict)}  # a dict with many names counts once
     known: list[object] = [name for name in WRAPPERS if isinstance(value.get(name), dict)]
     if not known:
         known = [name for name in dicts.values() if value[name] and all(isinstance(each, Tensor) for each in value[name].values())]
@@ -97,24 +104,24 @@ def _inner(path: Path, value: object) -> object:
     return value[known[0]] if known else None
 
 
-def _array(data: mmap.mmap, tensor: Tensor, begin: int) -> npt.NDArray[Any]:
+def _array(data: bytes | mmap.mmap, tensor: Tensor, begin: int) -> npt.NDArray[Any]:
     dtype = tensor.storage.dtype
     strides = [stride * dtype.itemsize for stride in tensor.strides]
     return np.ndarray(tensor.shape, dtype, buffer=data, offset=begin + tensor.offset * dtype.itemsize, strides=strides)
 
 
-def _read_zip(path: Path, data: mmap.mmap) -> tuple[object, dict[str, int]]:
-    """The object, and where each storage begins."""
+def _read_zip(path: Path, data: bytes | mmap.mmap) -> tuple[object, dict[str, int]]:
+    """The unpickled object of a zip, and where each storage begins."""
     members = stored_members(path, data)
     roots = {name.partition("/")[0] for name in members}
     root = next(iter(roots), "")
     if len(roots) != 1 or f"{root}/data.pkl" not in members:
         raise ValueError(f"{path}: expected one folder with data.pkl, found {len(members)} members in {sorted(roots)[:5]!r:.200}")
-    begin, end = members.get(f"{root}/byteorder", Span(0, 0))
+    begin, end, _ = members.get(f"{root}/byteorder", Span(0, 0, ""))
     byteorder = data[begin : min(end, begin + 20)] if end else b"little"
     if byteorder != b"little":
         raise ValueError(f"{path}: expected the byteorder little, found {byteorder!r}")
-    begin, end = members[f"{root}/data.pkl"]
+    begin, end, _ = members[f"{root}/data.pkl"]
     if end - begin > MAX_PICKLE_BYTES:
         raise ValueError(f"{path}: data.pkl: expected at most {MAX_PICKLE_BYTES} bytes, found {end - begin}")
     pickled = unpickle(data, begin, end, f"{path}: data.pkl")
@@ -130,8 +137,8 @@ def _read_zip(path: Path, data: mmap.mmap) -> tuple[object, dict[str, int]]:
     return pickled.value, begins
 
 
-def _read_legacy(path: Path, data: mmap.mmap) -> tuple[object, dict[str, int]]:
-    """The object, and where each storage begins."""
+def _read_legacy(path: Path, data: bytes | mmap.mmap) -> tuple[object, dict[str, int]]:
+    """The unpickled object of a file in the older format, and where each storage begins."""
     end = 0
     pickles = []
     for part in ("magic number", "protocol", "system", "object", "storage keys"):
@@ -149,8 +156,8 @@ def _read_legacy(path: Path, data: mmap.mmap) -> tuple[object, dict[str, int]]:
     return pickles[3].value, _legacy_storages(path, data, end, pickles[3].storages, keys)
 
 
-def _legacy_storages(path: Path, data: mmap.mmap, end: int, storages: dict[str, Storage], keys: list[str]) -> dict[str, int]:
-    """Where each storage begins; they fill the file from `end` to its last byte."""
+def _legacy_storages(path: Path, data: bytes | mmap.mmap, end: int, storages: dict[str, Storage], keys: list[str]) -> dict[str, int]:
+    """Where each storage begins. The storages must fill the file from `end` to its last byte."""
     if len(set(keys)) != len(keys) or set(keys) != storages.keys():
         different = sorted(set(keys) ^ storages.keys())[:5]
         raise ValueError(f"{path}: expected every storage once in the list of keys, found {different!r:.200} or repeated ones")

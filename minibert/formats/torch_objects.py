@@ -1,6 +1,9 @@
-"""What the pickle of a torch checkpoint may ask for, each made by a function of our own: descriptions of storages and tensors, no data.
+"""What the pickle of a torch checkpoint may name: storages and tensors.
 
-Sources: PyTorch's torch/_utils.py (_rebuild_*), torch/serialization.py (persistent_id) and torch/storage.py (names of storages).
+Each name stands for a function of our own, which makes a description without data.
+
+Sources: PyTorch's torch/_utils.py (_rebuild_*), torch/serialization.py (persistent_id) and
+torch/storage.py (names of storages).
 """
 
 import math
@@ -31,14 +34,14 @@ STORAGES: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Global:
-    """A name that the pickle asks for, such as `torch.FloatStorage`."""
+    """A name in the pickle, such as `torch.FloatStorage`."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers in a row, somewhere in the file."""
+    """A row of numbers somewhere in the file."""
 
     key: str
     dtype: np.dtype[Any]
@@ -51,7 +54,10 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A view of a storage; offset and strides count elements and were checked to stay inside."""
+    """A view of a storage.
+
+    Offset and strides count elements, and were checked to stay inside it.
+    """
 
     storage: Storage
     offset: int
@@ -60,13 +66,16 @@ class Tensor:
 
 
 class OrderedDict(dict[str | int, object]):
-    """Stands for collections.OrderedDict, the only thing that may have attributes, which are dropped."""
+    """Stands for collections.OrderedDict. It alone may have attributes, which are dropped."""
 
     __slots__ = ()
 
 
 def make_storage(saved: object) -> Storage:
-    """The storage of a persistent id, ('storage', class, key, location, numel), in the old format with None behind."""
+    """The storage of a persistent id, ('storage', class, key, location, numel).
+
+    In the older format, None follows.
+    """
     if not isinstance(saved, tuple) or len(saved) not in (5, 6) or saved[0] != "storage":
         raise ValueError(f"expected a persistent id ('storage', class, key, location, numel), found {kind(saved)}")
     _, cls, key, _, numel, *view = saved
@@ -86,14 +95,17 @@ def _ordered_dict(arguments: tuple[object, ...]) -> OrderedDict:
 
 
 def _parameter(arguments: tuple[object, ...]) -> Tensor:
-    """A Parameter is its tensor; whether it is trained, its hooks and its attributes are of no use here."""
+    """The tensor of a Parameter.
+
+    Its hooks, its attributes and whether it is trained are ignored.
+    """
     if len(arguments) not in (3, 4) or not isinstance(arguments[0], Tensor):
         raise ValueError(f"Parameter: expected a tensor and 2 or 3 arguments more, found {len(arguments)} arguments")
     return arguments[0]
 
 
 def _tensor(arguments: tuple[object, ...]) -> Tensor:
-    if len(arguments) != 6:  # a seventh says that the values are to be negated or conjugated
+    if len(arguments) != 6:  # a seventh would mean that the values are negated or conjugated
         raise ValueError(f"tensor: expected 6 arguments, found {len(arguments)}")
     storage, offset, shape, strides, _, _ = arguments
     if not isinstance(storage, Storage) or not _natural(offset):
@@ -107,15 +119,18 @@ def _tensor(arguments: tuple[object, ...]) -> Tensor:
 
 
 def _view(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
-    """The tensor inside its storage: no element outside, and not more of them than there are, or a small file could hold a huge tensor."""
+    """A tensor, after a check that all its elements are inside the storage.
+
+    It may not have more elements than the storage, or a small file could make a huge tensor.
+    """
     where = f"tensor in storage {storage.key!r:.200}"
     if len(shape) != len(strides):
         raise ValueError(f"{where}: expected a stride for each of {len(shape)} dimensions, found {len(strides)}")
     if 0 in shape:
         if math.prod(max(length, 1) for length in shape) > MAX_ELEMENTS:
             raise ValueError(f"{where}: expected dimensions for at most {MAX_ELEMENTS} elements, found {shape!r:.200}")
-        return Tensor(storage, 0, shape, (0,) * len(shape))  # an empty slice may begin behind the end
-    strides = tuple(stride if length > 1 else 0 for length, stride in zip(shape, strides, strict=True))  # a length of 1 has no next
+        return Tensor(storage, 0, shape, (0,) * len(shape))  # torch lets an empty slice begin behind the end
+    strides = tuple(stride if length > 1 else 0 for length, stride in zip(shape, strides, strict=True))  # a length of 1 needs no stride
     numel = math.prod(shape)
     end = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True)) + 1
     if end > storage.numel or numel > storage.numel:
@@ -128,19 +143,22 @@ def _natural(number: object) -> bool:
 
 
 def kind(value: object) -> str:
-    """What to call a value in a message: never all of it, which may be long, or hold itself."""
+    """A short name of a value for a message. The whole value may be long, or contain itself."""
     return f"{value!r:.200}" if isinstance(value, (str, int, float, Global, type(None))) else type(value).__name__
 
 
-def _aside(_: tuple[object, ...]) -> None:
-    """What programs for training keep beside the weights, and torch.load reads with `weights_only`. Nothing here needs it."""
+def _ignored(_: tuple[object, ...]) -> None:
+    """Stands for what training programs keep beside the weights, and is not needed here.
+
+    torch.load reads it with `weights_only`.
+    """
 
 
-ASIDE = ("torch.Size", "torch.device", "torch.float32", "torch.float16", "torch.bfloat16", "torch.float64", "collections.Counter",
+IGNORED = ("torch.Size", "torch.device", "torch.float32", "torch.float16", "torch.bfloat16", "torch.float64", "collections.Counter",
          "__builtin__.set", "__builtin__.bytearray", "__builtin__.complex", "_codecs.encode")  # fmt: skip
 FUNCTIONS: dict[str, Callable[[tuple[object, ...]], object]] = {
     "collections.OrderedDict": _ordered_dict,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
-} | dict.fromkeys(ASIDE, _aside)
+} | dict.fromkeys(IGNORED, _ignored)

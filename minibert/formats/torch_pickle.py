@@ -1,15 +1,19 @@
-"""The pickle inside a torch checkpoint -> dicts, lists, tuples, numbers, text and descriptions of tensors; nothing is executed.
+"""The pickle inside a torch checkpoint -> dicts, lists, tuples, numbers, text and tensors.
 
-A pickle is a program for a small stack machine, and Python's own machine imports and calls what the program names. This one knows only
-the opcodes that describe weights, and only the names in `torch_objects`: a name is a `Global`, which is no more than text, and the few
-that a program may call stand for functions there. All else is refused by name. Nothing here recurses into, hashes or prints what a file
-has built, and dicts take text and small numbers for keys, so that no file can choose keys that collide.
+A pickle is a program for a small stack machine. Python's own machine imports and calls what the
+program names. This machine executes nothing. It has only the opcodes that describe weights, and
+only the names in `torch_objects`. A name becomes a `Global`, which is text and nothing else. The
+few names that a program may call stand for functions in `torch_objects`. Everything else is refused
+by name.
 
-Bounds: a program has at most MAX_PICKLE_BYTES and MAX_OPCODES. An opcode makes at most one object, so they take some ten megabytes; time
-is linear, as nothing is copied twice.
+No code here recurses into, hashes or prints what a file has built. The keys of dicts are text or
+small numbers, so a file cannot choose keys that collide.
 
-Sources: opcodes in Python's pickletools; what torch writes, and which of it is harmless, in PyTorch's torch/serialization.py and
-torch/_weights_only_unpickler.py.
+Bounds: a program has at most MAX_PICKLE_BYTES and MAX_OPCODES. An opcode makes at most one object,
+so all objects take some ten megabytes. Time is linear, because nothing is copied twice.
+
+Sources: opcodes in Python's pickletools; what torch writes, and which of it is harmless, in
+PyTorch's torch/serialization.py and torch/_weights_only_unpickler.py.
 """
 
 import mmap
@@ -20,17 +24,18 @@ from typing import Any
 
 from .torch_objects import FUNCTIONS, STORAGES, Global, OrderedDict, Storage, kind, make_storage
 
-# 400 tensors with their optimizer, which is BERT-large, are 48,000 opcodes and 150 kB; an opcode makes at most one object of 100 bytes
+# BERT-large has 400 tensors; with their optimizer it has 48,000 opcodes and 150 kB. An opcode makes
+# at most one object of 100 bytes.
 MAX_PICKLE_BYTES = 1 << 20
 MAX_OPCODES = 1 << 17
 MAX_TEXT_BYTES = 4096
 MAX_INTEGER_BYTES = 16
-MAX_INDEX = 1 << 16  # of integer keys: an optimizer numbers the parameters
+MAX_INDEX = 1 << 16  # of integer keys, which are an optimizer's numbers of the parameters
 
 
 @dataclass(frozen=True)
 class Unpickled:
-    """The object, every storage that it speaks of, and where in the file the pickle ends."""
+    """The object, every storage that it mentions, and where in the file the pickle ends."""
 
     value: object
     storages: dict[str, Storage]
@@ -38,7 +43,7 @@ class Unpickled:
 
 
 def unpickle(data: bytes | mmap.mmap, begin: int, end: int, where: str) -> Unpickled:
-    r"""The object whose pickle begins there, and ends before `end`.
+    r"""The object of the pickle that begins at byte `begin` and ends before `end`.
 
     Raises ValueError that begins with `where`.
 
@@ -59,7 +64,7 @@ def unpickle(data: bytes | mmap.mmap, begin: int, end: int, where: str) -> Unpic
                     raise ValueError(f"expected one object at the end, found {len(machine.stack)} more, {len(machine.marks)} marks")
                 return Unpickled(value, machine.storages, machine.position)
             if opcode not in OPCODES:
-                raise ValueError(f"opcode 0x{opcode[0]:02x} is none of those that describe weights")
+                raise ValueError(f"opcode 0x{opcode[0]:02x} does not describe weights")
             OPCODES[opcode](machine)
         raise ValueError(f"expected at most {MAX_OPCODES} opcodes, found more")
     except ValueError as error:
@@ -67,7 +72,7 @@ def unpickle(data: bytes | mmap.mmap, begin: int, end: int, where: str) -> Unpic
 
 
 class Machine:
-    """What a program works on: its bytes, a stack with marks in it, and a memo. Storages are kept beside, one for each key."""
+    """The state of a program: its bytes, a stack with marks, a memo, and the storages by key."""
 
     def __init__(self, data: bytes | mmap.mmap, begin: int, end: int) -> None:
         self.data, self.position, self.end = data, begin, end
@@ -194,21 +199,21 @@ def _global(machine: Machine) -> None:
     if name not in FUNCTIONS and name not in STORAGES:
         shown = name if name.isprintable() else repr(name)
         expected = f"expected one of {', '.join([*FUNCTIONS, *STORAGES])}"
-        raise ValueError(f"asks for {shown:.200}; {expected}; save the state_dict of the model alone")
+        raise ValueError(f"the pickle names {shown:.200}; {expected}; save the state_dict of the model alone")
     machine.push(Global(name))
 
 
 def _reduce(machine: Machine) -> None:
     arguments, function = machine.pop(), machine.pop()
     if not isinstance(function, Global) or function.name not in FUNCTIONS or not isinstance(arguments, tuple):
-        raise ValueError(f"calls {kind(function)} with {kind(arguments)}; expected one of {', '.join(FUNCTIONS)} with a tuple")
+        raise ValueError(f"the pickle calls {kind(function)} with {kind(arguments)}; expected one of {', '.join(FUNCTIONS)} with a tuple")
     machine.push(FUNCTIONS[function.name](arguments))
 
 
 def _build(machine: Machine) -> None:
     attributes, target = machine.pop(), machine.top()
     if not isinstance(target, OrderedDict) or not isinstance(attributes, dict):
-        raise ValueError(f"gives attributes to {kind(target)} from {kind(attributes)}; expected an OrderedDict and a dict")
+        raise ValueError(f"the pickle gives attributes to {kind(target)} from {kind(attributes)}; expected an OrderedDict and a dict")
 
 
 def _persistent(machine: Machine) -> None:

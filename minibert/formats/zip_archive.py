@@ -1,12 +1,13 @@
-"""A zip from outside: its members, after all that can be checked before they are read, and their bytes in pieces.
+"""A zip from outside: its members, checked before they are read, and their bytes.
 
-Unlike `stored_zip`, this reads what is compressed, with the standard library. Names in an archive are checked here, but they become paths
-only where a caller asks for it (`unpack`).
+Unlike `stored_zip`, this module reads compressed members, with the standard library. It checks the
+names in an archive. Only `unpack` uses paths, and its caller chooses them.
 
-Bounds: the members of an archive unpack to at most MAX_RATIO times its bytes, and FREE_BYTES more. This limits the disk that is taken
-and the time. A directory has at most MAX_DIRECTORY_BYTES and MAX_MEMBERS; as Python objects, it takes up to fifty times as much memory.
-Members are read in pieces of CHUNK_BYTES. Links, encrypted members, other ways to compress, names that
-leave the archive and names that are there twice are refused.
+Bounds: the members of an archive unpack to at most MAX_RATIO times its bytes, and FREE_BYTES more.
+This limits disk space and time. A directory has at most MAX_DIRECTORY_BYTES and MAX_MEMBERS. As
+Python objects, it takes up to fifty times as much memory. Members are read CHUNK_BYTES at a time.
+Refused are links, encrypted members, other kinds of compression, names that leave the archive, and
+names that occur twice.
 """
 
 import errno
@@ -27,23 +28,27 @@ from ..files.sources import described
 
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 1 << 21
-MAX_RATIO = 20  # weights hardly get smaller; zeros do, a thousandfold
-FREE_BYTES = 1 << 20  # on top, for small models in tests
+MAX_RATIO = 20  # weights hardly shrink when they are compressed; zeros shrink a thousandfold
+FREE_BYTES = 1 << 20  # more, for small models in tests
 CHUNK_BYTES = 1 << 20
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What the standard library raises for damaged archives. It knows RuntimeError for encrypted ones, which are refused before
+# What the standard library raises for damaged archives. RuntimeError is for encrypted members,
+# which are refused earlier.
 DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OverflowError, OSError)
 
 Members = dict[str, zipfile.ZipInfo]
 
 
 def budget_of(path: Path) -> int:
-    """How many bytes a file may unpack to."""
+    """The number of bytes to which a file may unpack."""
     return FREE_BYTES + MAX_RATIO * (path.stat().st_size if path.exists() else 0)
 
 
 class _Archive(io.BufferedReader):
-    """A file that is read in pieces only: zipfile reads the whole directory of an archive at once, and makes an object of each entry."""
+    """A file whose reads have a limit.
+
+    zipfile reads the whole directory of an archive at once, and makes an object of each entry.
+    """
 
     def read(self, size: int | None = -1) -> bytes:
         content = super().read(MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else min(size, MAX_DIRECTORY_BYTES + 1))
@@ -54,7 +59,10 @@ class _Archive(io.BufferedReader):
 
 @contextmanager
 def open_archive(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
-    """An open archive. Errors begin with `where`."""
+    """An open archive. Its errors begin with `where`.
+
+    Raises FileNotFoundError, ValueError for a damaged zip or another file, OSError of the disk.
+    """
     try:
         with _Archive(open_regular(path).detach()) as file, zipfile.ZipFile(file) as archive:
             yield archive
@@ -64,13 +72,16 @@ def open_archive(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
         raise ValueError(f"{where}: {error}") from None
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
-            raise  # of the disk that is read or written; EINVAL is a seek to where a damaged archive points
+            raise  # the disk has failed; EINVAL is a seek to an address that a damaged archive states
         found = described(head_of(path) or b"", "a zip archive") or f"a damaged one, or something else: {error}"
         raise ValueError(f"{where}: expected a zip archive, found {found}") from None
 
 
 def check_members(archive: zipfile.ZipFile, budget: int) -> tuple[Members, int]:
-    """The files in an archive by name, after all that can be checked without reading them, and what they leave of the budget."""
+    """The files in an archive by name, and the rest of the budget.
+
+    All that can be checked without reading the members is checked before.
+    """
     infos, size = archive.infolist(), os.fstat(archive.fp.fileno()).st_size  # type: ignore[union-attr]
     if len(infos) > MAX_MEMBERS:
         raise ValueError(f"expected at most {MAX_MEMBERS} members, found {len(infos)}")
@@ -78,7 +89,7 @@ def check_members(archive: zipfile.ZipFile, budget: int) -> tuple[Members, int]:
     for info in infos:
         _check_member(info)
         if info.orig_filename in members:
-            raise ValueError(f"{info.orig_filename:.200}: there twice")
+            raise ValueError(f"{info.orig_filename:.200}: occurs twice")
         members[info.orig_filename] = info
     packed, unpacked = (sum(getattr(info, name) for info in infos) for name in ("compress_size", "file_size"))
     if packed > size:
@@ -103,7 +114,10 @@ def _check_member(info: zipfile.ZipInfo) -> None:
 
 
 def chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    """What is in a member, if it is as much as the directory says; zipfile gives no more than that."""
+    """The bytes of a member. Raise ValueError if there are fewer than the directory says.
+
+    zipfile returns no more than that.
+    """
     size = 0
     with archive.open(info) as member:
         while chunk := member.read(CHUNK_BYTES):
@@ -133,17 +147,24 @@ def extract_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path
 
 
 def member_names(path: Path) -> list[str]:
-    """Names of the files in an archive, in its order. Raises as `open_archive`."""
+    """The names of the files in an archive, in its order. Raises like `open_archive`."""
     with open_archive(path, str(path)) as archive:
         return list(check_members(archive, budget_of(path))[0])
 
 
 def unpack(path: Path, targets: dict[str, Path]) -> None:
-    """Write members of an archive to new files, made with their folders. Raises as `open_archive`."""
+    """Write members of an archive to new files, and make their folders.
+
+    Args:
+        path: the archive.
+        targets: name of a member -> path of its file.
+
+    Raises like `open_archive`.
+    """
     with open_archive(path, str(path)) as archive:
         members, _ = check_members(archive, budget_of(path))
         for name, target in targets.items():
             if name not in members:
-                raise ValueError(f"expected {name:.200}, found it gone; the file changed while it was read")
+                raise ValueError(f"expected {name:.200}, which is gone; the file changed while it was read")
             target.parent.mkdir(parents=True, exist_ok=True)
             extract_member(archive, members[name], target)

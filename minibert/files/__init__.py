@@ -1,1 +1,1 @@
-"""Files from outside: how they are opened and read, what they are, and where they are written."""
+"""Files from outside: opening, reading, recognising and writing them."""

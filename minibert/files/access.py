@@ -1,8 +1,9 @@
-"""Files from outside are opened and read here, so that none of them can hold or flood the process.
+"""Opening and reading files from outside, so that none of them can block or flood the process.
 
-A folder may come from anybody. A FIFO in it waits for ever, `/dev/zero` takes all memory, and a link may lead to a file that its
-author may not read. So only regular files are opened, each is read up to a limit that its caller states, and a path that a file names
-stays in the folder of that file.
+The author of a folder may be hostile. Reading a FIFO waits for ever, and `/dev/zero` takes all
+memory. A link may lead to a file that its author may not read. Therefore only regular files are
+opened. Each is read up to a limit that the caller states. A path that a file names must stay in
+the folder of that file.
 """
 
 import os
@@ -15,7 +16,7 @@ from typing import BinaryIO
 
 from .sources import HEAD_BYTES, POINTER, described, is_pointer
 
-MAX_JSON_BYTES = 1 << 26  # of tokenizer.json and its like; that of a BERT in 100 languages has 3 MB
+MAX_JSON_BYTES = 1 << 26  # of any JSON file; the tokenizer.json of a BERT in 100 languages has 3 MB
 MAX_VOCABULARY_BYTES = 1 << 26
 BLOCK_BYTES = 1 << 20
 KINDS = {
@@ -25,20 +26,21 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-# Without O_NONBLOCK, opening a FIFO waits for its writer.
+# Without O_NONBLOCK, opening a FIFO waits for a writer.
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """A regular file, opened to be read; links are followed.
+    """A regular file, open for reading. Links are followed.
 
-    Raises OSError if it is not there, ValueError if it is a folder, a FIFO, a device or a socket, or a Git-LFS pointer.
+    Raises OSError if it is not there. Raises ValueError if it is a folder, a FIFO, a device, a
+    socket, or a Git-LFS pointer.
     """
     _check_regular(path, os.stat(path).st_mode)
     descriptor = os.open(path, OPEN_FLAGS)
     try:
-        _check_regular(path, os.fstat(descriptor).st_mode)  # the name may stand for something else by now
+        _check_regular(path, os.fstat(descriptor).st_mode)  # another file may have the name by now
         if is_pointer(os.read(descriptor, HEAD_BYTES)):
             raise ValueError(f"{path}: expected the file itself, found {POINTER.what}; {POINTER.advice}")
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -49,7 +51,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def head_of(path: Path) -> bytes | None:
-    """What a regular file begins with; None for anything else, and for one that cannot be read."""
+    """The first HEAD_BYTES of a regular file. None for anything else and for an unreadable file."""
     try:
         descriptor = os.open(path, OPEN_FLAGS)
     except (OSError, ValueError):
@@ -64,7 +66,14 @@ def head_of(path: Path) -> bytes | None:
 
 @contextmanager
 def recognised(path: Path, expected: str) -> Iterator[None]:
-    """A ValueError about a file that is of another kind says which kind, and what to do."""
+    """A context in which a ValueError about a file of another kind names that kind.
+
+    The new error says what to do. Files of unknown kinds keep their error.
+
+    Args:
+        path: the file that is read in the context.
+        expected: what it should be, for the error.
+    """
     try:
         yield
     except ValueError:
@@ -80,10 +89,14 @@ def _check_regular(path: Path, mode: int) -> None:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """All of a regular file. Raises like `open_regular`, and ValueError if it has more than `limit` bytes."""
+    """The content of a regular file.
+
+    Raises like `open_regular`. Raises ValueError if it has more than `limit` bytes, or changes
+    while it is read.
+    """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(min(size, limit) + 1)  # so much memory is taken before the first byte is read
+        content = file.read(min(size, limit) + 1)  # read takes this much memory at once
     if max(size, len(content)) > limit:
         raise ValueError(f"{path}: expected at most {limit:,} bytes, found more")
     if len(content) != size:
@@ -92,7 +105,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def read_text(path: Path, limit: int) -> str:
-    """A UTF-8 file as it is, with its line ends. Raises like `read_bytes`, and ValueError for other encodings."""
+    """The text of a UTF-8 file, with its own line ends.
+
+    Raises like `read_bytes`, and ValueError for other encodings.
+    """
     try:
         return read_bytes(path, limit).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -100,27 +116,27 @@ def read_text(path: Path, limit: int) -> str:
 
 
 def inside(folder: Path, path: Path) -> bool:
-    """Whether a path, all links followed, lies in a folder.
+    """Whether a path lies in a folder after all links are followed.
 
-    A snapshot of the Hugging Face cache (`models--OWNER--NAME/snapshots/REVISION`) is a folder of links to `blobs` beside it, which count
-    as its own.
+    A snapshot of the Hugging Face cache (`models--OWNER--NAME/snapshots/REVISION`) is a folder of
+    links to `blobs` beside it. Those blobs count as its own.
     """
-    whole, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))  # unlike Path.resolve, they take a loop of links
+    whole, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))  # Path.resolve fails for a loop of links
     caches = [parent.parent for parent in whole.parents if parent.name == "snapshots" and parent.parent.name.startswith("models--")]
     return any(target.is_relative_to(each) for each in (whole, *(cache / "blobs" for cache in caches)))
 
 
 def check_inside(folder: Path, path: Path) -> None:
-    """Raises ValueError if a path, all links followed, does not lie in a folder."""
+    """Raise ValueError if a path does not lie in a folder after all links are followed."""
     if not inside(folder, path):
         raise ValueError(f"{path}: is a link to a file outside the folder; copy the file there")
 
 
 def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> bool:
-    """Copy `folder/name` to `target_folder/name`; False if it is not there.
+    """Copy `folder/name` to `target_folder/name`. Return False if it is not there.
 
-    Who may not read the one may not read the other. Raises ValueError if it is no regular file, has more than `limit` bytes, or is a
-    link to a file outside the folder.
+    The copy has the permissions of the file. Raises ValueError if it is not a regular file, has
+    more than `limit` bytes, or is a link to a file outside the folder.
     """
     path, target = folder / name, target_folder / name
     if not os.path.lexists(path):
@@ -138,7 +154,10 @@ def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> boo
 
 @contextmanager
 def errors_name(path: Path) -> Iterator[None]:
-    """An OSError that names no file names this one: of a full disk, Python says no name."""
+    """A context in which an OSError without a file name gets this one.
+
+    Python names none for a full disk.
+    """
     try:
         yield
     except OSError as error:
@@ -148,16 +167,19 @@ def errors_name(path: Path) -> Iterator[None]:
 
 
 def create(path: Path, mode: int = 0o666) -> BinaryIO:
-    """A new file, in the place of whatever has the name: nothing that is there is written to."""
+    """A new file, open for writing.
+
+    What has the name is removed first, so nothing is overwritten.
+    """
     path.unlink(missing_ok=True)
     return open(os.open(path, NEW_FLAGS, mode), "wb")
 
 
-Stamps = dict[Path, tuple[int, ...] | None]  # None: the file is not there
+Stamps = dict[Path, tuple[int, ...] | None]  # None for an absent file
 
 
 def stamps(paths: Iterable[Path]) -> Stamps:
-    """What tells whether files have changed: which they are, their sizes and their times."""
+    """What shows later whether files have changed: device, inode, size and time of each."""
     return {path: _stamp(path) for path in paths}
 
 
@@ -170,7 +192,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def check_unchanged(before: Stamps) -> None:
-    """Raises ValueError if a file is another than it was when its stamp was taken."""
+    """Raise ValueError if a file has changed since its stamp was taken."""
     for path, stamp in before.items():
         if _stamp(path) != stamp:
             raise ValueError(f"{path}: changed while it was read; try again when it is complete")
@@ -185,6 +207,6 @@ def digest(path: Path) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names that a file has made up, for a message: in order, and only the first of them, as it may have many and long ones."""
+    """Names from a file as a message shows them: sorted and cut, as they may be many and long."""
     text = ", ".join(name if len(name) <= 100 else f"{name[:100]}..." for name in sorted(names)) or "nothing"
     return text if len(text) <= 500 else f"{text[:500]}..."

@@ -1,14 +1,17 @@
-"""JSON files whose fields are checked as they are read, so that a wrong one is named with its file and not met later as a TypeError."""
+"""JSON files whose fields are checked when they are read.
+
+An error names the file and the field. Without the check, a wrong field would become a TypeError in
+later code.
+"""
 
 import json
 import math
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from .access import MAX_JSON_BYTES, read_text, recognised
 from .sources import broken_link
@@ -16,18 +19,23 @@ from .sources import broken_link
 T = TypeVar("T")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 SHOWN = 200  # characters of a value in an error
-MAX_DIGITS = 300  # of a whole number: one of 309 digits may be no float, and one of 4,301 is none that Python writes
-# Control characters (C0, DEL, C1), line and paragraph separators, changes of the writing direction, lone surrogates
+# Of a whole number. With 309 digits it may not fit in a float; Python writes none with 4,301
+# digits.
+MAX_DIGITS = 300
+# Control characters (C0, DEL, C1), line and paragraph separators, changes of the writing direction,
+# lone surrogates
 UNSHOWN = "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
 
-_brief = Repr()  # deep and long values are cut as they are written
+_brief = Repr()  # cuts deep and long values while it writes them
 _brief.maxlevel, _brief.maxstring, _brief.maxother, _brief.maxlong = 4, SHOWN, SHOWN, SHOWN
 _brief.maxdict = _brief.maxlist = _brief.maxtuple = 20
 
 
-@dataclass(frozen=True)
-class Fields:
-    """A JSON object and where it stands. `null` counts as absent, as it does for every reader of these files."""
+class Fields(NamedTuple):
+    """A JSON object, and the file and field where it is.
+
+    `null` counts as absent, as in every reader of these files.
+    """
 
     where: str
     content: dict[str, Any]
@@ -37,16 +45,16 @@ class Fields:
     @overload
     def get(self, name: str, kind: type[T], default: T) -> T: ...
     def get(self, name: str, kind: type[T], default: T | None = None) -> T | None:
-        """The field, which must be of a kind; the default if it is absent."""
+        """A field of this type; the default if it is absent. Raises ValueError for another type."""
         value = self.content.get(name)
         return default if value is None else _checked(self._place(name), value, kind)
 
     def need(self, name: str, kind: type[T]) -> T:
-        """The field, which must be there."""
+        """A field of this type. Raises ValueError for another type and for an absent field."""
         return _checked(self._place(name), self.content.get(name), kind)
 
     def child(self, name: str) -> "Fields":
-        """The object in a field; an empty one if it is absent."""
+        """The object in a field; an empty object if it is absent."""
         return Fields(self._place(name), self.get(name, dict) or {})
 
     def children(self, name: str) -> list["Fields"]:
@@ -54,7 +62,7 @@ class Fields:
         return _objects(self._place(name), self.get(name, list) or [])
 
     def refuse(self, name: str, expected: str) -> ValueError:
-        """The error for a field that asks for something else than what is implemented."""
+        """The error for a field whose value is not implemented."""
         return ValueError(f"{self._place(name)}: expected {expected}, found {shown(self.content.get(name))}, which is not implemented")
 
     def _place(self, name: str) -> str:
@@ -62,25 +70,25 @@ class Fields:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: as Python writes it, on one line of at most 200 characters."""
+    """A value as an error shows it: its repr, on one line of at most 200 characters."""
     try:
-        return " ".join(_brief.repr(value).splitlines())[:SHOWN]  # tables and arrays are written in several
+        return " ".join(_brief.repr(value).splitlines())[:SHOWN]  # the repr of an array has several lines
     except ValueError:  # Python writes no number of more than 4,300 digits
         return f"a {type(value).__name__} that is too long to be shown"
 
 
 def shown_name(name: str) -> str:
-    """A name as an error shows it: as it is, if that is short and does nothing to a terminal."""
+    """A name as an error shows it: itself, if it is short and harmless to a terminal."""
     return name if len(name) <= SHOWN and name.isprintable() else shown(name)
 
 
 def visible(text: str) -> str:
-    """Text without the characters that a terminal obeys instead of showing them."""
+    """A text with U+FFFD for each character that would control a terminal."""
     return re.sub(UNSHOWN, "\ufffd", text)
 
 
 def is_there(path: Path) -> bool:
-    """Whether a folder has an entry of this name: a link that leads nowhere is one, and reading it fails."""
+    """Whether a folder has an entry of this name. A broken link counts, and reading it fails."""
     return os.path.lexists(path)
 
 
@@ -90,7 +98,7 @@ def load_fields(path: Path) -> Fields:
 
 
 def optional_fields(path: Path) -> Fields:
-    """As `load_fields`, and no fields at all if there is no such file."""
+    """Like `load_fields`, but an empty object if there is no such file."""
     return load_fields(path) if is_there(path) else Fields(str(path), {})
 
 
@@ -100,9 +108,12 @@ def load_list(path: Path) -> list[Fields]:
 
 
 def load_text(path: Path, limit: int) -> str:
-    """A UTF-8 file of a model folder. Raises FileNotFoundError or PermissionError, or ValueError for anything else."""
+    """The text of a UTF-8 file of a model folder.
+
+    Raises FileNotFoundError or PermissionError, or ValueError for anything else.
+    """
     if "\0" in str(path):
-        raise ValueError(f"{ascii(str(path))[1:-1]}: expected the name of a file, found a zero in it")
+        raise ValueError(f"{ascii(str(path))[1:-1]}: expected the name of a file, found a null character in it")
     try:
         os.fsencode(path)
         return read_text(path, limit)
@@ -114,7 +125,7 @@ def load_text(path: Path, limit: int) -> str:
         raise
     except PermissionError:
         raise
-    except OSError as error:  # a link to itself, a name that is too long, a folder that is none
+    except OSError as error:  # a link to itself, a name that is too long, a file in place of a folder
         raise ValueError(f"{path}: expected a file, found none: {error.strerror}") from None
 
 
@@ -125,7 +136,7 @@ def _load(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: expected JSON: {error}") from None
     except RecursionError:
-        raise ValueError(f"{path}: expected JSON: found too many lists and objects in each other") from None
+        raise ValueError(f"{path}: expected JSON: found too many lists and objects inside each other") from None
     except _TwiceError as error:
         raise ValueError(f"{path}: expected each name once in an object, found {error} twice") from None
 
@@ -135,7 +146,10 @@ class _TwiceError(Exception):
 
 
 def _number(digits: str) -> float:
-    """A whole number; one that is too long becomes a float, which is no whole number to any field."""
+    """A whole number.
+
+    A number with too many digits becomes a float, which no field accepts as whole.
+    """
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 

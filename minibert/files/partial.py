@@ -1,6 +1,7 @@
-"""Files on their way: what has come of them, notes about them, and a lock.
+"""Files that are being fetched: what has arrived of them, notes about them, and a lock.
 
-Others may have put links and FIFOs in their places. So a file is made anew, and only a regular file is read or continued.
+Other users may have put links and FIFOs in their places. Therefore a file is created anew, and only
+a regular file is read or continued.
 """
 
 import json
@@ -19,8 +20,11 @@ NOTE_BYTES = 1 << 16  # at most
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process at a time; the next waits. The system lets go when a process ends."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)  # O_RDWR: a FIFO does not wait
+    """A context that one process at a time may enter.
+
+    The system releases the lock when a process ends.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)  # with O_RDWR, a FIFO does not wait
     try:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
@@ -37,13 +41,13 @@ def locked(path: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if sys.stderr is not None:
-                    sys.stderr.write(f"minibert: waiting for another process, which fetches the same ({path})\n")
+                    sys.stderr.write(f"minibert: waiting for another process, which is fetching the same model ({path})\n")
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def size_of(path: Path) -> int:
-    """Of a regular file with one name; 0 for anything else, and for nothing."""
+    """The size of a regular file with one name; 0 for anything else and for an absent file."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -52,7 +56,7 @@ def size_of(path: Path) -> int:
 
 
 def open_part(path: Path, have: int) -> BinaryIO:
-    """What has come of a file, to go on after `have` bytes."""
+    """A file that has partly arrived, open for writing after its first `have` bytes."""
     if not have:
         return create(path)
     descriptor = os.open(path, NEW_FLAGS & ~(os.O_CREAT | os.O_EXCL))
@@ -61,7 +65,7 @@ def open_part(path: Path, have: int) -> BinaryIO:
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """What we wrote about a file; nothing if it is damaged or was not written by us."""
+    """What `write_note` wrote about a file; empty if the note is damaged or of another program."""
     try:
         content = json.loads(read_text(path, NOTE_BYTES)) if size_of(path) else {}
         return content if isinstance(content, dict) else {}
@@ -70,6 +74,7 @@ def read_note(path: Path) -> dict[str, Any]:
 
 
 def write_note(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object beside a file. A reader finds the old note or all of the new one."""
     part = path.with_name(f"{path.name}.part")
     with create(part) as file:
         file.write(json.dumps(content).encode())

@@ -1,9 +1,12 @@
-"""What a path holds in place of a model folder, and the command that helps: two tables for all errors of this kind.
+"""What there is at a path in place of a model folder, and the command that helps.
 
-`BEGINNINGS` knows files by their first bytes, `NAMES` knows folders and files by names. Nothing is looked up before something is missing or
-cannot be read. One kind is the exception: a Git-LFS pointer is recognised wherever a file is opened (`files.open_regular`).
+Two tables serve all errors of this kind. `BEGINNINGS` recognises files by their first bytes, and
+`NAMES` recognises folders and files by names. They are used only after something was missing or
+unreadable. A Git-LFS pointer is the exception: it is recognised whenever a file is opened
+(`access.open_regular`).
 
-Bounds: HEAD_BYTES of a file, MAX_NAMES names of a folder, and nothing deeper than its subfolders.
+Bounds: HEAD_BYTES of a file and MAX_NAMES names of a folder are read. Of its subfolders, names are
+read but not files.
 """
 
 import os
@@ -21,11 +24,11 @@ HUB_PREFIX = "models--"  # of a model's folder in the cache of the Hugging Face 
 
 
 class Kind(NamedTuple):
-    """What there may be in place of what is expected, and what to do. In the advice, {folder} and {file} are where it was found."""
+    """Something that may be in place of what is expected, and what to do then."""
 
     seen: str  # a regular expression of a file's first bytes; or names in a folder or its subfolders, with `*` and `?`
     what: str
-    advice: str
+    advice: str  # {folder} and {file} stand for where it was found
 
 
 AGAIN = "get the file again, or the model with `minibert fetch`"
@@ -48,7 +51,7 @@ BEGINNINGS = (
          r"(Entry not found|Repository not found|Invalid username or password|Access to model |Not Found|Unauthorized|Forbidden)",
          "a server's answer in place of the file", "get it with a client that follows redirects and stops at errors (`curl -fL`)"),
     Kind(r"(?s)\x1f\x8b\x08.{5}[^{]", "a gzip file", UNPACK),
-    Kind(r"(?s).{257}ustar", "a tar archive", "unpack it first (`tar xf`); a torch checkpoint that is one is to be saved again by torch"),
+    Kind(r"(?s).{257}ustar", "a tar archive", "unpack it first (`tar xf`); if it is a torch checkpoint, save it again with torch"),
     Kind(r"BZh[1-9]1AY|\xfd7zXZ\0|\x28\xb5\x2f\xfd|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07", "a compressed file", UNPACK),
     Kind(r"PK\x03\x04", "a zip archive", f"if it is a torch checkpoint, {TORCH_NAME}"),
     Kind(r"\x80\x02\x8a\x0a", "an old torch checkpoint", TORCH_NAME),
@@ -61,12 +64,13 @@ CONVERT = "`minibert convert {folder} NEW` makes a model folder of it"
 CONVERT_FILE = "`minibert convert {file} NEW` makes a model folder of it"
 SAVE = "load it where it was made, and save its encoder with `save_pretrained` of transformers"
 ORIGINAL = "get the model that it was made from with `minibert fetch`"
-INDEX = "they belong together with their index, which is published beside them; put it there"
+INDEX = "they need their index, which is published beside them; put it there"
 ARCHIVES = "*.tar *.tar.* *.tgz *.gz *.bz2 *.xz *.zst *.7z *.rar"
-# What a trainer leaves beside its weights
+# What a training program leaves beside its weights
 LEFTOVERS = "training_args.bin optimizer.* scheduler.* rng_state* scaler.pt"
 ADAPTERS = "adapter_config.json adapter_model.*"
-# A row that is higher wins. Those that `convert` reads stand first, in the order in which it looks for them
+# An earlier row wins. The rows that `convert` reads come first, in the order in which it looks for
+# them
 NAMES = (
     Kind("pytorch_model.bin", "a torch checkpoint", CONVERT),
     Kind("pytorch_model.bin.index.json", "a torch checkpoint in shards", CONVERT),
@@ -99,41 +103,49 @@ TOKENIZERS = (
     Kind("vocab.json merges.txt", "a tokenizer of byte pairs", "minibert runs BERTs with WordPiece"),
 )
 WEIGHTS = {"model.safetensors", "model.safetensors.index.json"}
-# Files of a model folder, whose folder is to be given
+# Files of a model folder. An error for one of them names the folder
 OWN = ("config.json model.safetensors model.safetensors.index.json model-?????-of-?????.safetensors tokenizer*.json vocab.txt "
        "special_tokens_map.json added_tokens.json modules.json sentence_*.json config_sentence_transformers.json")  # fmt: skip
-# What a subfolder has that is a model
+# A subfolder with one of these is a model
 MODEL = (
     "*/modules.json */model.safetensors */model.safetensors.index.json */pytorch_model.bin */pytorch_model.bin.index.json */*.ckpt.index"
 )
-MAX_DEPTH = 3  # of folders that hold nothing but a folder
+MAX_DEPTH = 3  # of folders that contain one folder and nothing else
 HUB_KINDS = {"datasets": "a data set", "spaces": "a space", "kernels": "a kernel"}
 
 
 def described(head: bytes, expected: str = "") -> str | None:
-    """What a file is that begins so, and what to do; None if it is as expected, or of no kind that is known here."""
-    text = head.decode("latin-1")  # a character for each byte
+    """What a file with these first bytes is, and what to do.
+
+    None if the file is of the expected kind, or of no kind in BEGINNINGS.
+    """
+    text = head.decode("latin-1")  # one character for each byte
     found = next((kind for kind in BEGINNINGS if re.match(kind.seen, text)), None)
     return None if found is None or found.what == expected else f"{found.what}; {found.advice}"
 
 
 def is_pointer(head: bytes) -> bool:
+    """Whether a file with these first bytes is a Git-LFS pointer."""
     return re.match(POINTER.seen, head.decode("latin-1")) is not None
 
 
 def missing(path: Path, expected: str, *, beside: bool = False, converting: bool = False, head: bytes | None = None) -> str:
-    """The error for a folder that lacks `expected`, or for a file that is something else: what there is instead, and what to do.
+    """The error for a folder that lacks `expected`, or for a file that is something else.
+
+    It says what there is instead and what to do.
 
     Args:
-        beside: whether it stands beside the weights, as a tokenizer does, so that no conversion makes it.
-        converting: whether `convert` looks, which has read all that it can.
-        head: what the file begins with.
+        path: the folder or the file.
+        expected: the name of what is missing.
+        beside: whether it stands beside the weights, as a tokenizer does. No conversion makes it.
+        converting: whether `convert` is running. Then its own advice would not help.
+        head: the first bytes of the file.
     """
     where = f"{path}: expected {expected}, found "
     try:
         folder, names = (path.parent, [path.name]) if path.is_file() else (path, list(_names(path)))
     except OSError:
-        return where + "no folder that may be read"
+        return where + "a folder that cannot be read"
     is_model, has_weights = "config.json" in names, not WEIGHTS.isdisjoint(names)
     kinds = [kind for kind in TOKENIZERS if beside] if is_model and (beside or has_weights) else [] if has_weights else NAMES
     found = _held(folder, names, [kind for kind in kinds if not converting or "minibert convert" not in kind.advice])
@@ -142,14 +154,14 @@ def missing(path: Path, expected: str, *, beside: bool = False, converting: bool
         return where + found
     if (name := hub_name(folder)) is not None:
         return f"{where}a part of {name} in the hub's cache; `minibert fetch {name}` brings all of it"
-    again = "copy it from where the model is from, or save the model again with `save_pretrained`"
+    again = "copy it from the source of the model, or save the model again with `save_pretrained`"
     advice = again if is_model or has_weights else "give the folder of a model, or the name of one (`minibert models`)"
     outer = f" but {_listed([name for name in names if '/' not in name])}" if converting and path.is_dir() else ""
     return f"{where}{f'nothing of the kind{outer}' if names else 'an empty folder'}; {advice}"
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Names in a folder and in its subfolders, as `sub/name`."""
+    """The names in a folder, and those in its subfolders as `sub/name`."""
     with os.scandir(folder) as entries:
         found = sorted((entry.name, entry.is_dir()) for entry in islice(entries, MAX_NAMES) if os.path.exists(entry.path))
     yield from (name for name, _ in found)
@@ -166,7 +178,10 @@ def _matches(patterns: str, name: str) -> bool:
 
 
 def _held(folder: Path, names: list[str], kinds: Iterable[Kind]) -> str | None:
-    """What a folder has of some kinds."""
+    """The first of some kinds that a folder contains, with its advice.
+
+    None if it contains none of them.
+    """
     names = [name for name in names if not _matches(LEFTOVERS, name)]
     for kind in kinds:
         if (name := next((name for name in names if _matches(kind.seen, name)), None)) is not None:
@@ -175,25 +190,31 @@ def _held(folder: Path, names: list[str], kinds: Iterable[Kind]) -> str | None:
 
 
 def is_aside(name: str) -> bool:
-    """Whether a file is no model for its name: what a trainer keeps beside its weights, or an adapter."""
+    """Whether a file is not a model by its name: a leftover of training, or an adapter."""
     return _matches(f"{LEFTOVERS} {ADAPTERS}", name)
 
 
 def _outer(folder: Path) -> Path:
-    """The folder that `convert` takes: of sentence-transformers' inner one, that with modules.json."""
+    """The folder that `convert` takes.
+
+    For the inner folder of sentence-transformers, it is the one with modules.json.
+    """
     return folder.parent if (folder.parent / "modules.json").exists() and not (folder / "modules.json").exists() else folder
 
 
 def _place(folder: Path, names: list[str], depth: int = 0) -> str | None:
-    """What a folder is that holds no model itself, but one somewhere in it."""
+    """What a folder is that contains no model itself, but has a model further down.
+
+    None for others.
+    """
     kind, _, rest = folder.name.partition("--")
     if rest and kind in HUB_KINDS:
-        return f"{HUB_KINDS[kind]} of the Hugging Face hub, no model; give the folder of a model"
+        return f"{HUB_KINDS[kind]} of the Hugging Face hub, not a model; give the folder of a model"
     if hub := [name for name in names if _matches("models--* hub/models--*", name)]:
         return f"the cache of the Hugging Face hub; give the folder of a model in it: {_listed(hub)}"
     inner = list(dict.fromkeys(name.partition("/")[0] for name in names if _matches(MODEL, name)))
     if len(inner) == 1:
-        return f"a folder that holds the model's; give {folder / inner[0]}"
+        return f"a folder that contains the folder of a model; give {folder / inner[0]}"
     outer = [name for name in names if "/" not in name]
     if len(outer) == 1 and len(names) > 1 and depth < MAX_DEPTH:  # a folder in a folder
         return _place(folder / outer[0], list(_names(folder / outer[0])), depth + 1)
@@ -209,10 +230,15 @@ def _listed(names: list[str]) -> str:
 
 
 def no_folder(path: Path, head: bytes | None) -> str:
-    """The error for a file where the folder of a model is expected. `head` is what the file begins with, None if it cannot be read."""
+    """The error for a file in place of the folder of a model.
+
+    Args:
+        path: the file.
+        head: its first bytes, None if it cannot be read.
+    """
     where = f"{path}: expected the folder of a model, found a file"
     if _matches(OWN, path.name):
-        return f"{where} of one; give its folder, {path.parent}"
+        return f"{where} of such a folder; give the folder, {path.parent}"
     for kind in NAMES:
         if _matches(kind.seen, path.name) or _matches(kind.seen, f"{path.parent.name}/{path.name}"):
             return f"{where}, {kind.what}; {_filled(kind.advice, path.parent, path)}"
@@ -223,20 +249,23 @@ def no_folder(path: Path, head: bytes | None) -> str:
 
 
 def _filled(advice: str, folder: Path, file: Path) -> str:
-    from shlex import quote  # for errors alone
+    from shlex import quote  # only errors need it
 
     typed = {name: quote(str(path)) for name, path in (("folder", folder), ("file", file))}
     return advice.format(**{name: path if path.isprintable() else ascii(path) for name, path in typed.items()})
 
 
 def broken_link(path: Path) -> str:
-    """The error for a link to a file that is not there, such as one of the hub's cache without its blob."""
+    """The error for a link to an absent file, such as a link of the hub's cache to no blob."""
     name = hub_name(path)
     advice = "copy the file there" if name is None else f"`minibert fetch {name}` brings the model"
     return f"{path}: is a link to a file that is not there; {advice}"
 
 
 def hub_name(folder: Path) -> str | None:
-    """OWNER/REPO of a folder within the hub's cache, `models--OWNER--REPO`; None for other folders."""
+    """OWNER/REPO of a folder within the hub's cache, `models--OWNER--REPO`.
+
+    None for other folders.
+    """
     parts = next((each.name.split("--") for each in (folder, *folder.parents) if each.name.startswith(HUB_PREFIX)), [])
-    return "/".join(parts[1:]) if len(parts) == 3 else None  # a few old repositories have no owner, and `fetch` does not take their names
+    return "/".join(parts[1:]) if len(parts) == 3 else None  # a few old repositories have no owner; `fetch` does not take their names

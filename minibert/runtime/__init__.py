@@ -1,1 +1,1 @@
-"""What the process gives: threads, and compiled code with its cache."""
+"""Threads of the process, and compiled code with its cache."""

@@ -1,11 +1,18 @@
-"""Where compiled code is kept: a file for each function and signature, in a folder named by a hash of all that made it.
+"""The cache of compiled code: one file for each function and signature.
 
-Numba's own cache stamps the one file in which a function stands, writes beside the sources where it can, and unpickles whatever it
-finds. So `Cache` takes its place. A file is a pickle, which may run anything when it is read. It is read only where nobody but this
-user and root can have put it: the folder, every folder above it and the file belong to them, and no one else may write there. The
-folder is resolved once and its real path is kept; a file is judged after it is opened.
+The name of the folder is a hash of everything that decides what is compiled.
 
-A file that is missing, damaged or not ours costs time, and nothing else. Where nothing can be written, compiled code stays in memory.
+`Cache` replaces Numba's own cache, for three reasons. Numba's checks the one file that contains a
+function, but not the files of its helpers. It writes beside the sources if it can. It unpickles
+whatever it finds.
+
+A cached file is a pickle, and reading a pickle may run any code. Therefore a file is read only if
+no one except this user and root can have written it. The folder, every folder above it and the file
+must belong to them, and no one else may write there. The folder is resolved once, and its real path
+is kept. A file is checked after it is opened.
+
+A file that is missing, damaged or not trusted is compiled again. If nothing can be written,
+compiled code stays in memory.
 """
 
 import hashlib
@@ -29,23 +36,26 @@ import numpy as np
 
 PACKAGE = __name__.partition(".")[0]
 MAX_BYTES = 1 << 27  # of a file; the largest has 0.3 MB
-DIGEST = 16  # bytes at the beginning of a file, of what follows
+DIGEST = 16  # bytes of the hash with which a file begins
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of Numba, that change what it emits
+SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # Numba's settings that change its output
 
 
 class Cache:
-    """What a dispatcher of Numba asks before it compiles (`load_overload`), and tells afterwards (`save_overload`)."""
+    """The cache of one function.
+
+    Numba calls `load_overload` before it compiles and `save_overload` after it.
+    """
 
     cache_path = ""  # for `dispatcher.stats`
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
-        self._is_kept = function.__module__.startswith(f"{PACKAGE}.")  # the hash covers no other sources
+        self._is_kept = function.__module__.startswith(f"{PACKAGE}.")  # the hash covers these sources only
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """The compiled function, or None, and then a line says what takes so long."""
+        """The compiled function, or None. If None, a line on stderr says that compiling begins."""
         target.refresh()
         if (found := self._load(signature, target)) is None:
             announce()
@@ -78,14 +88,17 @@ class Cache:
             return None
 
     def _key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
-        return self._name, signature, codegen.magic_tuple()  # the last names the processor and its features
+        return self._name, signature, codegen.magic_tuple()  # the last one names the processor and its features
 
     def _file(self, key: tuple[Any, ...]) -> str:
         return f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
 
 
 def _check_working_directory() -> None:
-    """Numba names the sources as they are seen from there, even in errors that it raises and catches itself."""
+    """Raise OSError if the working directory is gone.
+
+    Numba names its sources relative to it, also in errors that it raises and catches itself.
+    """
     try:
         os.getcwd()
     except OSError as error:
@@ -96,12 +109,17 @@ def _check_working_directory() -> None:
 
 @cache
 def announce() -> None:
-    """Say once what takes so long, and whether it will again."""
+    """Say once that compiling begins, and whether later processes compile again."""
     _say(f"compiling for this processor ({where_kept('once; ', 'in every process; ')})")
 
 
 def where_kept(if_kept: str = "", if_not: str = "") -> str:
-    """Where compiled code is kept, or why it is not and what to do."""
+    """Where compiled code is kept, or why it is not kept and what to do.
+
+    Args:
+        if_kept: what a line about a kept cache begins with.
+        if_not: what a line about a cache that is not kept begins with.
+    """
     folder, obstacle = folder_to_write()
     if folder:
         return f"{if_kept}kept in {folder}"
@@ -121,7 +139,7 @@ def _say(line: str) -> None:
 
 @cache
 def folder_to_read() -> Path | None:
-    """The real path of the folder, or None if it is not there or others may write to it."""
+    """The real path of the folder. None if it is not there, or if others may write to it."""
     try:
         folder = _real(_folder())
         _check_ours(folder)
@@ -132,7 +150,10 @@ def folder_to_read() -> Path | None:
 
 @cache
 def folder_to_write() -> tuple[Path | None, str]:
-    """The real path of the folder, made if need be; or None, and why."""
+    """The real path of the folder, which is made if necessary.
+
+    If that fails, None and the reason.
+    """
     try:
         folder = _make(_folder())
         with tempfile.TemporaryFile(dir=folder):
@@ -142,7 +163,10 @@ def folder_to_write() -> tuple[Path | None, str]:
 
 
 def _folder() -> Path:
-    """Raises OSError where there is none."""
+    """The path of the folder, before links are followed.
+
+    Raises OSError if this user has no place for it.
+    """
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         parent = Path(chosen).absolute()
     elif os.path.isabs(chosen := os.environ.get("XDG_CACHE_HOME", "")):
@@ -156,12 +180,15 @@ def _folder() -> Path:
 
 
 def _real(folder: Path) -> Path:
-    """The path without links. Raises OSError, for links in a circle too; before Python 3.13 `Path.resolve` has another error for them."""
+    """The path without links. Raises OSError, also for links in a circle.
+
+    `Path.resolve` raises another error for a circle before Python 3.13.
+    """
     return Path(os.path.realpath(folder, strict=True))
 
 
 def _make(folder: Path) -> Path:
-    """The real path of a folder of our own; what is missing of it is made. Raises OSError."""
+    """The real path of a trusted folder, whose missing parts are made. Raises OSError."""
     missing = []
     while not folder.exists():
         missing.append(folder.name)
@@ -177,18 +204,25 @@ def _make(folder: Path) -> Path:
 
 
 def _check_ours(folder: Path, *existing: Path) -> None:
-    """Raise PermissionError unless all folders from the root down to this one belong to us or root, and no one else may write there.
+    """Check that only this user and root may write to a folder and to every folder above it.
 
-    Above it, others may write to a folder with the sticky bit, such as /tmp: they may not rename what is ours.
-    Raise NotADirectoryError for a link or a file.
+    A folder above may have the sticky bit, as /tmp has. Then others may write to it, but they may
+    not rename our entries.
+
+    Args:
+        folder: the folder.
+        existing: the folders to check, if not the folder and all above it.
+
+    Raises PermissionError for a folder of another user, or that others may write to. Raises
+    NotADirectoryError for a link or a file.
     """
     for each in existing or (folder, *folder.parents):
         status = os.lstat(each)
         shared = each != folder and status.st_mode & stat.S_ISVTX
         if not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(f"{each} is no folder")
+            raise NotADirectoryError(f"{each} is not a folder")
         if not (_is_ours(status.st_uid) and (shared or _is_closed(status.st_mode))):
-            raise PermissionError(f"others may write to {each}, or it is theirs")
+            raise PermissionError(f"{each} belongs to another user, or others may write to it")
 
 
 def _is_ours(owner: int) -> bool:
@@ -208,7 +242,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Under another name first: whoever reads finds all or nothing."""
+    """Write a file under another name, then rename it. A reader finds the whole file or none."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:
         with open(os.open(part, WRITE, 0o644), "wb") as file:
@@ -221,7 +255,11 @@ def _write(path: Path, content: bytes) -> None:
 
 @cache
 def _version() -> str:
-    """A hash of all that decides what is emitted, but for the processor. Raises OSError where the sources cannot be read."""
+    """A hash of everything that decides what is compiled, except the processor.
+
+    These are Numba's settings, the versions and all sources of this package. Raises OSError if the
+    sources cannot be read.
+    """
     numba: Any = import_module("numba")
     settings = [str(getattr(numba.config, name, None)) for name in SETTINGS]
     versions = [numba.__version__, import_module("llvmlite").__version__, np.__version__, sys.implementation.cache_tag, sys.version]
@@ -232,7 +270,11 @@ def _version() -> str:
 
 
 def _sources() -> Iterator[bytes]:
-    """Each module of this package as its loader has it: source, bytecode, or a code object where there are no files (a frozen program)."""
+    """The name and the code of each module of this package and of its sub-packages.
+
+    The code is what the loader has: source or bytecode. A frozen program has no files; there it is
+    a code object.
+    """
     package = sys.modules[PACKAGE]
     names = [each.name for each in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
     if __name__ not in names:
@@ -246,4 +288,4 @@ def _sources() -> Iterator[bytes]:
                 code = loader.get_code(name)
             except (ImportError, AttributeError) as error:
                 raise FileNotFoundError(f"{name}: its source cannot be read: {error}") from error
-            yield name.encode() + marshal.dumps(code, 2)  # in later versions the same code gives other bytes now and then
+            yield name.encode() + marshal.dumps(code, 2)  # with later versions, equal code may give unequal bytes

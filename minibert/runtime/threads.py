@@ -1,13 +1,15 @@
-"""How many threads: what the machine lends us, and what BLAS takes. And what a fork of the process waits for.
+"""Numbers of threads: of a call, and of BLAS. And contexts that delay a fork of the process.
 
-`encode` runs whole batches of texts side by side in Python threads. NumPy gives the GIL away inside a matrix product, but its BLAS
-starts threads of its own; this keeps it at the number asked for while we compute, and puts its setting back afterwards.
+`encode` computes whole batches of texts at the same time in Python threads. NumPy releases the GIL
+inside a matrix product, but its BLAS starts threads of its own. `blas_threads` sets their number
+during a computation and restores the setting afterwards.
 
-A fork copies one thread, and every lock as it is. What another thread holds at that moment is held for ever in the child. OpenBLAS
-moreover ends its threads before a fork, and the whole process hangs if they are at work. So a fork waits for `forks_wait`.
+A fork copies one thread, and every lock in its current state. A lock that another thread holds at
+that moment is held for ever in the child. In addition, OpenBLAS ends its threads before a fork, and
+the whole process hangs if they are computing. Therefore a fork waits until no thread is in
+`forks_wait`.
 """
 
-import ctypes
 import os
 import threading
 import time
@@ -23,31 +25,44 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use: its affinity, and the CPU quota of its container, whichever is less."""
+    """The number of CPUs that the affinity of this process and its container's quota allow."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cpus, cgroup_quota(CGROUP) or cpus))
 
 
 def usable_threads(number: int | None) -> int:
-    """The threads of a call when so many are wanted, or None for the available CPUs. More than four a CPU would only take turns."""
+    """The number of threads of a call.
+
+    Args:
+        number: the wanted number, or None for the available CPUs. It is limited to four for each
+            CPU, because more threads would only take turns.
+    """
     return available_cpus() if number is None else min(number, 4 * (os.cpu_count() or 1))
 
 
 def cgroup_quota(cgroup: Path) -> int | None:
-    """CPUs of the control group's quota, rounded up; None without one. Version 2 (`cpu.max`), then version 1."""
+    """The CPUs of a control group's quota, rounded up; None without a quota.
+
+    Version 2 of control groups (`cpu.max`) is tried before version 1.
+    """
     try:
         if (cgroup / "cpu.max").exists():
             quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
         else:
             quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
         return -(-int(quota) // int(period)) if int(quota) > 0 else None
-    except (OSError, ValueError):  # no control groups, or "max"
+    except (OSError, ValueError):  # there are no control groups, or the quota is "max"
         return None
 
 
 @cache
 def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """(get, set) of the number of threads of the OpenBLAS inside NumPy's wheel; None for another BLAS, whose own setting then holds."""
+    """The functions that get and set the number of threads of the OpenBLAS in NumPy's wheel.
+
+    None for another BLAS, which keeps its own setting.
+    """
+    import ctypes  # here, because `import minibert` does not need it
+
     package = Path(np.__file__).parent
     for path in sorted([*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")]):
         try:
@@ -60,31 +75,38 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     return None
 
 
-# Sets of threads, by their identifiers. What is done to a set is atomic, so there is no lock that a signal handler could find taken.
+# Sets of thread identifiers. Each change of a set is atomic. Therefore no lock is needed, and a
+# signal handler cannot meet a lock that is held.
 _inside: set[int] = set()  # in `forks_wait`
 _forking: set[int] = set()
-_paused: set[int] = set()  # taken from `_inside`, since they fork
-helping: set[int] = set()  # at work for a call of another thread, which has told BLAS
-_telling: set[int] = set()  # in `blas_threads`
-_lock = threading.RLock()  # held while BLAS is told, by no thread that is in `forks_wait`
-_setting_before = 0
-_held: list[AbstractContextManager[Any]] = []
-PATIENCE = 60  # seconds, after which a fork takes place nevertheless
+_paused: set[int] = set()  # removed from `_inside`, because they fork
+helping: set[int] = set()  # working for a call of another thread, which has set the threads of BLAS
+_setting: set[int] = set()  # in `blas_threads`
+_lock = threading.RLock()  # held while the threads of BLAS are set; no thread in `forks_wait` holds it
+_setting_before = 0  # the number of BLAS threads before the first call
+_held: list[AbstractContextManager[Any]] = []  # see `hold_over_forks`
+PATIENCE = 60  # seconds; then a fork takes place although threads are in `forks_wait`
 
 
 def hold_over_forks(lock: AbstractContextManager[Any]) -> None:
-    """Acquire this lock before each fork, and release it afterwards in both processes."""
+    """Acquire a lock before each fork, and release it in both processes after it."""
     _held.append(lock)
 
 
 def is_inside() -> bool:
-    """Whether this thread is in `forks_wait`. There it must not wait for another thread, which may wait for a fork."""
+    """Whether this thread is in `forks_wait`.
+
+    There it must not wait for another thread, which may be waiting for a fork.
+    """
     return threading.get_ident() in _inside
 
 
 @contextmanager
 def forks_wait() -> Iterator[None]:
-    """Another thread that forks waits until this is over. This thread itself may fork in it."""
+    """A context that delays the forks of other threads until it ends.
+
+    This thread itself may fork in it.
+    """
     thread = threading.get_ident()
     if thread in _inside:
         yield
@@ -97,8 +119,9 @@ def forks_wait() -> Iterator[None]:
 
 
 def _enter(thread: int) -> None:
+    """Add a thread to `_inside` as soon as no other thread forks."""
     _inside.add(thread)
-    while _forking - {thread}:  # looked at after `add`, as `_before_fork` looks the other way round
+    while _forking - {thread}:  # read after `add`; `_before_fork` adds to `_forking` and then reads `_inside`
         _inside.discard(thread)
         time.sleep(0.001)
         _inside.add(thread)
@@ -107,7 +130,7 @@ def _enter(thread: int) -> None:
 def _before_fork() -> None:
     thread = threading.get_ident()
     _forking.add(thread)
-    if thread in _inside:  # a signal handler or a finalizer
+    if thread in _inside:  # this is a signal handler or a finalizer
         _paused.add(thread)
         _inside.discard(thread)
     end = time.monotonic() + PATIENCE
@@ -131,9 +154,9 @@ def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
     thread = threading.get_ident()
-    if _telling - {thread} and thread not in _telling and (openblas := _openblas()):
+    if _setting - {thread} and thread not in _setting and (openblas := _openblas()):
         openblas[1](_setting_before)
-    for others in (_inside, _forking, _paused, _telling, helping):
+    for others in (_inside, _forking, _paused, _setting, helping):
         others.intersection_update({thread})
     _after_fork()
 
@@ -144,29 +167,31 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def blas_threads(number: int) -> Iterator[None]:
-    """BLAS with `number` threads, but no more than CPUs.
+    """A context in which BLAS uses `number` threads, but no more than there are CPUs.
 
-    Calls may overlap. When the last one ends, the setting that the first one found is back.
-    A call in the middle of another one, in the same thread or for it, keeps the other's number.
+    Contexts of several threads may overlap. At the end of the last one, the setting from before the
+    first one is restored. A context inside another one, in the same thread or in a thread that
+    helps it, keeps the number of the outer context.
     """
     global _setting_before
     thread = threading.get_ident()
-    if (openblas := _openblas()) is None or thread in _telling or thread in helping or is_inside():
+    if (openblas := _openblas()) is None or thread in _setting or thread in helping or is_inside():
         yield
         return
     get_number, set_number = openblas
     try:
-        with _lock:  # the order of the steps is such that a signal handler may call this between any two of them
-            if not _telling:
+        with _lock:  # a signal handler may enter this context between any two of these statements
+            if not _setting:
                 _setting_before = get_number()
-            _telling.add(thread)
-            # More would take turns only. And a product was seen to wait for ever for threads that RLIMIT_NPROC did not allow.
+            _setting.add(thread)
+            # More threads than CPUs would only take turns. And a product was seen to wait for ever
+            # for threads that RLIMIT_NPROC did not allow.
             set_number(min(number, os.cpu_count() or 1))
         yield
     finally:
         with _lock:
             try:
-                if _telling == {thread}:
+                if _setting == {thread}:
                     set_number(_setting_before)
             finally:  # a signal handler may raise in `set_number`
-                _telling.discard(thread)
+                _setting.discard(thread)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import minibert
-from minibert.bert.weights import from_arrays
+from minibert.bert.checkpoint import from_arrays
 from minibert.ops import Encoder
 from tests.support import prose
 from tests.support.backends import BACKENDS, prepare

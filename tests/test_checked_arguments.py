@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minibert.bert.checkpoint import from_arrays
 from minibert.bert.config import ARCHITECTURE
 from minibert.bert.quantize import quantize
-from minibert.bert.weights import BertWeights, from_arrays
+from minibert.bert.weights import BertWeights
 from tests.support.backends import BACKENDS, needs_numba, prepare
 from tests.support.models import make_config, make_weights
 
@@ -169,7 +170,7 @@ def test_weights_that_do_not_fit_their_config_are_refused(field: str, factor: in
         from_arrays(make_weights(CONFIG), config)
     for stored in (weights(), quantize(weights())):
         with pytest.raises(ValueError, match=r"expected|missing"):
-            prepare(backend, dataclasses.replace(stored, config=config))
+            prepare(backend, stored._replace(config=config))
 
 
 @pytest.mark.parametrize("field", ARCHITECTURE)
@@ -183,7 +184,7 @@ def test_no_number_of_a_config_is_beyond_int32(field: str) -> None:
 def test_layers_of_two_precisions_are_refused(backend: str) -> None:
     """The loops have one precision for all layers."""
     stored = weights()
-    mixed = dataclasses.replace(stored, layers=(stored.layers[0], quantize(stored).layers[1]))
+    mixed = stored._replace(layers=(stored.layers[0], quantize(stored).layers[1]))
     with pytest.raises(ValueError, match=r"query\.weight: expected"):
         prepare(backend, mixed)
 

@@ -1,6 +1,5 @@
 """The forward pass: golden files of transformers, invariants, and mutations."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert.bert.weights import from_arrays
+from minibert.bert.checkpoint import from_arrays
 from minibert.encoder import forward
 from minibert.ops import numpy_ops
 from minibert.packing import pack, pack_padded, unpack, unpack_attentions
@@ -139,7 +138,7 @@ def other_gelu(hidden_states: np.ndarray, approximate: str) -> np.ndarray:
 
 
 def other_eps(hidden_states: np.ndarray, residual: np.ndarray, norm: Any) -> np.ndarray:
-    return TRUTH.add_layer_norm(hidden_states, residual, dataclasses.replace(norm, eps=1e-12))
+    return TRUTH.add_layer_norm(hidden_states, residual, norm._replace(eps=1e-12))
 
 
 def across_texts(query_key_value: np.ndarray, cu_seqlens: np.ndarray, num_heads: int) -> np.ndarray:

@@ -90,7 +90,7 @@ TEXTS_OF_OTHERS: dict[str, tuple[Any, str]] = {
     "tuple": (("a b", "c"), "found tuple: .*; encode_batch takes several texts"),
     "array": (np.array(["a b", "c"]), "found ndarray: .*; encode_batch takes several texts"),
     "bytes": (b"a b", r"found bytes: .*; decode it, as in text\.decode\('utf-8'\)"),
-    "dict": ({"text": "a"}, "found dict: .*; its keys or columns are no texts"),
+    "dict": ({"text": "a"}, "found dict: .*; its keys or columns are not texts"),
     "None": (None, "found NoneType: None"),
 }
 

@@ -247,7 +247,7 @@ class Table:
 
 NO_TEXTS: dict[str, tuple[Any, str]] = {
     "dict": ({"query": "a text"}, r"expected a str or several, found a dict, whose keys or columns"),
-    "table": (Table(), r"found a Table, whose keys or columns are no texts; give one column, as in texts\['name'\]"),
+    "table": (Table(), r"found a Table, whose keys or columns are not texts; give one column, as in texts\['name'\]"),
     "bytes": (b"a text", r"found a bytes; decode it, as in texts.decode\('utf-8'\)"),
     "bytearray": (bytearray(b"a text"), r"found a bytearray; decode it"),
     "None": (None, "found a NoneType: None"),

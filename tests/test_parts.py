@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert.bert.weights import from_arrays
+from minibert.bert.checkpoint import from_arrays
 from minibert.model_base import ModelSettings
 from minibert.ops import backends
 from minibert.pooling import finish, unit_length

@@ -1,4 +1,4 @@
-"""JSON files of a model folder: whatever stands in them, one ValueError names file and field."""
+"""JSON files of a model folder: for any content, one ValueError names the file and the field."""
 
 import os
 import subprocess
@@ -21,18 +21,18 @@ def fields(folder: Path, content: str) -> Fields:
 
 
 @pytest.mark.parametrize("number", [*BAD_NUMBERS, "1.0", "1e3", "-0.0"])
-def test_what_is_no_whole_number(tmp_path: Path, number: str) -> None:
+def test_wrong_whole_numbers_are_refused(tmp_path: Path, number: str) -> None:
     with pytest.raises(ValueError, match=r"file\.json: outer: name: expected a whole number, found .{1,200}$"):
         fields(tmp_path, f'{{"outer": {{"name": {number}}}}}').child("outer").get("name", int)
 
 
 @pytest.mark.parametrize("number", BAD_NUMBERS)
-def test_what_is_no_finite_number(tmp_path: Path, number: str) -> None:
+def test_wrong_numbers_are_refused(tmp_path: Path, number: str) -> None:
     with pytest.raises(ValueError, match=r"file\.json: name: expected a number, found .{1,200}$"):
         fields(tmp_path, f'{{"name": {number}}}').need("name", float)
 
 
-def test_numbers_that_are_read(tmp_path: Path) -> None:
+def test_numbers_are_read(tmp_path: Path) -> None:
     found = fields(tmp_path, f'{{"whole": {10**30}, "long": {10**299}, "small": 1e-400, "unread": [NaN, {HUGE}]}}')
     assert found.get("whole", int) == 10**30
     assert found.get("long", float) == 1e299
@@ -42,8 +42,8 @@ def test_numbers_that_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[" * 100_000, "too many lists and objects in each other"),
-        ('{"a":' * 100_000, "too many lists and objects in each other"),
+        ("[" * 100_000, "too many lists and objects inside each other"),
+        ('{"a":' * 100_000, "too many lists and objects inside each other"),
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "each name once in an object, found 'c' twice"),
         ("\ufeff{}", "expected JSON: Unexpected UTF-8 BOM"),
         ("", "expected JSON"),
@@ -51,12 +51,12 @@ def test_numbers_that_are_read(tmp_path: Path) -> None:
         ('"\\ud800"', "expected an object, found '.ud800'"),
     ],
 )
-def test_broken_json(tmp_path: Path, content: str, message: str) -> None:
+def test_broken_json_is_refused(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(ValueError, match=rf"file\.json: .*{message}"):
         fields(tmp_path, content)
 
 
-def test_names_of_fields_are_shown_briefly_and_harm_no_terminal(tmp_path: Path) -> None:
+def test_names_of_fields_are_shown_short_and_printable(tmp_path: Path) -> None:
     found = fields(tmp_path, '{"a\\u001b[31m": 1, "' + "b" * 9999 + '": 1}')
     for name in found.content:
         with pytest.raises(ValueError, match="expected a text, found 1") as error:
@@ -65,7 +65,7 @@ def test_names_of_fields_are_shown_briefly_and_harm_no_terminal(tmp_path: Path) 
         assert str(error.value).isprintable()
 
 
-def test_values_are_shown_briefly() -> None:
+def test_values_are_shown_short() -> None:
     for value in (10**5000, -(10**5000), "x" * 10**6, [[[]] * 10**5], {"a" * 999: {"b" * 999: 1}}, list(range(10**6))):
         assert 2 <= len(shown(value)) <= 200
     assert shown(np.ones((2, 1))) == "array([[1.],        [1.]])"
@@ -79,7 +79,7 @@ def test_deep_values_are_shown() -> None:
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    """In a process of its own, since the FIFO would hold this one for ever."""
+    """It runs in its own process, because a FIFO would block this one for ever."""
     os.mkfifo(tmp_path / "fifo.json")
     (tmp_path / "zero.json").symlink_to("/dev/zero")
     (tmp_path / "loop.json").symlink_to("loop.json")
@@ -103,14 +103,14 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["\0", "\ud800"])
-def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
+def test_impossible_names_of_files_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="expected the name of a file") as error:
         load_fields(tmp_path / name / "config.json")
     assert str(error.value).startswith(str(tmp_path))
     assert str(error.value).isprintable()
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.json"):
         load_list(tmp_path / "no.json")
     (tmp_path / "link.json").symlink_to("no.json")

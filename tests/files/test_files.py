@@ -30,14 +30,14 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
                 open_regular(tmp_path / name)
 
 
-def test_what_is_not_there_is_an_oserror(tmp_path: Path) -> None:
+def test_an_absent_file_raises_oserror(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     for name in ("nothing", "loop"):
         with pytest.raises(OSError, match=name):
             open_regular(tmp_path / name)
 
 
-def test_text_is_utf8(tmp_path: Path) -> None:
+def test_text_must_be_utf8(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes("é\r\n\x85".encode())
     assert read_text(file, 100) == "é\r\n\x85"
@@ -95,8 +95,8 @@ def test_a_copy_stays_in_its_folder_and_within_its_limit(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("size", [2, 4])
-def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """It would be cut where it ended before."""
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Otherwise its end would be lost."""
     path = tmp_path / "vocab.txt"
     path.write_bytes(b"123")
 
@@ -118,7 +118,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         copy_inside(tmp_path, "README.md", tmp_path / "target", 5)
 
 
-def test_a_loop_of_links_lies_nowhere_else(tmp_path: Path) -> None:
+def test_a_loop_of_links_counts_as_inside(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     assert inside(tmp_path, tmp_path / "loop")
     with pytest.raises(OSError, match="loop"):

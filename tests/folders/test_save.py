@@ -9,8 +9,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import minibert
+from minibert.bert.checkpoint import from_arrays, to_arrays
+from minibert.bert.int8 import max_pair_sums
 from minibert.bert.quantize import quantize
-from minibert.bert.weights import from_arrays, sums_of_two, to_arrays
 from minibert.folders.read import open_weights
 from minibert.folders.save import save_int8
 from tests.support.backends import BACKENDS
@@ -48,8 +49,8 @@ def test_the_int8_file_has_a_quarter_of_the_size_and_the_whole_range(tmp_path: P
         assert integers[name].shape == weight.shape
         limits = np.abs(integers[name].astype(int)).max(axis=1)
         if "embeddings" not in name:
-            assert sums_of_two(integers[name]).max() in (127, 128)
-            limits = np.maximum(limits, sums_of_two(integers[name]))
+            assert max_pair_sums(integers[name]).max() in (127, 128)
+            limits = np.maximum(limits, max_pair_sums(integers[name]))
         assert limits.min() >= 126  # the whole range is used
         assert np.abs(integers[name] * scale[:, np.newaxis] - weight).max() <= 0.51 * scale.max()
     assert "embeddings.word_embeddings.weight_scale" in integers

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import minibert
-from minibert.bert.weights import from_arrays
+from minibert.bert.checkpoint import from_arrays
 from minibert.folders.save import save_int8
 from minibert.hub.download import download
 from minibert.ops.numpy_ops import ACTIVATIONS

@@ -1,7 +1,7 @@
-"""The page of what is read and what is refused says what the tables of the code say."""
+"""FORMATS.md agrees with the tables of the code."""
 
 from tests.make.formats_page import PAGE, page
 
 
-def test_the_page_is_what_the_code_says() -> None:
+def test_the_page_agrees_with_the_code() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.make.formats_page --write"

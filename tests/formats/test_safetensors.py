@@ -1,4 +1,4 @@
-"""The mapped reader: what the library writes, and what nobody should."""
+"""The mapped reader of safetensors: what the library writes, and hostile files."""
 
 import json
 import tracemalloc
@@ -100,7 +100,7 @@ def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_header_takes_little_memory(tmp_path: Path) -> None:
-    """Thirty times its size at the most, and no more than a line of names in the error."""
+    """It takes at most thirty times its size, and an error lists one line of names."""
     for header in (b"[" + b"[]," * 1_300_000 + b"0]", b'{"' + b"x" * 4_000_000 + b'": 0}', b"{" + b'"x":0,' * 600_000 + b'"y":0}'):
         write(tmp_path / "x.safetensors", header)
         tracemalloc.start()
@@ -126,8 +126,8 @@ VALID = save({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(3,
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, len(VALID) - 1), st.integers(0, 255)), min_size=1, max_size=3), st.integers(-3, 3))
 @example([(0, VALID[0])], 0)
-def test_nothing_is_accepted_that_the_library_refuses(tmp_path: Path, changes: list[tuple[int, int]], cut: int) -> None:
-    """Some bytes of a valid file changed, some cut off or added."""
+def test_everything_that_the_library_refuses_is_refused(tmp_path: Path, changes: list[tuple[int, int]], cut: int) -> None:
+    """Some bytes of a valid file are changed, cut off or added."""
     mutated = bytearray(VALID)
     for place, byte in changes:
         mutated[place] = byte

@@ -1,4 +1,4 @@
-"""Weights in several files: read as one, held to their index, and never another file than it may name."""
+"""Weights in several files: they are read as one, and checked against their index."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def vectors(folder: Path, **options: Any) -> np.ndarray:
 
 
 def change(folder: Path, changes: dict[str, Any]) -> None:
-    """Change entries of weight_map; None takes one out."""
+    """Change entries of weight_map; None removes one."""
     content = json.loads((folder / INDEX).read_text())
     places = content["weight_map"] | changes
     content["weight_map"] = {name: file for name, file in places.items() if file is not None}
@@ -50,7 +50,7 @@ def test_shards_are_one_model(folder: Path, expected: np.ndarray, mmap: bool) ->
     np.testing.assert_array_equal(vectors(folder, mmap=mmap), expected)
 
 
-def test_any_plain_names(folder: Path, expected: np.ndarray) -> None:
+def test_shards_may_have_any_plain_names(folder: Path, expected: np.ndarray) -> None:
     (folder / ONE).rename(folder / "the first.safetensors")
     places = json.loads((folder / INDEX).read_text())["weight_map"]
     change(folder, {name: "the first.safetensors" for name, file in places.items() if file == ONE})
@@ -69,7 +69,7 @@ def test_quantize_and_convert_write_one_file(folder: Path, tiny_folder: Path, ex
         assert [path.name for path in (tmp_path / target).glob("*safetensors*")] == ["model.safetensors"]
 
 
-def test_the_one_file_wins_as_in_transformers(folder: Path, tiny_folder: Path, expected: np.ndarray, tmp_path: Path) -> None:
+def test_a_whole_file_is_preferred_as_in_transformers(folder: Path, tiny_folder: Path, expected: np.ndarray, tmp_path: Path) -> None:
     other = make_weights(make_config(2, 24, 3, max_position_embeddings=64), seed=1)
     save_file(other, folder / "model.safetensors")
     assert np.abs(vectors(folder) - expected).max() > 0.1
@@ -107,7 +107,7 @@ def linked(folder: Path) -> None:
 NAME = "embeddings.word_embeddings.weight"
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a shard is not there": (lambda folder: (folder / TWO).unlink(), f"{TWO}: not found; {INDEX} names it, so put it there"),
-    "a tensor is in another": (lambda folder: change(folder, {"x": ONE}), f"expected in its files x in {ONE}, found it not there"),
+    "a tensor is in another": (lambda folder: change(folder, {"x": ONE}), f"expected in its files x in {ONE}, which is not there"),
     "a tensor is in two": (twice, f"expected each tensor in one file, found .* in {ONE} and {TWO}"),
     "not even a map": (lambda folder: (folder / INDEX).write_text("{}"), f"{INDEX}: weight_map: expected an object, found nothing"),
     "an empty map": (lambda folder: (folder / INDEX).write_text('{"weight_map": {}}'), "expected tensors in 1 to 256 files, found 0"),
@@ -134,7 +134,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_is_wrong_is_named(folder: Path, tmp_path: Path, fault: str) -> None:
+def test_each_fault_is_named(folder: Path, tmp_path: Path, fault: str) -> None:
     damage, message = FAULTS[fault]
     damage(folder)
     for call in (vectors, lambda folder: vectors(folder, mmap=True), lambda folder: save_int8(folder, tmp_path / "new")):
@@ -146,14 +146,14 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path, fault: str) -> Non
     assert not (tmp_path / "new").exists()
 
 
-def test_a_fifo_in_the_place_of_a_shard(folder: Path) -> None:
+def test_a_fifo_in_place_of_a_shard_is_refused(folder: Path) -> None:
     (folder / TWO).unlink()
     os.mkfifo(folder / TWO)
     with pytest.raises(ValueError, match=f"{TWO}: expected a regular file, found a FIFO"):
         vectors(folder)
 
 
-def test_a_shard_that_changes_while_it_is_quantized(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_that_changes_while_it_is_quantized_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from minibert.folders import save
 
     def replace_meanwhile(*arguments: Any) -> Any:
@@ -183,7 +183,7 @@ def test_shards_are_fetched(folder: Path, expected: np.ndarray, home: Path) -> N
     assert {ONE, TWO, THREE, INDEX} <= record["fetched"].keys()
 
 
-def test_a_shard_that_is_not_published(folder: Path, home: Path) -> None:
+def test_a_shard_that_is_not_published_is_named(folder: Path, home: Path) -> None:
     (folder / TWO).unlink()
     with pytest.raises(FileNotFoundError, match=f"owner/name: {TWO}: {INDEX} names it, but it is not there"):
         fetch("owner/name", str(folder))
@@ -191,7 +191,7 @@ def test_a_shard_that_is_not_published(folder: Path, home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "../x.safetensors", ".lock.safetensors", "vocab.txt"])
-def test_an_index_brings_nothing_else(folder: Path, home: Path, name: str) -> None:
+def test_an_index_fetches_shards_only(folder: Path, home: Path, name: str) -> None:
     change(folder, {NAME: name})
     with pytest.raises(ValueError, match=r"expected names of \.safetensors files beside it"):
         fetch("owner/name", str(folder))

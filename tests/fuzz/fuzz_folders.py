@@ -1,14 +1,18 @@
 """Damage the small files of a model folder until `minibert.load` breaks.
 
-    python -m tests.fuzz.fuzz_folders folder 100000 --save       # into benchmarks/results/fuzz.json
+    python -m tests.fuzz.fuzz_folders folder 100000 --save
     python -m tests.fuzz.fuzz_folders folder 1 --first 4711      # input 4711 again
 
-As fuzz_formats.py, whose machinery this is: input N is always the same, each has a limit of time and memory. Every damaged folder
-must give finite vectors for two texts, or be refused with a ValueError (or FileNotFoundError) that names it. One to three changes are
-made to the JSON files of a good folder: a value at any depth replaced by a nasty one, a field left out, written twice or under another
-name. Every eighth input damages a whole file instead: other encodings, cut, too deep, a folder, a FIFO, a link to itself.
+The options and limits are those of fuzz_formats.py. Every damaged folder must give finite vectors
+for two texts, or be refused with a ValueError (or FileNotFoundError) that names it.
 
-Readers: `folder` with the readable tokenizer, `folder_compiled` with the compiled tokenizer too, which must give the same ids.
+An input makes one to three changes in the JSON files of a good folder. A value at any depth is
+replaced by an extreme one, or a field is left out, written twice or renamed. Every eighth input
+damages a whole file instead: another encoding, a cut, too many levels, a folder, a FIFO, a link to
+itself.
+
+Readers: `folder` uses the fallback tokenizer. `folder_compiled` also runs the compiled tokenizer,
+which must give the same ids.
 """
 
 import copy
@@ -35,7 +39,7 @@ TEXTS = ["[CLS] Añb, ab<x>  c[MASK]d!" * 3, "\ud800 aab 漢"]
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##b", "##a", "ab", "c", "d", "!", ",", "漢", "q:"]
 CONFIG = make_config(1, 4, 2, vocab_size=20, max_position_embeddings=16, intermediate_size=4)
 BIG = "9" * 400
-# What is written in place of a value, as JSON.
+# JSON that is written in place of a value.
 NASTY = [
     "null", "true", "false", "0", "1", "-1", "2", "-0.0", "0.5",
     "1e-400", "1e400", "-1e400", "NaN", "Infinity", "-Infinity", BIG, f"-{BIG}",
@@ -145,14 +149,14 @@ MODULE_WEIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
 
 
 class Raw:
-    """A value that is written as it is."""
+    """JSON that is written unchanged."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
 
 def written(value: Any) -> str:
-    """JSON in which a Raw stands for itself."""
+    """A value as JSON; a Raw is written unchanged."""
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, dict):
@@ -171,7 +175,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def change(source: random.Random, files: dict[str, Any]) -> None:
-    """One change of one value in one JSON file."""
+    """Change one value in one JSON file."""
     file = source.choice(sorted(name for name in files if name.endswith(".json") and not isinstance(files[name], Raw)))
     holder, name = source.choice([(files, file), *places(files[file])])
     kind = source.randrange(12)
@@ -196,7 +200,7 @@ def _spoil(path: Path, data: bytes, place: int) -> None:
     path.write_bytes(data[:place] + bytes([place % 256]) + data[place + place % 2 :])
 
 
-# Something else than the file that should be there: from its path, its bytes and a place in them.
+# Ways to replace a file, given its path, its bytes and a place in them.
 DAMAGE: list[Callable[[Path, bytes, int], object]] = [
     lambda path, data, place: path.write_bytes(b"\xef\xbb\xbf" + data),
     lambda path, data, place: path.write_bytes(data.decode("utf-8").encode("utf-16")),
@@ -216,14 +220,14 @@ DAMAGE: list[Callable[[Path, bytes, int], object]] = [
 
 
 def damage(source: random.Random, path: Path) -> None:
-    """Put something else in the place of a file."""
+    """Replace a file by something else."""
     data = path.read_bytes()
     path.unlink()
     source.choice(DAMAGE)(path, data, source.randrange(len(data)))
 
 
 class Fuzzer:
-    """Inputs, and what minibert makes of them."""
+    """Makes inputs and loads them."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder, self.weights = name, folder / "model", folder / "weights.safetensors"
@@ -234,7 +238,7 @@ class Fuzzer:
                 raise AssertionError("a good folder cannot be read")
 
     def write(self, number: int) -> None:
-        """Input `number`, alone in the folder."""
+        """Write input `number` and nothing else to the folder."""
         source = random.Random(f"folders {number}")
         files = copy.deepcopy(source.choice(FOLDERS))
         is_whole = number % 8 == 7
@@ -257,7 +261,7 @@ class Fuzzer:
                 save_file({each: np.ones(shape, np.float32) for each, shape in shapes.items()}, self.folder / name / "model.safetensors")
 
     def outcome(self) -> str:
-        """`read`, or the refusal without its details. Whatever else comes through."""
+        """`read`, or the refusal without its details. Other errors are raised."""
         try:
             model = minibert.load(self.folder, backend="numpy", num_threads=1)
             vectors = model.encode(TEXTS, truncation="silent", prompt="ab ")

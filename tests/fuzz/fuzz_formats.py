@@ -1,15 +1,23 @@
-"""Damage files until a reader breaks: every damaged file must be read or refused with a ValueError (or FileNotFoundError) that names it.
+"""Damage files and look for a reader that breaks.
 
-    python -m tests.fuzz.fuzz_formats torch 100000 --save       # READER COUNT; into benchmarks/results/fuzz.json
+A reader must read every damaged file, or refuse it with a ValueError (or FileNotFoundError) that
+names it.
+
+    python -m tests.fuzz.fuzz_formats torch 100000 --save       # READER COUNT
     python -m tests.fuzz.fuzz_formats torch 1 --first 4711      # input 4711 again
 
-Input N of a reader is always the same. It is one to three changes of a good file: bits flipped, bytes set, cut off, bytes of another place
-or file inserted or written over, numbers of 1 to 8 bytes replaced by ones that lengths and offsets are afraid of. Each input has LIMIT
-seconds and may take MEMORY more bytes than the process had before. Prints how often what happened; what broke the reader is kept.
-For Linux; the core suite takes the first inputs, without the limits, everywhere.
+`--save` writes the numbers into benchmarks/results/fuzz.json.
 
-A reader registers in READERS: a function that takes a folder, and sets of files, each of which the reader can read when they alone are in
-the folder. One file of a set is damaged at a time.
+Input N of a reader is always the same. It is a good file with one to three changes. A change may
+flip bits, set bytes or cut the file. It may insert or overwrite bytes from another place or file.
+It may replace a number of 1 to 8 bytes by a critical length or offset.
+
+Each input has LIMIT seconds and may take MEMORY more bytes than the process had before. The program
+prints how often each outcome occurred, and keeps inputs that broke the reader. It needs Linux. The
+core suite runs the first inputs on every system, without the limits.
+
+READERS has the readers. A reader is a function that takes a folder, and sets of files. The reader
+can read each set when it is alone in the folder. One file of a set is damaged at a time.
 """
 # ruff: noqa: T201
 
@@ -40,13 +48,13 @@ from minibert.formats.torch_file import load_torch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "fuzz.json"
-LIMIT = 5.0  # seconds of processor time an input; they take milliseconds
-PATIENCE = 120.0  # seconds of any time, for what waits
+LIMIT = 5.0  # seconds of processor time for an input; most take milliseconds
+PATIENCE = 120.0  # seconds of wall time, for inputs that wait
 MEMORY = 64 << 20
 
 
 class Reader(NamedTuple):
-    """What is under test."""
+    """A reader under test."""
 
     read: Callable[[Path], dict[str, np.ndarray]]  # takes a folder
     fixtures: list[list[Path]]
@@ -61,7 +69,7 @@ def _read_bundle(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _read_bundle_inside(folder: Path) -> dict[str, np.ndarray]:
-    """As if all checksums were right, which stop nearly everything else early."""
+    """Read without checksums, which would refuse nearly all inputs early."""
     unchecked = {"_block": lambda data, handle, _: data[handle[0] : sum(handle)]}
     with mock.patch.multiple(sstable, **unchecked), mock.patch.object(tensor_bundle, "_check", return_value=None):
         return _read_bundle(folder)
@@ -96,13 +104,13 @@ READERS: dict[str, Reader] = {
 
 
 def interesting(random: random.Random, size: int) -> int:
-    """A number that a length or an offset is afraid of."""
+    """A number that is critical as a length or an offset."""
     power = 1 << random.choice([7, 8, 15, 16, 24, 31, 32, 40, 62, 63, 64])
     return random.choice([0, 1, 2, 255, power - 1, power, power + 1, size - 1, size, size + 1, random.randrange(size + 1)])
 
 
 def mutate(random: random.Random, data: bytes, others: list[bytes]) -> bytes:
-    """One to three changes."""
+    """The data with one to three changes."""
     changed = bytearray(data)
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         size = len(changed)
@@ -127,7 +135,7 @@ def mutate(random: random.Random, data: bytes, others: list[bytes]) -> bytes:
 
 
 class Fuzzer:
-    """Inputs of one reader, and what it makes of them."""
+    """Makes the inputs of one reader and reads them."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder, self.reader = name, folder, READERS[name]
@@ -135,7 +143,7 @@ class Fuzzer:
         self.others = [data for fixture in self.fixtures for data in fixture.values() if data]
 
     def write(self, number: int) -> None:
-        """Input `number`, alone in the folder."""
+        """Write input `number` and nothing else to the folder."""
         source = random.Random(f"{self.name} {number}")
         fixture = dict(source.choice(self.fixtures))
         victim = source.choice(sorted(name for name, data in fixture.items() if data))
@@ -146,7 +154,10 @@ class Fuzzer:
             (self.folder / name).write_bytes(data)
 
     def outcome(self) -> str:
-        """`read`, or the refusal without its details. Whatever else the reader raises comes through, as does what its arrays do."""
+        """`read`, or the refusal without its details.
+
+        Other errors are raised, both those of the reader and those of using its arrays.
+        """
         try:
             arrays = self.reader.read(self.folder)
         except (ValueError, FileNotFoundError) as error:
@@ -165,11 +176,11 @@ class Fuzzer:
 
 
 def summary(message: str, folder: Path) -> str:
-    """A refusal without the file's name, its numbers, its quotations and what was found."""
+    """A refusal without the name of the file, numbers, quotations and what was found."""
     message = re.sub(re.escape(str(folder)) + r"/?[^\s:]*:? ?", "", message)
     message = re.sub(r"b?'[^']*'|b?\"[^\"]*\"", "'...'", message)
     message = re.sub(r"\b(0x[0-9a-f]+|\d+)\b", "N", message)
-    return re.split(r", found|; expected|(?<=asks for) |(?<=described twice),", message)[0][:110]
+    return re.split(r", found|; expected|(?<=the pickle names) |(?<=described twice),", message)[0][:110]
 
 
 def _fifos(folder: str, names: list[str]) -> list[str]:
@@ -177,12 +188,12 @@ def _fifos(folder: str, names: list[str]) -> list[str]:
 
 
 class Hang(BaseException):
-    """Not an Exception, so that no reader can catch it."""
+    """An input took too long. It is not an Exception, so no reader can catch it."""
 
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """LIMIT seconds for each input (`start_clocks` starts them), MEMORY bytes for all."""
+    """A context with MEMORY more bytes, in which `start_clocks` gives an input LIMIT seconds."""
     import resource  # not on Windows
 
     def hang(*_: Any) -> None:
@@ -206,7 +217,7 @@ def start_clocks(processor: float = LIMIT, wall: float = PATIENCE) -> None:
 
 
 def run(make: Callable[[str, Path], Any], name: str, count: int, first: int = 0) -> dict[str, int]:
-    """How many inputs were read and refused, and how many broke the reader, of a fuzzer that `make` makes."""
+    """How many inputs of a fuzzer were read and refused, and how many broke the reader."""
     import resource
 
     outcomes: Counter[str] = Counter()
@@ -239,7 +250,7 @@ def run(make: Callable[[str, Path], Any], name: str, count: int, first: int = 0)
 
 
 def save(name: str, found: dict[str, int]) -> None:
-    """Into the committed results, beside those of the other readers."""
+    """Write numbers into the committed results, beside those of the other readers."""
     content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(content | {name: found}, indent=1, sort_keys=True) + "\n")
 

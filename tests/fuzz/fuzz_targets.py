@@ -1,10 +1,14 @@
-"""Give `quantize` and `convert` odd folders and odd targets: nothing but the target may be new or other afterwards.
+"""Run `quantize` and `convert` with odd folders and odd targets.
 
-    python -m tests.fuzz.fuzz_targets quantize 100000 --save    # or convert; as fuzz_formats.py, whose machinery this is
+Afterwards nothing but the target may be new or changed.
 
-Input N of a command is always the same. It is a model folder of one of several kinds, of which one to three things are changed: files
-known and unknown, links in, out and in circles, FIFOs and devices, paths of modules, damaged bytes; and a target, which may be there
-already, or lie in the source. After each input, all that stands around is compared with what stood there before.
+    python -m tests.fuzz.fuzz_targets quantize 100000 --save    # or convert
+
+The options are those of fuzz_formats.py. Input N of a command is always the same. It is a source
+and a target. The source is a model folder of one of several kinds with one to three changes.
+Changes are known and unknown files, links inside, outside and in circles, FIFOs and devices, paths
+of modules, and damaged bytes. The target may exist already, or lie in the source. After each input,
+everything around is compared with its state before.
 """
 
 import json
@@ -100,7 +104,7 @@ def _kinds() -> dict[str, Files]:
 
 
 class Targets:
-    """Inputs of one command, and what it makes of them."""
+    """Makes the inputs of one command and runs it."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.world, self.target = name, folder / "world", Path()
@@ -111,7 +115,7 @@ class Targets:
         self.known_names = {Path(name).name for name in KNOWN} | {"provenance.json"} | set(TRANSFORMER_FILES)
 
     def write(self, number: int) -> None:
-        """Input `number`: a source, a target, and what stands around."""
+        """Write input `number`: a source, a target, and other files around them."""
         source = random.Random(f"{self.name} {number}")
         shutil.rmtree(self.world, ignore_errors=True)
         (self.world / "victim").mkdir(parents=True)
@@ -170,7 +174,7 @@ class Targets:
             )
 
     def _zip(self, source: random.Random) -> None:
-        """The same in an archive, sometimes with members of odd names, sometimes damaged."""
+        """Put the source into an archive, sometimes with odd members, sometimes damaged."""
         prefix, path = source.choice(["", "model/", "a/b/"]), self.world / "source.zip"
         with (
             warnings.catch_warnings(action="ignore"),
@@ -191,7 +195,10 @@ class Targets:
         self.source = path
 
     def outcome(self) -> str:
-        """`read` for a new folder, or the refusal without its details. All else that the command raises comes through."""
+        """`read` for a new folder, or the refusal without its details.
+
+        Other errors of the command are raised.
+        """
         before = _tree(self.world)
         command: Callable[[Path, Path], object] = save_int8 if self.name == "quantize" else convert
         try:
@@ -231,8 +238,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make_room(path: Path) -> bool:
-    """Whether something may be written there: not through a link, and not below a file."""
+def _clear(path: Path) -> bool:
+    """Remove what is at a path. False if the path leads through a link or below a file."""
     try:
         if Path(os.path.realpath(path.parent)) != path.parent:
             return False
@@ -244,17 +251,20 @@ def _make_room(path: Path) -> bool:
 
 
 def _put(path: Path, data: bytes) -> None:
-    if _make_room(path):
+    if _clear(path):
         path.write_bytes(data)
 
 
 def _put_link(path: Path, to: str) -> None:
-    if _make_room(path):
+    if _clear(path):
         path.symlink_to(to)
 
 
 def _tree(folder: Path) -> dict[str, bytes | str]:
-    """Everything below a folder: what is in a file, where a link leads, what else there is. No link is followed."""
+    """Everything below a folder: the content of files, the targets of links, and other entries.
+
+    No link is followed.
+    """
     found: dict[str, bytes | str] = {}
     for place, folders, names in os.walk(folder):
         for name in [*folders, *names]:

@@ -180,5 +180,5 @@ def test_an_error_names_what_the_folder_has_instead(
 
 def test_a_file_in_the_place_of_the_folder_is_refused(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIBERT_HOME", str(tmp_path / "home"))
-    with pytest.raises(ValueError, match="found a file of one; give its folder, "):
+    with pytest.raises(ValueError, match="found a file of such a folder; give the folder, "):
         fetch(REPOSITORY, str(published / REPOSITORY / "model.safetensors"))

@@ -11,7 +11,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minibert.bert import config, weights
+from minibert import arrays
+from minibert.bert import config, tensors
 from minibert.files import access as files
 from minibert.files import sources
 from minibert.folders import layout, sentence_modules
@@ -145,15 +146,15 @@ These fields may be absent, or have one of these values. Any other value would c
 
 ### Weights
 
-Numbers are {weights.FLOAT_WORDS}, also mixed. All of them are computed with as float32. Names are those of
-transformers' BertModel, with or without the prefix `{weights.PREFIX}`. The norms have `gamma` and `beta` or `weight` and
+Numbers are {arrays.FLOAT_WORDS}, also mixed. All of them are computed with as float32. Names are those of
+transformers' BertModel, with or without the prefix `{tensors.PREFIX}`. The norms have `gamma` and `beta` or `weight` and
 `bias`. The pooler may be absent.
 
 * Tensors beside the encoder (heads, losses, buffers) are left out, as in transformers.
 * A missing tensor is refused. transformers draws random numbers for it.
-* An unknown tensor inside {code(weights.PARTS)} is refused, because it belongs to an architecture that computes
+* An unknown tensor inside {code(tensors.SECTIONS)} is refused, because it belongs to an architecture that computes
   something else. So are adapters, and layers beyond `num_hidden_layers`.
-* A prefix other than `{weights.PREFIX}` is refused. The error names the command that removes it: `minibert convert`.
+* A prefix other than `{tensors.PREFIX}` is refused. The error names the command that removes it: `minibert convert`.
 """
 
 

@@ -1,4 +1,6 @@
-"""Write tests/golden/safetensors/small.safetensors with the library: several types, nothing, and a number by itself.
+"""Write tests/golden/safetensors/small.safetensors with the library.
+
+It has several types, an empty tensor and a scalar.
 
 python -m tests.make.safetensors_file
 """

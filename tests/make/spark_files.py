@@ -1,4 +1,4 @@
-"""Writes tests/golden/spark with Spark itself, which Spark NLP leaves the writing to, and with TensorFlow."""
+"""Write tests/golden/spark with Spark, which Spark NLP uses for writing, and with TensorFlow."""
 
 # pip install tensorflow-cpu==2.21.0 pyspark==3.5.5  # and a Java of 8, 11 or 17
 # python -m tests.make.spark_files
@@ -25,7 +25,10 @@ METADATA = (
 
 
 def write_variables(folder: Path) -> None:
-    """saved_model.pb, a bare GraphDef, and variables.*, through the operations of a Saver as TensorflowWrapper.scala runs them."""
+    """Write saved_model.pb, a bare GraphDef, and variables.*.
+
+    They are written by the operations of a Saver, as TensorflowWrapper.scala runs them.
+    """
     import tensorflow.compat.v1 as tf
 
     with tf.Graph().as_default() as graph, tf.Session() as session:
@@ -39,7 +42,7 @@ def write_variables(folder: Path) -> None:
 
 
 def write_zip(jvm: Any, folder: Path, target: Path) -> None:
-    """As Java does it: deflated, sizes only in the directory and behind the data."""
+    """Write a zip as Java does: deflated, with sizes in the directory and behind the data only."""
     output = jvm.java.util.zip.ZipOutputStream(jvm.java.io.FileOutputStream(str(target)))
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         entry = jvm.java.util.zip.ZipEntry(path.relative_to(folder).as_posix())
@@ -51,7 +54,10 @@ def write_zip(jvm: Any, folder: Path, target: Path) -> None:
 
 
 def write_vocabulary(context: Any, folder: Path) -> None:
-    """What MapFeature.serializeObject does: `sparkContext.parallelize(value.toSeq).saveAsObjectFile(path)`, an RDD of (String, Int)."""
+    """Write the vocabulary as MapFeature.serializeObject does.
+
+    It calls `sparkContext.parallelize(value.toSeq).saveAsObjectFile(path)` on (String, Int).
+    """
     jvm = context._jvm
     pairs = jvm.java.util.ArrayList()
     for index in np.random.default_rng(0).permutation(len(VOCABULARY)).tolist():  # the order of a hash map

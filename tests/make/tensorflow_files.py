@@ -1,9 +1,12 @@
-"""Writes tests/golden/tensorflow with TensorFlow itself, and with the encoders of its model garden, which TF Hub's BERTs were made with."""
+"""Write tests/golden/tensorflow with TensorFlow and the encoders of its model garden.
 
-# pip install tensorflow-cpu==2.21.0
-# pip install --no-deps tf-keras==2.21.0 tf-models-official==2.20.0 gin-config pyyaml tensorflow-hub tf-slim tensorflow-model-optimization
-# pip install --no-deps pandas python-dateutil pytz tensorflow-datasets sentencepiece dm-tree attrs scipy psutil
-# python -m tests.make.tensorflow_files
+TF Hub's BERTs were made with these encoders.
+"""
+
+# pip install tensorflow-cpu==2.21.0 pip install --no-deps tf-keras==2.21.0
+# tf-models-official==2.20.0 gin-config pyyaml tensorflow-hub tf-slim tensorflow-model-optimization
+# pip install --no-deps pandas python-dateutil pytz tensorflow-datasets sentencepiece dm-tree attrs
+# scipy psutil python -m tests.make.tensorflow_files
 
 import os
 import shutil
@@ -63,7 +66,7 @@ def tf2_name(name: str) -> str:
 
 
 def write_tf1(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """A checkpoint of pretraining: heads, a step, and the moments that Google's optimizer keeps."""
+    """Write a checkpoint of pretraining: heads, a step, and the moments of the optimizer."""
     import tensorflow.compat.v1 as tf
 
     heads = {
@@ -82,7 +85,10 @@ def write_tf1(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def write_tf2(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """A checkpoint of BertEncoderV2 with an optimizer, and the variables of a SavedModel of BertEncoder, as TF Hub's are."""
+    """Write a checkpoint of BertEncoderV2 with an optimizer, and a SavedModel of BertEncoder.
+
+    Of the SavedModel, which is like TF Hub's, only the variables are kept.
+    """
     import tensorflow as tf
     from official.nlp.modeling.networks import bert_encoder
 
@@ -116,7 +122,7 @@ def write_tf2(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def write_kinds() -> None:
-    """Every dtype, a scalar, an empty tensor; two shards; a partitioned variable."""
+    """Write every dtype, a scalar and an empty tensor; two shards; a partitioned variable."""
     import tensorflow as tf
 
     def save(prefix: str, tensors: dict[str, Any], slices: str = "") -> str:

@@ -1,4 +1,6 @@
-"""Write tests/golden/torch: small checkpoints as torch writes them, and their values. Needs torch (2.13 wrote the committed ones).
+"""Write tests/golden/torch: small checkpoints as torch writes them, and their values.
+
+Needs torch (2.13 wrote the committed ones).
 
     python -m tests.make.torch_files
 
@@ -19,7 +21,11 @@ FOLDER = Path(__file__).parents[1] / "golden" / "torch"
 
 
 def state_dict() -> OrderedDict[str, torch.Tensor]:
-    """Names and habits of BERT's: a tied decoder, views of one storage, Parameters, an expanded buffer, half precision, `_metadata`."""
+    """A state dict with the peculiarities of BERT's.
+
+    They are a tied decoder, views of one storage, Parameters, an expanded buffer, half precision
+    and `_metadata`.
+    """
     generator = torch.Generator().manual_seed(0)
     words = torch.randn(7, 4, generator=generator)
     square = torch.randn(4, 4, generator=generator)
@@ -41,13 +47,13 @@ def state_dict() -> OrderedDict[str, torch.Tensor]:
 
 
 def integers() -> dict[str, torch.Tensor]:
-    """Every type that is not floating, in a dict that is not ordered."""
+    """Every type that is not floating, in a plain dict."""
     types = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
     return {str(dtype).removeprefix("torch."): torch.tensor([[0, 1, 100]]).to(dtype) for dtype in types}
 
 
 def training() -> dict[str, object]:
-    """What a training script saves: the model, and beside it what only an optimizer wants to know."""
+    """What a training script saves: the model, and beside it the state of an optimizer."""
     parameter = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     optimizer = torch.optim.AdamW([parameter])
     parameter.sum().backward()  # type: ignore[no-untyped-call]

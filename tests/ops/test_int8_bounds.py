@@ -7,16 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minibert.bert.checkpoint import from_arrays, to_arrays
+from minibert.bert.int8 import MAX_INT8_INPUTS, MAX_PAIR_SUM, max_pair_sums
 from minibert.bert.quantize import LEAST_SCALE, quantize
-from minibert.bert.weights import (
-    MOST_INT8_INPUTS,
-    MOST_OF_TWO,
-    BertWeights,
-    Int8Linear,
-    from_arrays,
-    sums_of_two,
-    to_arrays,
-)
+from minibert.bert.weights import BertWeights, Int8Linear
 from minibert.ops import INT16_TOKENS, LEAST_SPAN, numpy_ops
 from tests.support.backends import BACKENDS, backend_module, needs_numba
 from tests.support.models import make_config, make_weights
@@ -56,10 +50,10 @@ def attention(backend: str, qkv: np.ndarray, seqlens: list[int], num_heads: int)
 
 
 def test_the_most_inputs_are_the_least_of_the_three_bounds() -> None:
-    pairs = MOST_INT8_INPUTS // 2
-    assert 255 * MOST_OF_TWO * pairs <= INT32 < 255 * MOST_OF_TWO * (pairs + 1)
-    assert 128 * MOST_OF_TWO * pairs <= INT32  # what undoes the offset of sdot
-    assert MOST_OF_TWO * pairs <= 2**24  # whole numbers of float32
+    pairs = MAX_INT8_INPUTS // 2
+    assert 255 * MAX_PAIR_SUM * pairs <= INT32 < 255 * MAX_PAIR_SUM * (pairs + 1)
+    assert 128 * MAX_PAIR_SUM * pairs <= INT32  # what undoes the offset of sdot
+    assert MAX_PAIR_SUM * pairs <= 2**24  # whole numbers of float32
 
 
 @needs_numba
@@ -70,41 +64,41 @@ def test_the_greatest_sum_fits_into_each_kind_of_instruction(kind: str, sign: in
     from minibert.ops.compiled.tiers import INT8
 
     offset = INT8[kind].offset
-    weight = np.tile(np.array([sign, sign * 127], np.int64), MOST_INT8_INPUTS // 2)
+    weight = np.tile(np.array([sign, sign * 127], np.int64), MAX_INT8_INPUTS // 2)
     initial = offset * int(weight.sum())
     assert abs(initial) <= INT32
     sums = np.cumsum(((255 - offset) * weight).astype(np.int32), dtype=np.int32)
     assert int(np.array([initial], np.int32)[0] + sums[-1]) == 255 * int(weight.sum())
-    beyond = 255 * (int(weight.sum()) + sign * MOST_OF_TWO)
+    beyond = 255 * (int(weight.sum()) + sign * MAX_PAIR_SUM)
     assert int(np.array([beyond]).astype(np.int32)[0]) != beyond
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_product_with_the_most_inputs_is_exact(backend: str) -> None:
-    x = np.full((2, MOST_INT8_INPUTS), 255, np.float32)
+    x = np.full((2, MAX_INT8_INPUTS), 255, np.float32)
     x[:, 0] = 0  # so that a number is its own quantised value
-    weight = np.full((3, MOST_INT8_INPUTS), 64, np.int8)
+    weight = np.full((3, MAX_INT8_INPUTS), 64, np.int8)
     weight[1] = -64
     weight[2, ::2], weight[2, 1::2] = 1, 127
     linear = Int8Linear(weight, np.ones(3, np.float32), np.zeros(3, np.float32))
     expected = x.astype(np.int64) @ weight.T.astype(np.int64)
-    assert np.abs(expected).max() > INT32 - 2 * 255 * MOST_OF_TWO
+    assert np.abs(expected).max() > INT32 - 2 * 255 * MAX_PAIR_SUM
     np.testing.assert_array_equal(product(backend, x, linear), (np.float32(255) * np.float32(1 / 255)) * expected.astype(np.float32))
 
 
 @pytest.mark.parametrize("field", ["hidden_size", "intermediate_size"])
 def test_a_wider_model_is_no_int8_model(field: str) -> None:
-    config = dataclasses.replace(SMALL, **{field: MOST_INT8_INPUTS + 2})
+    config = dataclasses.replace(SMALL, **{field: MAX_INT8_INPUTS + 2})
     expected = f"{field}: expected at most 131586 for int8"
     with pytest.raises(ValueError, match=expected):
-        quantize(dataclasses.replace(from_arrays(make_weights(SMALL), SMALL), config=config))
+        quantize(from_arrays(make_weights(SMALL), SMALL)._replace(config=config))
     with pytest.raises(ValueError, match=expected):
         from_arrays(dict(to_arrays(quantize(from_arrays(make_weights(SMALL), SMALL)))), config)
 
 
 def test_the_widest_model_of_int8_loads() -> None:
-    config = make_config(1, 2, 1, vocab_size=3, max_position_embeddings=4, intermediate_size=MOST_INT8_INPUTS)
-    assert quantize(from_arrays(make_weights(config), config)).config.intermediate_size == MOST_INT8_INPUTS
+    config = make_config(1, 2, 1, vocab_size=3, max_position_embeddings=4, intermediate_size=MAX_INT8_INPUTS)
+    assert quantize(from_arrays(make_weights(config), config)).config.intermediate_size == MAX_INT8_INPUTS
 
 
 # Rows of activations
@@ -172,7 +166,7 @@ def test_finite_weights_have_a_finite_int8_form(size: float) -> None:
         assert made.weight.min() >= -127
         error = np.abs(made.weight * made.scale.astype(np.float64)[:, np.newaxis] - weight)
         assert (error <= made.scale[:, np.newaxis] * (0.5 + 1e-5)).all()
-    assert sums_of_two(matrix.weight).max() <= MOST_OF_TWO
+    assert max_pair_sums(matrix.weight).max() <= MAX_PAIR_SUM
     for made, most in ((matrix, 2), (table, 1)):  # scales are no larger than they need to be
         limit = np.maximum(most * np.abs(weight.astype(np.float64)).max(axis=1) / 127, LEAST_SCALE) * (1 + 1e-6)
         assert (made.scale.astype(np.float64) <= limit)[weight.any(axis=1)].all()
@@ -224,7 +218,7 @@ def test_two_neighbours_beyond_sixteen_bits_are_refused(pair: tuple[int, int]) -
 # Attention in int16
 
 
-@pytest.mark.parametrize("head_dim", [1, 64, 4096, MOST_INT8_INPUTS])
+@pytest.mark.parametrize("head_dim", [1, 64, 4096, MAX_INT8_INPUTS])
 def test_scores_and_contexts_fit_into_int32(head_dim: int) -> None:
     greatest = round(32767 / math.sqrt(head_dim))
     assert head_dim * greatest**2 <= INT32
@@ -233,7 +227,7 @@ def test_scores_and_contexts_fit_into_int32(head_dim: int) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_heads_as_wide_as_they_can_be(backend: str) -> None:
-    head_dim = MOST_INT8_INPUTS
+    head_dim = MAX_INT8_INPUTS
     qkv = np.ones((4, 3 * head_dim), np.float32)
     qkv[::2, head_dim : 2 * head_dim] = -1
     qkv[:, 2 * head_dim :] = 3 * qkv[:, head_dim : 2 * head_dim]

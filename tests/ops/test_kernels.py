@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 import minibert
+from minibert.bert.checkpoint import from_arrays
+from minibert.bert.int8 import MAX_PAIR_SUM, max_pair_sums
 from minibert.bert.quantize import quantize
-from minibert.bert.weights import MOST_OF_TWO, Int8Linear, Linear, from_arrays, sums_of_two
+from minibert.bert.weights import Int8Linear, Linear
 from minibert.ops import numpy_ops
 from minibert.ops.compiled import activations, attention, attention_int16, kernels, packed, products, team
 from minibert.ops.compiled.memory import address, load, store
@@ -118,7 +120,7 @@ def product(x: np.ndarray, linear: Linear | Int8Linear, activation: int) -> np.n
 
 
 def _int8(linear: Linear) -> Int8Linear:
-    scale = np.maximum(np.abs(linear.weight).max(axis=1), sums_of_two(linear.weight)) / np.float32(127)
+    scale = np.maximum(np.abs(linear.weight).max(axis=1), max_pair_sums(linear.weight)) / np.float32(127)
     return Int8Linear(np.rint(linear.weight / scale[:, np.newaxis]).astype(np.int8), scale, linear.bias)
 
 
@@ -137,7 +139,7 @@ def test_integer_products_are_exact(inner: int) -> None:
     pairs = np.array([(127, 1), (64, 64), (127, -127), (-127, 127), (-1, -127), (-64, -64)], np.int8)
     weight = random.choice(pairs, (70, (inner + 1) // 2)).reshape(70, -1)[:, :inner]
     weight[0], weight[1] = 64, -64
-    assert sums_of_two(weight).max() == MOST_OF_TWO
+    assert max_pair_sums(weight).max() == MAX_PAIR_SUM
     expected = x.astype(np.int64) @ weight.T.astype(np.int64)
     linear = Int8Linear(weight, np.ones(70, np.float32), np.zeros(70, np.float32))
     actual = product(x, linear, kernels.NO_ACTIVATION)

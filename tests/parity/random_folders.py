@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from minibert.bert.config import ARCHITECTURE, BertConfig
-from minibert.bert.weights import expected_shapes
+from minibert.bert.tensors import expected_shapes
 from tests.parity.random_tokenizers import ABSENT, Draw, write, write_tokenizer
 
 POOLINGS = ["cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]

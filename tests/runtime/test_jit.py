@@ -1,4 +1,4 @@
-"""Where compiled code is kept. Needs Numba."""
+"""The cache of compiled code. Needs Numba."""
 
 import os
 import shutil
@@ -24,11 +24,11 @@ def refuse(*arguments, **options):
 
 tempfile.TemporaryFile = refuse
 """
-# The code of this package's own functions is kept, so this one says that it is one.
+# Only functions of this package are kept, so this one claims to be one.
 CODE = """
 import numpy, sys, warnings
 warnings.simplefilter("error")
-from minibert import cache, jit
+from minibert.runtime import cache, jit
 
 __name__ = "minibert.double"
 sys.modules[__name__] = sys.modules["__main__"]
@@ -44,11 +44,11 @@ print(numbers.tolist(), sum(double.stats.cache_hits.values()), cache.folder_to_r
 """
 COMPILED, FOUND = "[0, 2, 4] 0", "[0, 2, 4] 1"
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-SOMEBODY = 12345
+OTHER_USER = 12345
 
 
 def start(tmp_path: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """A process that compiles a function of a file of its own."""
+    """Run a process that compiles a function in a file of its own."""
     (tmp_path / "double.py").write_text(before + CODE)
     variables = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")} | environment
     command = [sys.executable, tmp_path / "double.py"]
@@ -56,7 +56,7 @@ def start(tmp_path: Path, before: str = "", **environment: str) -> subprocess.Co
 
 
 def run(tmp_path: Path, **environment: str) -> tuple[str, str]:
-    """Its (result and cache hits, folder)."""
+    """(result and cache hits, folder) of such a process."""
     result = start(tmp_path, **environment)
     *answer, folder = result.stdout.rstrip("\n").rsplit(" ", 1)
     return answer[0], folder
@@ -72,7 +72,7 @@ def test_compiled_code_is_kept_in_a_folder_named_by_the_sources(tmp_path: Path, 
     assert run(tmp_path, **environment) == (FOUND, folder)
 
 
-def test_compiling_says_what_it_is_doing(tmp_path: Path) -> None:
+def test_compiling_is_announced(tmp_path: Path) -> None:
     home = tmp_path / "home"
     first = start(tmp_path, XDG_CACHE_HOME=str(home)).stderr
     assert first.startswith("minibert: compiling for this processor (once; kept in ")
@@ -82,7 +82,7 @@ def test_compiling_says_what_it_is_doing(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_only_be_read_is_used(tmp_path: Path) -> None:
-    """An image is warmed when it is built, and run on a disk that is read only."""
+    """An image is warmed when it is built, and runs on a read-only disk."""
     folder = tmp_path / "compiled"
     run(tmp_path, NUMBA_CACHE_DIR=str(folder))
     for each in (folder, *folder.rglob("*")):
@@ -98,7 +98,7 @@ def test_a_folder_that_can_only_be_read_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such permissions")
 @pytest.mark.parametrize("spoil", ["file", "folder", "parent", "link"])
-def test_what_others_may_write_is_not_used(tmp_path: Path, spoil: str) -> None:
+def test_files_that_others_may_write_are_not_used(tmp_path: Path, spoil: str) -> None:
     home = tmp_path / "home"
     _, found = run(tmp_path, XDG_CACHE_HOME=str(home))
     folder = Path(found)
@@ -114,11 +114,11 @@ def test_what_others_may_write_is_not_used(tmp_path: Path, spoil: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such permissions")
-def test_every_folder_above_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_folder_above_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     cache._check_ours(folder)
-    folder.parent.chmod(0o1777)  # such as /tmp: nobody else may rename what is ours
+    folder.parent.chmod(0o1777)  # such as /tmp: others may not rename our entries
     cache._check_ours(folder)
     with pytest.raises(PermissionError):
         cache._check_ours(folder.parent)
@@ -131,15 +131,15 @@ def test_every_folder_above_is_looked_at(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(NotADirectoryError):
         cache._check_ours(tmp_path / "link")
     if IS_ROOT:
-        os.chown(folder.parent, SOMEBODY, -1)
+        os.chown(folder.parent, OTHER_USER, -1)
     else:
-        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+        monkeypatch.setattr(os, "geteuid", lambda: OTHER_USER)
     with pytest.raises(PermissionError):
         cache._check_ours(folder)
 
 
 @pytest.mark.parametrize("environment", [{"NUMBA_CACHE_DIR": "/proc/nowhere"}, {"NUMBA_CACHE_DIR": "/dev/null"}, {"HOME": "nowhere"}])
-def test_without_a_folder_it_compiles_all_the_same(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_without_a_folder_compiling_still_works(tmp_path: Path, environment: dict[str, str]) -> None:
     if "HOME" in environment:
         environment = {"HOME": str(tmp_path / "nowhere")}
     result = start(tmp_path, **environment)
@@ -150,8 +150,8 @@ def test_without_a_folder_it_compiles_all_the_same(tmp_path: Path, environment: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of resources")
-def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    """A limit of the size of files stands for it."""
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
+    """A limit of the size of files simulates it."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
     (tmp_path / "full.py").write_text(limit + CODE)
     variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "home")}
@@ -176,8 +176,8 @@ def test_damaged_code_is_compiled_again(tmp_path: Path, damage: Callable[[bytes]
 
 
 def version(place: Path) -> str:
-    """The hash of the package that lies there."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from minibert import cache; print(cache.__file__, cache._version())"
+    """The hash of the package in this folder."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from minibert.runtime import cache; print(cache.__file__, cache._version())"
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-c", code, str(place)]
     file, found = subprocess.run(command, capture_output=True, text=True, env=variables, check=True).stdout.split()
@@ -192,9 +192,12 @@ def test_the_hash_is_of_the_sources_however_they_are_installed(tmp_path: Path) -
     for path in (tmp_path / "b").rglob("*.py"):
         os.utime(path, (0, 0))  # as some builds of images do
     assert version(tmp_path / "b") == original
-    source = package / "ops" / "activations.py"
-    source.write_text(source.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
-    changed = version(tmp_path / "a")
+    changed = original
+    for folder in ("ops/compiled", "tokenizer/compiled"):
+        source = max((package / folder).glob("[a-z]*.py"))
+        source.write_text(source.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+        before, changed = changed, version(tmp_path / "a")
+        assert changed != before, source
     zipped = Path(shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "a"))
     assert version(zipped) == changed != original
     compiled = [tmp_path / "b", tmp_path / "a"]
@@ -220,7 +223,7 @@ def test_a_frozen_program_hashes_its_code(monkeypatch: pytest.MonkeyPatch) -> No
         list(cache._sources())
 
 
-def test_without_permission_to_compile_the_readable_tokenizer_serves(tmp_path: Path) -> None:
+def test_without_permission_to_compile_the_fallback_tokenizer_is_used(tmp_path: Path) -> None:
     code = """
 from minibert.tokenizer import TokenizerSettings, make_tokenizer
 tokenizer = make_tokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}))
@@ -232,7 +235,7 @@ print(tokenizer.encode_batch(["a a"] * 1_000_001).input_ids.size, tokenizer._bat
 
 
 def test_a_model_runs_without_home_and_cache(tiny_folder: Path) -> None:
-    """In a container whose user has no home, on a disk that is read only: it compiles, and neither fails nor warns."""
+    """In a container without a home and with a read-only disk, it compiles without a warning."""
     code = f"import minibert; print(minibert.load({str(tiny_folder)!r}, backend='numba').encode('a b').shape)"
     variables = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     variables |= {"HOME": "/dev/null/nowhere"}
@@ -242,7 +245,7 @@ def test_a_model_runs_without_home_and_cache(tiny_folder: Path) -> None:
 
 
 def test_warmup_compiles_everything(tiny_folder: Path, tmp_path: Path) -> None:
-    """After it, a process finds everything it needs, whatever the arrays that it is given are like."""
+    """After it, a process compiles nothing, for any layout of its arrays."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "minibert"]
     result = subprocess.run([*command, "warmup"], capture_output=True, text=True, env=environment, check=True)
@@ -267,7 +270,7 @@ for precision in ("float32", "int8"):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there, and a working directory cannot be removed")
-def test_links_in_a_circle_are_no_folder(tmp_path: Path) -> None:
+def test_links_in_a_circle_are_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "minibert").symlink_to("minibert")
@@ -278,14 +281,14 @@ def test_links_in_a_circle_are_no_folder(tmp_path: Path) -> None:
             assert "in every process; not kept: " in result.stderr
 
 
-def test_what_is_no_folder_is_called_so(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert f"not kept: {tmp_path / 'file'} is no folder; " in start(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")).stderr
+    assert f"not kept: {tmp_path / 'file'} is not a folder; " in start(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")).stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there, and a working directory cannot be removed")
-def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
-    """Numba cannot compile there, and what is compiled already runs."""
+def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
+    """Numba cannot compile there, but compiled code runs."""
     gone = "import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
     (tmp_path / "double.py").write_text(gone + CODE)
     variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "home")}

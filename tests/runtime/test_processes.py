@@ -1,7 +1,6 @@
-"""Forks, signals, finalizers, and threads that cannot be had: a call comes back, with the same vectors."""
+"""Ending processes, interrupts and missing threads: a call returns the same vectors."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -13,178 +12,8 @@ import pytest
 import minibert
 from minibert.runtime import threads
 from minibert.scheduling import Schedule
+from tests.runtime.process import check
 from tests.support.backends import BACKENDS, needs_numba
-
-TIMEOUT = 600  # of a process, for a machine under load; a hang lasts for ever
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-PRELUDE = """
-import _thread, faulthandler, gc, os, signal, sys, threading, time, warnings
-import numpy as np
-import minibert
-
-warnings.simplefilter("error")
-warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")  # Python 3.12: the process has threads
-model = minibert.load(sys.argv[1], backend=sys.argv[2], num_threads=4)
-many, long = [f"some words about planes {number}" for number in range(300)], "word " * 60
-LIMIT = 1e-5 if model.backend == "numpy" else 0
-
-def differs(found, expected):
-    return max(float(np.abs(a - b).max()) for a, b in zip(found, expected)) > LIMIT
-
-def compute():
-    return model.encode(many), model.encode(long), model([[1, 2, 3]]).last_hidden_state
-
-def ends_well(child):
-    for _ in range(600):
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return status == 0
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
-"""
-
-
-def start(code: str, folder: Path, backend: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own, which has `model`, `compute` and `differs`."""
-    command = [sys.executable, "-c", PRELUDE + code, str(folder), backend]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=os.environ | environment)
-
-
-def check(code: str, folder: Path, backend: str, expected: str = "right\n", **environment: str) -> None:
-    """What it prints, and that it says nothing on stderr, unless it is the first that compiles."""
-    result = start(code, folder, backend, **environment)
-    said = [line for line in result.stderr.splitlines() if not line.startswith("minibert: compiling")]
-    assert (result.stdout, said, result.returncode) == (expected, [], 0)
-
-
-@needs_fork
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_forks_beside_threads_that_encode(tiny_folder: Path, backend: str) -> None:
-    check(
-        """
-expected = compute()
-is_over = []
-
-def work():
-    while not is_over:
-        if differs(compute(), expected):
-            print("wrong in a thread")
-
-workers = [threading.Thread(target=work) for _ in range(3)]
-for each in workers:
-    each.start()
-for number in range(30):
-    if not (child := os.fork()):
-        os._exit(differs(compute(), expected))
-    if not ends_well(child):
-        print("wrong after fork", number)
-is_over.append(True)
-for each in workers:
-    each.join()
-print("right")
-""",
-        tiny_folder,
-        backend,
-    )
-
-
-@needs_fork
-@needs_numba
-def test_forks_beside_a_thread_that_loads_compiled_code(tiny_folder: Path) -> None:
-    compute = "compute()\n"
-    assert start(compute, tiny_folder, "numba").returncode == 0  # it is compiled, unless it was
-    check(
-        """
-thread = threading.Thread(target=compute)
-thread.start()
-children = []
-while thread.is_alive() and len(children) < 5:
-    time.sleep(0.05)
-    if not (child := os.fork()):
-        compute()
-        os._exit(0)
-    children.append(child)
-thread.join()
-print("right" if children and all(map(ends_well, children)) else "wrong")
-""",
-        tiny_folder,
-        "numba",
-    )
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no timers and no fork here")
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_signal_handler_may_encode_and_fork_in_the_middle_of_a_call(tiny_folder: Path, backend: str) -> None:
-    check(
-        """
-expected = compute()
-calls = []
-
-def handle(*_):
-    calls.append(differs(compute(), expected))
-    if len(calls) % 5 == 0:
-        if not (child := os.fork()):
-            os._exit(differs(compute(), expected))
-        calls.append(not ends_well(child))
-
-signal.signal(signal.SIGALRM, handle)
-for number in range(40):
-    signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0007 * number)
-    calls.append(differs(compute(), expected))
-signal.setitimer(signal.ITIMER_REAL, 0)
-print("wrong" if any(calls) or len(calls) <= 40 else "right")
-""",
-        tiny_folder,
-        backend,
-    )
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no timers and no fork here")
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_child_that_is_forked_in_the_middle_of_a_call_completes_it(tiny_folder: Path, backend: str) -> None:
-    check(
-        """
-expected, parent, children = compute(), os.getpid(), []
-signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
-wrong = 0
-for number in range(20):
-    children.clear()
-    signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.001 * number)
-    is_wrong = differs(compute(), expected)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    if os.getpid() != parent:
-        os._exit(is_wrong)
-    wrong += is_wrong + (not all(map(ends_well, children)))
-print("wrong" if wrong else "right")
-""",
-        tiny_folder,
-        backend,
-    )
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_callback_of_the_garbage_collector_may_encode(tiny_folder: Path, backend: str) -> None:
-    check(
-        """
-expected = compute()
-calls, busy = [], []
-
-def collected(phase, _):
-    if not busy and len(calls) < 5:
-        busy.append(True)
-        calls.append(differs(compute(), expected))
-        busy.clear()
-
-gc.callbacks.append(collected)
-gc.set_threshold(50)
-wrong = [differs(compute(), expected) for _ in range(5)]
-print("wrong" if any(wrong + calls) or not calls else "right")
-""",
-        tiny_folder,
-        backend,
-    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -205,7 +34,7 @@ print("wrong" if differs(compute(), expected) else "right")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_call_may_come_when_the_process_ends(tiny_folder: Path, backend: str) -> None:
+def test_calls_work_while_the_process_ends(tiny_folder: Path, backend: str) -> None:
     check(
         """
 import atexit
@@ -261,33 +90,6 @@ def test_more_threads_than_the_machine_can_use_are_not_started(tiny_folder: Path
     assert minibert.load(tiny_folder, backend=backend, num_threads=4).num_threads == 4
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_fork_waits_for_other_threads_only(tiny_folder: Path) -> None:
-    check(
-        """
-entered, forked = threading.Event(), []
-
-def hold():
-    with minibert.runtime.threads.forks_wait():
-        entered.set()
-        time.sleep(0.5)
-        forked.append(bool(forked))  # whether the fork came before
-
-thread = threading.Thread(target=hold)
-thread.start()
-entered.wait()
-with minibert.runtime.threads.forks_wait():
-    if not (child := os.fork()):
-        os._exit(0)
-    forked.append(True)
-thread.join()
-print("right" if ends_well(child) and forked == [False, True] else forked)
-""",
-        tiny_folder,
-        "numpy",
-    )
-
-
 def test_the_first_failure_is_raised_once_all_threads_have_left() -> None:
     at_work: set[Any] = set()
 
@@ -307,17 +109,20 @@ def test_the_first_failure_is_raised_once_all_threads_have_left() -> None:
 
 
 def test_a_thread_that_dies_leaves_its_batch_to_the_caller() -> None:
-    """For want of memory, say, in which nothing can be recorded either."""
+    """It may die because memory is short. Then it cannot record its failure either."""
     done: list[int] = []
     schedule = Schedule(range(5), done.append, lambda: None)
-    schedule._waiting.remove(3)  # somebody has taken it and is gone
+    schedule._waiting.remove(3)  # a thread has taken it and died
     schedule.run(1, lambda _: None)
     assert sorted(done) == [0, 1, 2, 3, 4]
 
 
 @needs_numba
 def test_a_signal_handler_that_raises_leaves_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python calls it after a function that is written in C. Later calls would have to do without a team."""
+    """Python calls the handler after a function that is written in C.
+
+    If a team were left, later calls would run without one.
+    """
     from minibert.ops.compiled import team
 
     monkeypatch.setattr(team, "EMULATED", False)

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from minibert.bert.checkpoint import from_arrays
 from minibert.bert.config import BertConfig
 from minibert.bert.quantize import quantize
-from minibert.bert.weights import Linear, from_arrays
+from minibert.bert.weights import Linear
 from minibert.ops import INT16_TOKENS, numpy_ops
 from minibert.ops.compiled import kernels, packed
 from minibert.ops.compiled.memory import address, get

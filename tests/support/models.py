@@ -19,7 +19,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from minibert.bert.config import BertConfig
-from minibert.bert.weights import expected_shapes
+from minibert.bert.tensors import expected_shapes
 
 VOCAB = Path(__file__).parents[2] / "weights" / "vocab.txt"
 SIZES = {"L6_H768": (6, 768, 12), "L8_H128": (8, 128, 2)}

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 
 from minibert import encoder
+from minibert.bert.checkpoint import from_arrays
 from minibert.bert.quantize import quantize
-from minibert.bert.weights import from_arrays
 from minibert.ops.compiled import kernels
 from minibert.ops.compiled.tiers import TIER
 from minibert.packing import pack

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from minibert.bert.weights import LAYER_NAMES
+from minibert.bert.tensors import layer_parts
 
 Float32 = npt.NDArray[np.float32]
 
@@ -87,7 +87,7 @@ class Student(nn.Module):
             "embeddings.LayerNorm": self.norm,
         }
         for index, layer in enumerate(self.layers):
-            modules |= {f"encoder.layer.{index}.{name}": getattr(layer, field) for field, name in LAYER_NAMES.items()}
+            modules |= {name: getattr(layer, part.field) for name, part in layer_parts(index)}
         tensors = {f"{name}.{kind}": tensor for name, module in modules.items() for kind, tensor in module.named_parameters()}
         tensors["embeddings.token_type_embeddings.weight"] = torch.zeros(2, self.words.embedding_dim)
         return {name: tensor.detach().numpy() for name, tensor in tensors.items()}

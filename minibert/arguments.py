@@ -104,7 +104,7 @@ def check_length(max_length: int | None, default: int, config: BertConfig) -> in
 
 
 def chosen_prompt(prompt: str | None, prompt_name: str | None, prompts: Mapping[str, str]) -> str:
-    """Return the text that goes before each text: `prompt`, else the one of that name, else none."""
+    """Return the text to put before each text: `prompt`, else the one of that name, else none."""
     if prompt is not None:
         return check_text(prompt, "prompt")
     if prompt_name is None:
@@ -115,7 +115,10 @@ def chosen_prompt(prompt: str | None, prompt_name: str | None, prompts: Mapping[
 
 
 def report_truncation(num_truncated: npt.NDArray[np.int32], max_length: int, truncation: Truncation) -> None:
-    """Warn once, or refuse, if texts were cut. `num_truncated` has the tokens that each text lost."""
+    """Warn once, or refuse, if texts were cut.
+
+    `num_truncated` has the tokens that each text lost.
+    """
     check_choice("truncation", truncation, TRUNCATIONS)
     num_cut = np.count_nonzero(num_truncated)
     if not num_cut or truncation == "silent":
@@ -131,7 +134,7 @@ def report_truncation(num_truncated: npt.NDArray[np.int32], max_length: int, tru
 
 
 def _stacklevel_of_caller() -> int:
-    """Return the `stacklevel` at which a warning names the line outside this package that called it."""
+    """Return the `stacklevel` at which a warning names the caller outside of this package."""
     package, caller, level = str(Path(__file__).parent), sys._getframe(1), 1
     while caller.f_back is not None and caller.f_code.co_filename.startswith(package):
         caller, level = caller.f_back, level + 1

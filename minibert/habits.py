@@ -43,9 +43,8 @@ LOAD = HUB | NAMES | {
     "threads": "write num_threads=...",
     "n_threads": "write num_threads=...",
     **dict.fromkeys(("dtype", "torch_dtype", "quantization_config", "load_in_8bit", "load_in_4bit"), PRECISION),
-    **dict.fromkeys(("model_kwargs", "config_kwargs", "processor_kwargs", "tokenizer_kwargs", "modules", "config"),
-                    IN_FILES),
-    **dict.fromkeys(("model_args", "config_args", "tokenizer_args"), IN_FILES),
+    **dict.fromkeys(("model_kwargs", "config_kwargs", "processor_kwargs", "tokenizer_kwargs", "modules", "config", "model_args",
+                     "config_args", "tokenizer_args", "do_lower_case"), IN_FILES),
     **dict.fromkeys(("attn_implementation", "low_cpu_mem_usage", "output_loading_info", "add_pooling_layer"), NO_TORCH),
     **dict.fromkeys(("output_hidden_states", "output_attentions"), "give it to the call: model(input_ids, output_hidden_states=True)"),
     **dict.fromkeys(("pooling", "normalize_embeddings", "truncate_dim", "prompt", "prompt_name", "max_length", "batch_tokens"),
@@ -57,7 +56,6 @@ LOAD = HUB | NAMES | {
     "similarity_fn_name": "leave it out and write a @ b.T for vectors of normalize_embeddings=True",
     "model_card_data": "leave it out: minibert writes nothing into a model folder",
     "use_fast": "leave it out: the compiled tokenizer and its fallback give the same ids",
-    "do_lower_case": IN_FILES,
     "compat": "write tokenizer_compat=...",
 }  # fmt: skip
 LOAD_TOKENIZER = {name: advice for name, advice in LOAD.items() if name != "compat"} | {

@@ -1,4 +1,4 @@
-"""MiniBert: text in, vectors out. Policy is here: how long, how many at a time, what is an error."""
+"""MiniBert: text in, vectors out. Here is the policy: lengths, batches, and what is an error."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, overload
@@ -57,7 +57,7 @@ class MiniBert(ModelBase):
         normalize_embeddings: whether the folder ends with a normalisation; else False.
         modules: what the folder has between pooling and normalisation, such as
             "Dense(768 -> 512, Tanh)". `encode` applies all of them.
-        include_prompt: whether the tokens of a prompt count in the pooling: the folder's, else True.
+        include_prompt: whether the tokens of a prompt count in the pooling; True by default.
         embedding_dimension: numbers of a vector that `encode` gives by default.
         truncate_dim: dimensions that `encode` keeps by default, None for all.
         prompts: the folder's prompts, from a name to the text that goes before each text.

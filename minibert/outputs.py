@@ -10,7 +10,8 @@ class TokenEmbeddings:
     """A vector for each token of one text.
 
     Attributes:
-        tokens: pieces of the vocabulary (`level="piece"`), or words or tokens of Spark NLP as the text spells them ("word", "spark").
+        tokens: pieces of the vocabulary (`level="piece"`), or words or tokens of Spark NLP as the
+            text spells them ("word", "spark").
         offsets: (start, end) of each token in the text, in code points; (0, 0) for [CLS] and [SEP].
         vectors: (num_tokens, hidden_size) float32.
     """
@@ -25,13 +26,16 @@ class TokenEmbeddings:
 
 @dataclass(frozen=True)
 class BertOutput:
-    """The hidden states of a rectangle of ids; zeros wherever `attention_mask` is 0.
+    """The hidden states of a rectangle of ids. They are 0 wherever `attention_mask` is 0.
 
     Attributes:
         last_hidden_state: (num_sequences, seq_len, hidden_size).
-        pooler_output: (num_sequences, hidden_size), tanh of a linear of column 0; None for weights without a pooler.
-        hidden_states: num_layers + 1 arrays like last_hidden_state, the first after the embeddings; None unless asked for.
-        attentions: num_layers arrays (num_sequences, num_heads, seq_len, seq_len); None unless asked for.
+        pooler_output: (num_sequences, hidden_size), tanh of a linear layer of column 0. None
+            without a pooler.
+        hidden_states: num_layers + 1 arrays like last_hidden_state, the first after the embeddings.
+            None unless requested.
+        attentions: num_layers arrays (num_sequences, num_heads, seq_len, seq_len). None unless
+            requested.
     """
 
     last_hidden_state: Float32

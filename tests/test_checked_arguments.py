@@ -1,4 +1,4 @@
-"""No argument of an encoder leads outside of memory: ids, positions, types, lengths, layers, shapes."""
+"""No argument of an encoder leads outside of memory: ids, lengths, layers, shapes."""
 
 import dataclasses
 import subprocess

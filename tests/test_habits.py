@@ -1,4 +1,4 @@
-"""Habits of other libraries are refused with the right way to write it; so are wrong ids and texts."""
+"""Arguments of other libraries are refused with the right way to write it, as are wrong texts."""
 
 import inspect
 from collections import UserDict

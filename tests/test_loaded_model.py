@@ -196,7 +196,7 @@ def test_a_name_that_no_file_system_accepts_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["input_ids", "attention_mask", "token_type_ids"])
 def test_arguments_may_change_during_the_check(tiny: minibert.MiniBert, name: str) -> None:
-    """The test writes to the caller's array at each line of the check. The result is right or refused."""
+    """The test writes to the array at each line of the check. The result is right or refused."""
     arrays = {
         "input_ids": np.full((2, 3), 7, np.int32),
         "attention_mask": np.ones((2, 3), np.int32),
@@ -206,9 +206,9 @@ def test_arguments_may_change_during_the_check(tiny: minibert.MiniBert, name: st
     limits = {"input_ids": tiny.config.vocab_size, "attention_mask": 2, "token_type_ids": tiny.config.type_vocab_size}
     line, poisoned_line, refused = 0, 0, 0
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
+    def trace(called: FrameType, event: str, _: Any) -> Any:
         nonlocal line
-        if not frame.f_code.co_filename.endswith("arguments.py"):
+        if not called.f_code.co_filename.endswith("arguments.py"):
             return None
         if event == "line":
             line += 1

@@ -55,7 +55,7 @@ def test_plan_takes_every_text_once_and_keeps_the_budget() -> None:
 @pytest.mark.parametrize("num_threads", [2, 3, 8])
 @pytest.mark.parametrize("batch_tokens", [1000, 100_000])
 def test_threads_get_batches_of_one_size(num_threads: int, batch_tokens: int) -> None:
-    """Batches differ by one text at most, but for one with the rest. So all threads end together."""
+    """All batches but one have the same size, so all threads end together."""
     seqlens = [20] * 3000
     batches = [20 * len(batch) for batch in plan_batches(seqlens, batch_tokens, num_threads)]
     turns = max(2, -(-60_000 // (batch_tokens * num_threads)))

@@ -8,7 +8,7 @@ backends. `numpy_encoder.py` is the one in NumPy, with one function for each equ
 | method | result | what it computes |
 |---|---|---|
 | `embed(input_ids, position_ids, token_type_ids)` | hidden states | sum of three rows, LayerNorm |
-| `layers(hidden_states, cu_seqlens, first, last)` | hidden states | layers `first` to before `last` |
+| `layers(hidden_states, cu_seqlens, first, last)` | hidden states | layers first..last - 1 |
 | `attention_probs(hidden_states, cu_seqlens, layer)` | a list | softmax of one layer |
 | `pooler(hidden_states)` | (num_rows, hidden_size) | tanh of a linear layer |
 | `dense(linear, activation)` | a function | one more linear layer, prepared once |

@@ -97,5 +97,5 @@ def check_ids(input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> N
 
 
 def outside(name: str, num_rows: int, least: int, greatest: int) -> ValueError:
-    """Return the error for numbers from `least` to `greatest`, some outside a table of `num_rows`."""
+    """Return the error for numbers from `least` to `greatest` in a table of `num_rows` rows."""
     return ValueError(f"{name}: expected 0 to {num_rows - 1}, found {least} to {greatest}")

@@ -46,7 +46,7 @@ def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_len
 
 
 def _pool_rows(hidden_states: Float32, starts: Int64, firsts: Int64, ends: Int64, pooling: Pooling) -> Float32:
-    """Pool rows `firsts` to before `ends` of each text. Without such rows, the result is arbitrary."""
+    """Pool rows `firsts` to before `ends` of each text. An empty span has an arbitrary result."""
     counts = ends - firsts
     if firsts is not starts:
         counts = np.maximum(counts, 1)
@@ -74,7 +74,7 @@ def _reduce(function: np.ufunc, rows: Float32, starts: Int64, firsts: Int64, end
     """
     if firsts is starts:
         return function.reduceat(rows, starts, axis=0)
-    # every second result is from firsts[i] to ends[i]; where that is empty, reduceat gives a row
+    # every second result is from firsts[i] to ends[i]; of an empty span, reduceat gives a row
     bounds = np.stack([np.minimum(firsts, len(rows) - 1), ends], axis=1).ravel()
     return function.reduceat(rows, bounds[:-1] if bounds[-1] == len(rows) else bounds, axis=0)[::2]
 

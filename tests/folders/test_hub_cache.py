@@ -188,7 +188,7 @@ def test_other_folders_of_the_cache_are_named(cache: Path, tiny_folder: Path) ->
             minibert.load(folder)
     for kind, called in (("datasets", "a data set"), ("spaces", "a space")):
         (cache / f"{kind}--owner--name").mkdir()
-        with pytest.raises(FileNotFoundError, match=f"found {called} of the Hugging Face hub, no model"):
+        with pytest.raises(FileNotFoundError, match=f"found {called} of the Hugging Face hub, not a model"):
             minibert.load(cache / f"{kind}--owner--name")
 
 

@@ -1,12 +1,13 @@
 """Write tests/golden/tensorflow with TensorFlow and the encoders of its model garden.
 
 TF Hub's BERTs were made with these encoders.
-"""
 
-# pip install tensorflow-cpu==2.21.0 pip install --no-deps tf-keras==2.21.0
-# tf-models-official==2.20.0 gin-config pyyaml tensorflow-hub tf-slim tensorflow-model-optimization
-# pip install --no-deps pandas python-dateutil pytz tensorflow-datasets sentencepiece dm-tree attrs
-# scipy psutil python -m tests.make.tensorflow_files
+    pip install tensorflow-cpu==2.21.0
+    pip install --no-deps tf-keras==2.21.0 tf-models-official==2.20.0 gin-config pyyaml
+    pip install --no-deps tensorflow-hub tf-slim tensorflow-model-optimization pandas attrs scipy
+    pip install --no-deps python-dateutil pytz tensorflow-datasets sentencepiece dm-tree psutil
+    python -m tests.make.tensorflow_files
+"""
 
 import os
 import shutil

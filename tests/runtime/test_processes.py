@@ -131,8 +131,8 @@ def test_a_signal_handler_that_raises_leaves_no_team(monkeypatch: pytest.MonkeyP
     def is_interrupted(after: int) -> bool:
         events = []
 
-        def handle(frame: FrameType, event: str, _: object) -> None:
-            if event == "c_return" and frame.f_code is team.run.__code__:
+        def handle(caller: FrameType, event: str, _: object) -> None:
+            if event == "c_return" and caller.f_code is team.run.__code__:
                 events.append(event)
                 if len(events) == after:
                     raise KeyboardInterrupt

@@ -54,8 +54,8 @@ def truncate(lengths: Sequence[int], max_length: int | None, truncation: Truncat
         raise ValueError(f"truncation: {truncation!r} needs a text_pair, found one text")
     if lengths[cut] <= excess:
         raise ValueError(
-            f"truncation: {truncation!r} would have to cut {excess} of the {lengths[cut]} pieces of that text and leave at least one; "
-            "raise max_length or cut the longest text first ('longest_first')"
+            f"truncation: {truncation!r} cannot cut {excess} of the {lengths[cut]} pieces of that text and leave one; "
+            "raise max_length, or cut the longest text first ('longest_first')"
         )
     return [length - excess * (index == cut) for index, length in enumerate(lengths)]
 

@@ -130,8 +130,9 @@ class Original:
     def surviving_marks(self) -> frozenset[str]:
         """Characters that leave a mark with a combining class when accents are stripped.
 
-        There are fewer than a hundred, and canonical order matters for them alone: spacing marks,
-        musical notation, Hangul tone marks, and for Hugging Face marks newer than its table.
+        There are fewer than a hundred, and canonical order matters for them alone. They are spacing
+        marks, musical notation and Hangul tone marks, and for Hugging Face marks newer than its
+        table.
         """
         candidates = [*self.combining_classes, *self.decompositions]
         kept = {mark for mark in self.combining_classes if mark not in self.ranges("NONSPACING_MARKS")}

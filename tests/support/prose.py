@@ -22,7 +22,7 @@ REPLACED = {
     r"twins?": "compiled tokenizer, compiled version",
     r"referents?": "the original",
     r"stretch(es)?": "chunk",
-    r"by hand": "fallback",
+    r"(?<!counted )(?<!removed )by hand": "fallback",
     r"(model )?in the box": "the bundled model",
     r"of which": "two sentences",
     r"(for|to|with|by) who": "the noun itself",
@@ -214,7 +214,8 @@ def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.lineno, node.name
         elif isinstance(node, ast.arg):
-            yield node.lineno, node.arg
+            if node.annotation is None or ast.unparse(node.annotation) != "FrameType":  # that of a call
+                yield node.lineno, node.arg
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.lineno, node.id
         elif isinstance(node, ast.alias) and node.asname:

@@ -1,7 +1,7 @@
 """A chunk is taken apart: one word, one punctuation mark or one added token at a time.
 
-`token` first tries what is quick: an ASCII punctuation mark has its id in a table, and a word of up
-to 15 ASCII letters and digits, made small, is looked up among the known words. Any other character
+`token` tries two quick ways first. An ASCII punctuation mark has its id in a table. A word of up to
+15 ASCII letters and digits, in lower case, is looked up among the known words. Any other character
 has an entry in a table that holds the result of all rules of unicode.py. The symbols of one word
 gather in a buffer, and then the trie gives their pieces.
 """

@@ -89,7 +89,7 @@ def check_poolings(pooling: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:
 
 def check_layers(layer: int | Sequence[int], num_layers: int) -> list[int]:
     """Return one layer or several as numbers from 0, the embeddings, to `num_layers`."""
-    layers = list(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else [layer]
+    layers = [layer] if isinstance(layer, int | str) or not isinstance(layer, Sequence) else list(layer)
     if not layers:
         raise ValueError("layer: expected one number or several, found none")
     num_states = num_layers + 1

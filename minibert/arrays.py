@@ -8,9 +8,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from mmap import mmap
 
+FLOAT32 = np.dtype(np.float32)
 # NumPy has no bfloat16. A field of this name says what the 16 bits are, and `widen` reads them.
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])
-FLOATS = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16, np.dtype(np.float64))  # that `widen` takes
+FLOATS = (FLOAT32, np.dtype(np.float16), BFLOAT16, np.dtype(np.float64))  # that `widen` takes
 FLOAT_WORDS = "float32, float16, bfloat16 or float64"
 
 
@@ -22,6 +23,8 @@ def widen(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     >>> widen(np.array([(0x3FC0,)], BFLOAT16))
     array([1.5], dtype=float32)
     """
+    if array.dtype == FLOAT32:
+        return array
     if array.dtype == BFLOAT16:
         upper_half: npt.NDArray[np.uint32] = array["bfloat16"].astype(np.uint32)
         return (upper_half << 16).view(np.float32)  # a bfloat16 is the upper half of a float32

@@ -111,7 +111,7 @@ class PackedEncoding:
 
     def seqlens(self) -> list[int]:
         """How many tokens each text has, [CLS] and [SEP] included."""
-        lengths: list[int] = np.diff(self.cu_seqlens).tolist()
+        lengths: list[int] = (self.cu_seqlens[1:] - self.cu_seqlens[:-1]).tolist()
         return lengths
 
     def between(self, start: int, stop: int) -> "PackedEncoding":

@@ -10,14 +10,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import numpy as np
 
 from .arguments import check_integer
 from .ops import Encoder
-from .runtime.threads import forks_wait, helping, is_inside
+from .runtime.team import Call, join, limit_threads
+from .runtime.threads import blas_threads, forks_wait, helping, is_inside
 
 SMALL_BATCH = 64  # tokens; a smaller batch is not worth a thread's while
 NAP = 0.05  # seconds between two looks at whether a thread is still there
@@ -37,10 +37,10 @@ def run_batches(
     batches = plan_batches(seqlens, budget, num_threads)
     workers = max(1, min(num_threads, len(batches)))
     share = num_threads // workers
-    calls: list[Any] = []  # calls of compiled loops, which a thread without a batch joins
+    calls: list[Call] = []  # calls of compiled loops, which a thread without a batch joins
 
     def quietly(batch: Batch) -> None:
-        with encoder.limit_threads(share, calls), forks_wait(), np.errstate(all="ignore"):  # type: ignore[attr-defined]
+        with limited(encoder, share, calls), forks_wait(), np.errstate(all="ignore"):
             work(batch)
 
     def report(done: Sequence[int]) -> None:
@@ -52,19 +52,24 @@ def run_batches(
         quietly(batches[0])
         report([0])
         return
-    schedule = Schedule(batches, quietly, lambda: encoder.join(calls))  # type: ignore[attr-defined]
-    with encoder.limit_threads(share, calls):  # type: ignore[attr-defined]
+    schedule = Schedule(batches, quietly, lambda: join(calls))
+    with limited(encoder, share, calls):
         schedule.run(1 if is_inside() else workers, report)
 
 
 @contextmanager
-def at_work(encoder: Encoder, num_threads: int, calls: list[Any]) -> Iterator[None]:
+def at_work(encoder: Encoder, num_threads: int, calls: list[Call]) -> Iterator[None]:
     """A batch at work: with so many threads, while forks wait, and without warnings of NumPy.
 
     Numbers that are not finite are found in the result.
     """
-    with encoder.limit_threads(num_threads, calls), forks_wait(), np.errstate(all="ignore"):  # type: ignore[attr-defined]
+    with limited(encoder, num_threads, calls), forks_wait(), np.errstate(all="ignore"):
         yield
+
+
+def limited(encoder: Encoder, num_threads: int, calls: list[Call]) -> AbstractContextManager[None]:
+    """Calls of this thread use so many threads. Other threads find compiled calls in `calls`."""
+    return blas_threads(num_threads) if encoder.uses_blas else limit_threads(num_threads, calls)
 
 
 def plan_batches(seqlens: Sequence[int], batch_tokens: int, num_threads: int = 1) -> list[Batch]:

@@ -135,7 +135,7 @@ def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
 @pytest.mark.parametrize(
     "cu_seqlens",
     [[0, 4], [0, 6], [1, 5], [-1, 5], [0, 3, 2, 5], [0, 3, 3, 5], [0, -3, 5], [0, FAR, 5], [0, FAR, -FAR - 1, -1, 5],
-     [0, 2**62, -(2**62), 5], [0], [], [5],  [0, 5.0], [[0, 5]], [0, 2, 9, 5]],
+     [0, 2**62, -(2**62), 5], [0, 3 * 2**61, -3 * 2**61, 5], [0], [], [5], [0, 5.0], [[0, 5]], [0, 2, 9, 5]],
 )  # fmt: skip
 def test_wrong_cu_seqlens_are_refused(cu_seqlens: list[Any]) -> None:
     encoder, hidden = prepare("numba", weights()), np.zeros((5, 24), np.float32)

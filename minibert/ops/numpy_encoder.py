@@ -1,14 +1,12 @@
 """The encoder in NumPy: the functions of `numpy_ops.py` and `numpy_int8.py`, put together."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from ..arrays import widen
 from ..bert.weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
-from ..runtime.threads import blas_threads
 from . import INT16_TOKENS, Dense, Float32, Int32, Int64, numpy_int8, numpy_ops
 from .parameters import Layer, Parameters, arrange, check_ids, look_up
 
@@ -82,12 +80,6 @@ class NumpyEncoder:
         """
         with np.errstate(all="ignore"):
             return numpy_ops.activated(self._linear(hidden_states, self.parameters.pooler), "Tanh")
-
-    def limit_threads(self, number: int, calls: list[Any]) -> AbstractContextManager[None]:
-        return blas_threads(number)
-
-    def join(self, calls: list[Any]) -> None:
-        pass
 
     def dense(self, linear: Linear, activation: str) -> Dense:
         """Return the function activation(x weight^T + bias), NaN wherever a sum is not finite."""

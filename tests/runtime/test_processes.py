@@ -3,17 +3,17 @@
 import os
 import sys
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minibert
-from minibert.runtime import threads
+from minibert.runtime import team, threads
 from minibert.scheduling import Schedule
 from tests.runtime.process import check
-from tests.support.backends import BACKENDS, needs_numba
+from tests.support.backends import BACKENDS
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -117,16 +117,11 @@ def test_a_thread_that_dies_leaves_its_batch_to_the_caller() -> None:
     assert sorted(done) == [0, 1, 2, 3, 4]
 
 
-@needs_numba
-def test_a_signal_handler_that_raises_leaves_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_handler_that_raises_leaves_no_team() -> None:
     """Python calls the handler after a function that is written in C.
 
     If a team were left, later calls would run without one.
     """
-    from minibert.ops.compiled import team
-
-    monkeypatch.setattr(team, "EMULATED", False)
-    workspace: Any = SimpleNamespace(wide=None, quantized=None, for_thread=lambda number: None, new_scratch=lambda: None)
 
     def is_interrupted(after: int) -> bool:
         events = []
@@ -141,7 +136,7 @@ def test_a_signal_handler_that_raises_leaves_no_team(monkeypatch: pytest.MonkeyP
         with team.limit_threads(2, []):
             sys.setprofile(handle)
             try:
-                team.run(lambda *arguments: None, (), workspace, 1, team.PAYS)
+                team.run(team.Call(lambda scratch: None, lambda: None, lambda: True), None)
             except KeyboardInterrupt:
                 return True
             finally:

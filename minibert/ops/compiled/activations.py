@@ -1,20 +1,20 @@
-"""exp, GELU and tanh of sixteen numbers: polynomials of our own, since LLVM has none that is a vector.
+"""exp, GELU and tanh of sixteen numbers, as polynomials: LLVM has no vector versions of them.
 
-Their coefficients come from benchmarks/fit_polynomials.py, and their errors are held by tests/test_kernels.py. NaN and infinity stay what
-they are, so that the caller can find them.
+benchmarks/fit_polynomials.py computes the coefficients, and tests/ops/test_activations.py bounds
+the errors. GELU and tanh of NaN or infinity are not finite, so that the caller can find them.
 """
 
 import numpy as np
 
 from ...runtime.jit import inlined
-from .simd import MAGIC, Integer, Vector, fma, maximum, minimum, splat, times_power_of_two, zero_below
+from .simd import MAGIC, Integer, Vector, broadcast, fma, maximum, minimum, times_power_of_two, zero_below
 
 f32 = np.float32
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 NO_ACTIVATION, ERF, TANH, POOL = map(np.int64, range(4))
 
 LOG2_E, LN_2 = f32(1.4426950408889634), f32(0.6931471805599453)
-EXP_LEAST, EXP_MOST = f32(-87.33654), f32(88.37626)  # e^x is less than the least normal float32; more than the greatest
+EXP_LEAST, EXP_MOST = f32(-87.33654), f32(88.37626)  # outside, e^x is no normal float32
 EXP_2, EXP_3, EXP_4, EXP_5, EXP_6 = f32(0.499999934), f32(0.166665201), f32(0.0416683942), f32(0.00836878049), f32(0.0013814467)
 
 
@@ -24,19 +24,20 @@ def exp(x: Vector) -> Vector:
 
     x = n ln 2 + r, so e^x = 2^n e^r; and e^r = 1 + r + r^2 P(r) for |r| <= ln 2 / 2.
     """
-    rounded = fma(x, splat(LOG2_E), splat(MAGIC))
-    r = fma(rounded - splat(MAGIC), splat(-LN_2), x)
-    p = fma(splat(EXP_6), r, splat(EXP_5))
-    p = fma(p, r, splat(EXP_4))
-    p = fma(p, r, splat(EXP_3))
-    p = fma(p, r, splat(EXP_2))
-    p = fma(p, r, splat(ONE))
-    p = fma(p, r, splat(ONE))
-    return zero_below(x, splat(EXP_LEAST), times_power_of_two(p, rounded))
+    rounded = fma(x, broadcast(LOG2_E), broadcast(MAGIC))
+    r = fma(rounded - broadcast(MAGIC), broadcast(-LN_2), x)
+    p = fma(broadcast(EXP_6), r, broadcast(EXP_5))
+    p = fma(p, r, broadcast(EXP_4))
+    p = fma(p, r, broadcast(EXP_3))
+    p = fma(p, r, broadcast(EXP_2))
+    p = fma(p, r, broadcast(ONE))
+    p = fma(p, r, broadcast(ONE))
+    return zero_below(x, broadcast(EXP_LEAST), times_power_of_two(p, rounded))
 
 
-# Φ(x) = 1/2 + x Q(t), t = 2 (x / 5.25)^2 - 1 in -1..1, where a power series of 14 terms does not lose digits
-GELU_EDGE = f32(5.25)  # beyond it Φ is 0 or 1 to float32
+# Φ(x) = 1/2 + x Q(t) with t = 2 (x / 5.25)^2 - 1. In -1..1, a power series of 14 terms loses no
+# digits.
+GELU_EDGE = f32(5.25)  # beyond it, Φ is 0 or 1 in float32
 TO_T = f32(2 / 5.25**2)
 Q = tuple(
     f32(coefficient)
@@ -50,51 +51,57 @@ Q0, Q1, Q2, Q3, Q4, Q5, Q6, Q7, Q8, Q9, Q10, Q11, Q12, Q13 = Q
 
 @inlined
 def gelu_erf(x: Vector) -> Vector:
-    """GELU, x Φ(x). Absolute error 5e-7 for |x| < 5.25, as the reference's; a division and an exp less than through tanh."""
-    inside = maximum(splat(-GELU_EDGE), minimum(splat(GELU_EDGE), x))
-    t = fma(inside * splat(TO_T), inside, splat(-ONE))
-    square = t * t  # even and odd powers by turns, so that one chain works while the other waits
-    even = fma(splat(Q12), square, splat(Q10))
-    odd = fma(splat(Q13), square, splat(Q11))
-    even = fma(even, square, splat(Q8))
-    odd = fma(odd, square, splat(Q9))
-    even = fma(even, square, splat(Q6))
-    odd = fma(odd, square, splat(Q7))
-    even = fma(even, square, splat(Q4))
-    odd = fma(odd, square, splat(Q5))
-    even = fma(even, square, splat(Q2))
-    odd = fma(odd, square, splat(Q3))
-    even = fma(even, square, splat(Q0))
-    odd = fma(odd, square, splat(Q1))
-    return x * zero_below(x, splat(-GELU_EDGE), fma(inside, fma(odd, t, even), splat(HALF)))
+    """GELU, x Φ(x). The absolute error is 5e-7 for |x| < 5.25, as in NumPy.
+
+    It needs no division and no exp.
+
+    Even and odd powers are two chains, so that one computes while the other waits.
+    """
+    inside = maximum(broadcast(-GELU_EDGE), minimum(broadcast(GELU_EDGE), x))
+    t = fma(inside * broadcast(TO_T), inside, broadcast(-ONE))
+    square = t * t
+    even = fma(broadcast(Q12), square, broadcast(Q10))
+    odd = fma(broadcast(Q13), square, broadcast(Q11))
+    even = fma(even, square, broadcast(Q8))
+    odd = fma(odd, square, broadcast(Q9))
+    even = fma(even, square, broadcast(Q6))
+    odd = fma(odd, square, broadcast(Q7))
+    even = fma(even, square, broadcast(Q4))
+    odd = fma(odd, square, broadcast(Q5))
+    even = fma(even, square, broadcast(Q2))
+    odd = fma(odd, square, broadcast(Q3))
+    even = fma(even, square, broadcast(Q0))
+    odd = fma(odd, square, broadcast(Q1))
+    return x * zero_below(x, broadcast(-GELU_EDGE), fma(inside, fma(odd, t, even), broadcast(HALF)))
 
 
 TANH_1, TANH_3 = f32(-2 * 0.7978845608028654), f32(-2 * 0.035677408136300125)  # -2 sqrt(2/π) (1 + 0.044715 x²)
-
-
-TANH_EDGE = f32(1e4)  # below its negative, GELU is 0: to float32 it is so from -11 on
+TANH_EDGE = f32(1e4)  # below its negative, the result is set to 0; in float32 GELU is 0 from -11 on
 
 
 @inlined
 def gelu_tanh(x: Vector) -> Vector:
-    """GELU in the tanh form: x (1 + tanh(u)) / 2 = x / (1 + e^(-2u)), with u = sqrt(2/π) (x + 0.044715 x^3).
+    """GELU in the tanh form: x (1 + tanh(u)) / 2 = x / (1 + e^(-2u)).
 
-    The quotient would be 1 for x = -e^88, since the divisor cannot be more. Infinity times 0 is NaN, so no infinity becomes 0.
+    u = sqrt(2/π) (x + 0.044715 x^3)
+
+    The divisor cannot be more than e^88, so for x = -e^88 the quotient alone would be -1. Infinity
+    times 0 is NaN, so infinity does not become 0.
     """
-    minus_2u = x * fma(x * x, splat(TANH_3), splat(TANH_1))
-    gelu = x / (splat(ONE) + exp(minimum(splat(EXP_MOST), minus_2u)))
-    return fma(x, splat(ZERO), zero_below(x, splat(-TANH_EDGE), gelu))
+    minus_2u = x * fma(x * x, broadcast(TANH_3), broadcast(TANH_1))
+    gelu = x / (broadcast(ONE) + exp(minimum(broadcast(EXP_MOST), minus_2u)))
+    return fma(x, broadcast(ZERO), zero_below(x, broadcast(-TANH_EDGE), gelu))
 
 
 @inlined
 def tanh(x: Vector) -> Vector:
-    """1 - 2 / (e^(2x) + 1); NaN for infinity, which is an overflow and may have the wrong sign."""
-    return fma(x, splat(ZERO), splat(ONE) - splat(TWO) / (exp(minimum(splat(EXP_MOST), x + x)) + splat(ONE)))
+    """1 - 2 / (e^(2x) + 1). NaN for infinity, which is an overflow and may have the wrong sign."""
+    return fma(x, broadcast(ZERO), broadcast(ONE) - broadcast(TWO) / (exp(minimum(broadcast(EXP_MOST), x + x)) + broadcast(ONE)))
 
 
 @inlined
 def activated(x: Vector, activation: Integer) -> Vector:
-    """What follows a product."""
+    """The activation with this number. Other numbers mean none."""
     if activation == ERF:
         return gelu_erf(x)
     if activation == TANH:

@@ -1,8 +1,10 @@
-"""How numbers come out of memory and go back: the other half of the words in which kernels.py is written.
+"""How numbers are loaded from memory and stored, by Vectors and one by one.
 
-Memory is reached as in C: `address(array)`, and an index from there. Nothing is checked and nothing is assumed about alignment.
+Memory is reached as in C: by the address of an array, and an index from there. Nothing is checked,
+and nothing is assumed about alignment.
 
-As in simd.py, under each operation stands what it does, in NumPy, and beside it what Numba is told to write.
+As in simd.py, the body of each operation says in NumPy what it does. The LLVM code stands beside
+it.
 """
 
 from typing import Any
@@ -26,22 +28,19 @@ from .simd import (
     Float,
     Integer,
     Vector,
-    call,
+    emit_broadcast,
+    emit_call,
     operation,
-    spread,
 )
-from .tiers import INT8, TIER
-
-KIND = INT8[TIER.int8]
 
 
 def pointer(builder: Any, address: Any, index: Any, to: Any) -> Any:
-    """Where the element `index` of type `to` stands behind an address."""
+    """The pointer to element `index` of an array of type `to`."""
     return builder.gep(builder.inttoptr(address, to.as_pointer()), [index])
 
 
 def read(builder: Any, address: Any, index: Any, kind: Any, element: Any = None) -> Any:
-    """One value of a kind, from the place of an element; nothing is assumed about alignment."""
+    """Load one value of a kind that begins at an element of an array."""
     element = element or kind
     place = pointer(builder, address, index, element)
     loaded = builder.load(builder.bitcast(place, kind.as_pointer()))
@@ -50,7 +49,7 @@ def read(builder: Any, address: Any, index: Any, kind: Any, element: Any = None)
 
 
 def write(builder: Any, value: Any, address: Any, index: Any, element: Any) -> None:
-    """One value, to the place of an element."""
+    """Store one value that begins at an element of an array."""
     place = builder.bitcast(pointer(builder, address, index, element), value.type.as_pointer())
     builder.store(value, place).align = _size_of_lane(element)
 
@@ -62,7 +61,7 @@ def _size_of_lane(element: Any) -> int:
 def _is_inside(builder: Any, count: Any) -> Any:
     """Which lanes lie before `count`."""
     lanes = ir.Constant(INTS, list(range(LANES)))
-    return builder.icmp_signed("<", lanes, spread(builder, builder.trunc(count, I32), INTS))
+    return builder.icmp_signed("<", lanes, emit_broadcast(builder, builder.trunc(count, I32), INTS))
 
 
 def _is_whole(builder: Any, count: Any) -> Any:
@@ -75,8 +74,8 @@ def _emit_load(builder: Any, address: Any, index: Any, count: Any, fill: Any) ->
             all_lanes, whole_block = read(builder, address, index, FLOATS, F32), builder.block
         with part:
             place = builder.bitcast(pointer(builder, address, index, F32), FLOATS.as_pointer())
-            arguments = [place, ir.Constant(I32, 4), _is_inside(builder, count), spread(builder, fill, FLOATS)]
-            some_lanes = call(builder, f"llvm.masked.load.v{LANES}f32.p0", FLOATS, *arguments)
+            arguments = [place, ir.Constant(I32, 4), _is_inside(builder, count), emit_broadcast(builder, fill, FLOATS)]
+            some_lanes = emit_call(builder, f"llvm.masked.load.v{LANES}f32.p0", FLOATS, *arguments)
             part_block = builder.block
     loaded = builder.phi(FLOATS)
     loaded.add_incoming(all_lanes, whole_block)
@@ -91,12 +90,12 @@ def _emit_store(builder: Any, address: Any, index: Any, vector: Any, count: Any)
         with part:
             place = builder.bitcast(pointer(builder, address, index, F32), FLOATS.as_pointer())
             arguments = [vector, place, ir.Constant(I32, 4), _is_inside(builder, count)]
-            call(builder, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(), *arguments)
+            emit_call(builder, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(), *arguments)
 
 
 @operation(types.intp, (...,), lambda builder, array: builder.ptrtoint(array.data, I64))
 def address(array: Any) -> Address:
-    """Where the first element of a contiguous array stands."""
+    """The address of the first element of a contiguous array."""
     return array.reshape(-1)
 
 
@@ -106,21 +105,24 @@ def _emit_get_int32(builder: Any, address: Any, index: Any) -> Any:
 
 @operation(types.intp, (types.intp, types.intp), _emit_get_int32)
 def get_int32(address: Address, index: Integer) -> Integer:
-    """One int32, read exactly once: what is checked is what is used, even if another thread writes it meanwhile."""
+    """One int32, read exactly once.
+
+    So the number that is checked is the number that is used, even if another thread writes it.
+    """
     return int(address[index])
 
 
 @operation(types.intp, (types.intp, types.intp), lambda builder, address, index: read(builder, address, index, I64))
-def get_address(addresses: Address, index: Integer) -> Address:
-    """One of a table of addresses."""
-    return addresses[index]
+def get_int64(address: Address, index: Integer) -> Any:
+    """One int64, which may be an address."""
+    return address[index]
 
 
 @operation(
     types.intp, (types.intp, types.intp), lambda builder, address, index: builder.ptrtoint(pointer(builder, address, index, F32), I64)
 )
-def advance(address: Address, index: Integer) -> Address:
-    """Where the float32 of an index stands."""
+def offset(address: Address, index: Integer) -> Address:
+    """The address of element `index` of an array of float32 or int32."""
     return address[index:]
 
 
@@ -132,13 +134,16 @@ def get(address: Address, index: Integer) -> Float:
 
 @operation(types.void, (types.intp, types.intp, types.float32), lambda builder, address, index, x: write(builder, x, address, index, F32))
 def put(address: Address, index: Integer, x: Float) -> None:
-    """Write one float32."""
+    """Store one float32."""
     address[index] = x
 
 
 @operation(VECTOR, (types.intp, types.intp, types.intp, types.float32), _emit_load)
 def load(address: Address, index: Integer, count: Integer, fill: Float) -> Vector:
-    """Sixteen float32 from `index` on; of them the first `count` are there, and the others are `fill`."""
+    """Sixteen float32 from `index` on.
+
+    Only the first `count` are read; the other lanes are `fill`.
+    """
     vector = np.full(LANES, fill, np.float32)
     vector[: max(count, 0)] = address[index : index + min(count, LANES)]
     return vector
@@ -146,53 +151,61 @@ def load(address: Address, index: Integer, count: Integer, fill: Float) -> Vecto
 
 @operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store)
 def store(address: Address, index: Integer, vector: Vector, count: Integer) -> None:
-    """Write the first `count` lanes, at most sixteen."""
+    """Store the first `count` lanes, at most sixteen."""
     address[index : index + min(count, LANES)] = vector[:count]
 
 
 def _emit_transpose(builder: Any, source: Any, at: Any, stride: Any, count: Any, target: Any, to: Any, distance: Any) -> None:
-    def line(start: Any, i: int, apart: Any) -> Any:
-        return builder.add(start, builder.mul(apart, ir.Constant(I64, i)))
+    def line(start: Any, i: int, distance: Any) -> Any:
+        return builder.add(start, builder.mul(distance, ir.Constant(I64, i)))
 
     rows = []
     for i in range(LANES):
         is_there = builder.icmp_signed("<", ir.Constant(I64, i), count)
         rows.append(read(builder, source, builder.select(is_there, line(at, i, stride), at), FLOATS, F32))
-    for step in (8, 4, 2, 1):  # swap what lies `step` above the diagonal with what lies as far below
-        for i in (i for i in range(LANES) if not i & step):
-            pair = rows[i], rows[i + step]
-            upper = [lane + (LANES - step if lane & step else 0) for lane in range(LANES)]
-            lower = [lane + (LANES if lane & step else step) for lane in range(LANES)]
-            rows[i], rows[i + step] = (builder.shuffle_vector(*pair, ir.Constant(INTS, lanes)) for lanes in (upper, lower))
+    for apart in (8, 4, 2, 1):  # swap what lies `apart` above the diagonal with what lies as far below it
+        for i in (i for i in range(LANES) if not i & apart):
+            pair = rows[i], rows[i + apart]
+            upper = [lane + (LANES - apart if lane & apart else 0) for lane in range(LANES)]
+            lower = [lane + (LANES if lane & apart else apart) for lane in range(LANES)]
+            rows[i], rows[i + apart] = (builder.shuffle_vector(*pair, ir.Constant(INTS, lanes)) for lanes in (upper, lower))
     for i, row in enumerate(rows):
         write(builder, row, target, line(to, i, distance), F32)
 
 
 @operation(types.void, (types.intp,) * 7, _emit_transpose)
 def transpose(source: Address, at: Integer, stride: Integer, count: Integer, target: Address, to: Integer, distance: Integer) -> None:
-    """Sixteen rows of sixteen float32, `stride` apart, become columns of rows `distance` apart; beyond `count`, the first again."""
+    """Transpose a square of sixteen by sixteen float32.
+
+    `source[at]` is the first element of the first row, and rows are `stride` apart. Only the first
+    `count` rows are read; the first row stands in for the others. `target[to]` is the first element
+    of the result, whose rows are `distance` apart.
+    """
     for i in range(LANES):
         start = at + i * stride if i < count else at
         target[to + i : to + i + (LANES - 1) * distance + 1 : distance] = source[start : start + LANES]
 
 
-def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, count: Any) -> None:
-    whole_numbers = builder.sub(builder.bitcast(shifted, INTS), ir.Constant(INTS, [KIND.offset] * LANES))
-    small = builder.trunc(whole_numbers, ir.VectorType(I8, LANES))
+def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, offset: Any, count: Any) -> None:
+    offsets = emit_broadcast(builder, builder.trunc(offset, I32), INTS)
+    small = builder.trunc(builder.sub(builder.bitcast(shifted, INTS), offsets), ir.VectorType(I8, LANES))
     with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
         with whole:
             write(builder, small, address, index, I8)
         with part:
             place = builder.bitcast(pointer(builder, address, index, I8), small.type.as_pointer())
             arguments = [small, place, ir.Constant(I32, 1), _is_inside(builder, count)]
-            call(builder, f"llvm.masked.store.v{LANES}i8.p0", ir.VoidType(), *arguments)
+            emit_call(builder, f"llvm.masked.store.v{LANES}i8.p0", ir.VoidType(), *arguments)
 
 
-@operation(types.void, (types.intp, types.intp, VECTOR, types.intp), _emit_store_quantized)
-def store_quantized(address: Address, index: Integer, shifted: Vector, count: Integer) -> None:
-    """Write the first `count` of sixteen numbers from 0 to 255, to which MAGIC has been added, as the int8 product wants them."""
-    whole_numbers = (shifted - MAGIC).astype(np.int32) - KIND.offset
-    address[index : index + min(count, LANES)] = whole_numbers[:count]
+@operation(types.void, (types.intp, types.intp, VECTOR, types.intp, types.intp), _emit_store_quantized)
+def store_quantized(address: Address, index: Integer, shifted: Vector, offset: Integer, count: Integer) -> None:
+    """Store the first `count` lanes as eight-bit integers, less `offset`.
+
+    MAGIC has been added to numbers from 0 to 255.
+    """
+    integers = (shifted - MAGIC).astype(np.int32) - offset
+    address[index : index + min(count, LANES)] = integers[:count]
 
 
 def _emit_store_int16(builder: Any, address: Any, index: Any, shifted: Any) -> None:
@@ -201,7 +214,10 @@ def _emit_store_int16(builder: Any, address: Any, index: Any, shifted: Any) -> N
 
 @operation(types.void, (types.intp, types.intp, VECTOR), _emit_store_int16)
 def store_int16(address: Address, index: Integer, shifted: Vector) -> None:
-    """Write sixteen numbers, to which MAGIC has been added, as int16; all of them, since AVX2 cannot leave out some of sixteen bits."""
+    """Store all lanes as int16.
+
+    MAGIC has been added to the numbers. (AVX2 cannot store some of sixteen int16.)
+    """
     address.view(np.int16)[index : index + LANES] = (shifted - MAGIC).astype(np.int16)
 
 
@@ -213,6 +229,9 @@ def _emit_store_pairs(builder: Any, address: Any, index: Any, even: Any, odd: An
 
 @operation(types.void, (types.intp, types.intp, VECTOR, VECTOR), _emit_store_pairs)
 def store_pairs(address: Address, index: Integer, even: Vector, odd: Vector) -> None:
-    """Write two times sixteen numbers, to which MAGIC has been added, as int16 by turns; `index` counts pairs."""
+    """Store the lanes of two Vectors as pairs of int16: even[0], odd[0], even[1], ...
+
+    MAGIC has been added to the numbers. `index` counts pairs.
+    """
     pairs = address.view(np.int16)[2 * index : 2 * (index + LANES)].reshape(LANES, 2)
     pairs[:, 0], pairs[:, 1] = even - MAGIC, odd - MAGIC

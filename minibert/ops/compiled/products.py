@@ -1,112 +1,177 @@
-"""Matrix products in both precisions, compiled: twins of `linear`, `linear_gelu` and `int8_linear` of reference.py.
+"""Products with the weights, compiled: `linear` of numpy_ops.py and `int8_linear` of numpy_int8.py.
 
-A strip of weights, one panel of AVX-512 or four of AVX2, is read once and stays in the second-level cache while all rows pass by it, four
-tiles of them at a time; they stay in the first while the panels of a strip pass by them, and what follows the product is done to the
-tiles while they are there. On Zen 3, strips instead of single panels make int8 2 to 15 % faster, float32 up to 5 %; on Zen 4, four tiles
-instead of one at a time make products of L8_H128 8 % faster in int8 and 5 % in float32. Measured by benchmarks/roofline.py.
+A thread works on blocks of the result. A block is `Tier.block_rows` tokens by a strip of columns:
+one panel of AVX-512, or four of AVX2. A strip of weights is read once, and stays in the
+second-level cache while all tokens pass by it. They pass in groups of four tiles. Such a group
+stays in the first-level cache while the panels of the strip pass by it. The activation is applied
+while the result is still there.
+
+* Strips instead of single panels make int8 2 to 15 % faster, float32 up to 5 % (Zen 3).
+* Four tiles instead of one at a time make the products of L8_H128 8 % faster in int8 and 5 % in
+  float32 (Zen 4).
+
+Measured with benchmarks/roofline.py.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from ...runtime.jit import jit, pasted
 from .. import LEAST_SPAN
 from .activations import NO_ACTIVATION, activated
-from .memory import advance, get_address, load, put, store, store_quantized
-from .packed import KIND, PASS, WIDTH
-from .simd import LANES, MAGIC, Address, Integer, fma, greatest, least, maximum, minimum, splat, total
-from .team import Room, finish, take, wait
-from .tiers import TIER
-from .tiles import int8_tile, whole_tile
+from .counters import in_blocks
+from .memory import load, offset, put, store, store_quantized
+from .packed import Panels
+from .simd import (
+    FIRST,
+    LANES,
+    MAGIC,
+    Address,
+    Integer,
+    broadcast,
+    fma,
+    maximum,
+    minimum,
+    reduce_add,
+    reduce_max,
+    reduce_min,
+)
+from .tiles import Dequantization, Operand, int8_tile, panel_tile
+from .workspace import Workspace
 
 f32 = np.float32
 ZERO, INFINITY = f32(0), f32(np.inf)
-GROUP = KIND.group
-VECTORS = WIDTH // TIER.lanes
-BLOCK = 4 * PASS  # rows that make one piece of work for a thread
-STRIP, CACHED = 64, 1 << 18  # columns of a strip, unless their weights are more bytes than half of a small second-level cache
-# An int would be a type of its own to Numba, and what is called with it be compiled once more.
-FIRST, I_WIDTH = np.int64(0), np.int64(WIDTH)
+STRIP = 64  # columns of a strip, unless their weights need more than CACHED bytes
+CACHED = 1 << 18  # bytes, half of a small second-level cache
 
 
-@jit
-def quantize_rows(x: Address, rows: Integer, size: Integer, stride: Integer, room: Room, step: Integer) -> None:
-    """Each row as numbers 0..255, x = low + unit * number; a row that holds NaN or infinity gets NaN as its unit, and so stays one."""
-    pieces = (rows + BLOCK - 1) // BLOCK
-    piece = take(room.counters, step)
-    while piece < pieces:
-        for row in range(piece * BLOCK, min(piece * BLOCK + BLOCK, rows)):
-            at = row * size
-            lows, highs, poison = splat(INFINITY), splat(-INFINITY), splat(ZERO)
-            for i in range(0, size, LANES):
-                lows = minimum(load(x, at + i, size - i, INFINITY), lows)
-                highs = maximum(load(x, at + i, size - i, -INFINITY), highs)
-                poison = fma(load(x, at + i, size - i, ZERO), splat(ZERO), poison)
-            low = least(lows)
-            span = greatest(highs) - low
-            factor = f32(255) / span if span >= LEAST_SPAN else ZERO
-            put(room.lows, row, low)
-            put(room.units, row, span * f32(1 / 255) + total(poison))
-            for i in range(0, size, LANES):
-                number = (load(x, at + i, size - i, low) - splat(low)) * splat(factor)
-                store_quantized(room.quantized, row * stride + i, number + splat(MAGIC), stride - i)
-        finish(room.counters, step)
-        piece = take(room.counters, step)
-    wait(room.counters, step, pieces)
+class Quantization(NamedTuple):
+    """What `quantize_rows` is given."""
+
+    x: Address  # (num_tokens, in_features) float32
+    num_tokens: Integer
+    in_features: Integer
+    stride: Integer  # of the result: in_features, rounded up to a multiple of Tier.group
 
 
-@jit
-def product(
-    x: Address, rows: Integer, inner: Integer, table: Address, matrix: Integer, outer: Integer, out: Address, activation: Integer,
-    is_int8: Integer, room: Room, step: Integer,
-) -> None:  # fmt: skip
-    """Fill `out` with activation(x @ weight.T + bias), x float32 or what `quantize_rows` made of it.
+class Product(NamedTuple):
+    """What `multiply` is given: out = activation(x weight^T + bias)."""
 
-    Tiles that have an activation before them, or stick out at the right, go to a place of their own first: rows of `out` are often so far
-    apart that eight of them fill their share of the cache, and GELU would wait. In L6_H768 it takes 0.5 instead of 0.7 µs a token.
-    """
-    panels, bias, initial = get_address(table, matrix), get_address(table, matrix + 1), get_address(table, matrix + 2)
-    scale, totals = get_address(table, matrix + 3), get_address(table, matrix + 4)
-    num_blocks = (rows + BLOCK - 1) // BLOCK
-    strip = WIDTH * max(1, min(STRIP // WIDTH, CACHED // (inner * WIDTH * (1 if is_int8 else 4))))
-    pieces = num_blocks * ((outer + strip - 1) // strip)
-    piece = take(room.counters, step)
-    while piece < pieces:
-        start, first = piece // num_blocks * strip, piece % num_blocks * BLOCK
-        for row in range(first, min(first + BLOCK, rows), PASS):
-            height = min(PASS, rows - row)
-            for column in range(start, min(start + strip, outer), WIDTH):
-                width = min(WIDTH, outer - column)
-                is_final = activation == NO_ACTIVATION and width == WIDTH
-                y, at, ldy = (out, row * outer + column, outer) if is_final else (room.scratch, FIRST, I_WIDTH)
-                if is_int8:
-                    int8_tile(
-                        height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH * GROUP, initial, column,
-                        y, at, ldy, inner // GROUP, advance(room.lows, row), advance(room.units, row),
-                        advance(scale, column), advance(totals, column), advance(bias, column),
-                    )  # fmt: skip
-                else:
-                    whole_tile(height, VECTORS, x, row * inner, inner, panels, column * inner, WIDTH, bias, column, y, at, ldy, inner)
-                if not is_final:
-                    for i in range(height):
-                        for j in range(0, width, LANES):
-                            value = activated(load(y, i * WIDTH + j, width - j, ZERO), activation)
-                            store(out, (row + i) * outer + column + j, value, width - j)
-        finish(room.counters, step)
-        piece = take(room.counters, step)
-    wait(room.counters, step, pieces)
+    x: Address  # (num_tokens, in_features): float32, or what `quantize_rows` made of it
+    out: Address  # (num_tokens, out_features) float32
+    panels: Panels
+    num_tokens: Integer
+    in_features: Integer
+    out_features: Integer
+    activation: Integer  # a number of activations.py
+    is_int8: Integer
 
 
 @pasted
-def linear(
-    x: Address, rows: Integer, inner: Integer, table: Address, matrix: Integer, outer: Integer, out: Address, activation: Integer,
-    is_int8: Integer, room: Room, step: Integer,
-) -> Integer:  # fmt: skip
-    """A product in either precision; returns the number of the next step."""
-    if is_int8:
-        stride = (inner + GROUP - 1) // GROUP * GROUP
-        quantize_rows(x, rows, inner, stride, room, step)
-        step += 1
-        product(room.quantized, rows, stride, table, matrix, outer, out, activation, is_int8, room, step)
+def quantize_row(row: Address, token: Integer, task: Quantization, workspace: Workspace) -> None:
+    """One row (in_features,) as numbers of 0..255: x = low + unit * number.
+
+    A row that holds NaN or infinity gets NaN as its unit, so it stays one that is not finite.
+    """
+    size, tier = task.in_features, workspace.tier
+    lows, highs, poison = broadcast(INFINITY), broadcast(-INFINITY), broadcast(ZERO)
+    for i in range(0, size, LANES):
+        lows = minimum(load(row, i, size - i, INFINITY), lows)
+        highs = maximum(load(row, i, size - i, -INFINITY), highs)
+        poison = fma(load(row, i, size - i, ZERO), broadcast(ZERO), poison)
+    low = reduce_min(lows)
+    span = reduce_max(highs) - low
+    factor = f32(255) / span if span >= LEAST_SPAN else ZERO
+    put(workspace.lows, token, low)
+    put(workspace.units, token, span * f32(1 / 255) + reduce_add(poison))
+    for i in range(0, size, LANES):
+        number = (load(row, i, size - i, low) - broadcast(low)) * broadcast(factor) + broadcast(MAGIC)
+        store_quantized(workspace.quantized, token * task.stride + i, number, tier.int8_offset, task.stride - i)
+
+
+@pasted
+def quantize_block(block: Integer, task: Quantization, workspace: Workspace) -> None:
+    """The rows of one block."""
+    first = block * workspace.tier.block_rows
+    for token in range(first, min(first + workspace.tier.block_rows, task.num_tokens)):
+        quantize_row(offset(task.x, token * task.in_features), token, task, workspace)
+
+
+@jit
+def quantize_rows(task: Quantization, workspace: Workspace, phase: Integer) -> None:
+    """Fill the workspace with eight-bit rows, and the low and unit of each. One phase."""
+    block_rows = workspace.tier.block_rows
+    in_blocks(quantize_block, task, (task.num_tokens + block_rows - 1) // block_rows, workspace, phase)
+
+
+@pasted
+def strip_width(task: Product, width: Integer) -> Integer:
+    """Columns of a strip: whole panels of `width` columns."""
+    panel_bytes = task.in_features * width * (1 if task.is_int8 else 4)
+    return width * max(1, min(STRIP // width, CACHED // panel_bytes))
+
+
+@pasted
+def multiply_panel(first: Integer, rows: Integer, column: Integer, task: Product, workspace: Workspace) -> None:
+    """Tokens `first` to `first + rows` by one panel of columns.
+
+    If an activation follows, or the panel is the last and not full, the tiles go to scratch first.
+    Rows of `out` are often so far apart that eight of them fill their part of the cache, and GELU
+    would wait. In L6_H768 it takes 0.5 instead of 0.7 µs a token.
+    """
+    tier, panels, size = workspace.tier, task.panels, task.in_features
+    columns = min(tier.width, task.out_features - column)
+    is_final = task.activation == NO_ACTIVATION and columns == tier.width
+    place = Operand(task.out, first * task.out_features + column, task.out_features)
+    c = place if is_final else Operand(workspace.scratch, FIRST, tier.width)
+    a = Operand(task.x, first * size, size)
+    b = Operand(panels.panels, column * size, tier.width * (tier.group if task.is_int8 else 1))
+    if task.is_int8:
+        meaning = Dequantization(
+            offset(workspace.lows, first), offset(workspace.units, first), offset(panels.scale, column), offset(panels.sums, column),
+            offset(panels.bias, column),
+        )  # fmt: skip
+        int8_tile(tier, rows, a, b, offset(panels.initial, column), c, size // tier.group, meaning)
     else:
-        product(x, rows, inner, table, matrix, outer, out, activation, is_int8, room, step)
-    return step + 1
+        panel_tile(tier, rows, a, b, offset(panels.bias, column), c, size)
+    if not is_final:
+        for i in range(rows):
+            for j in range(0, columns, LANES):
+                value = activated(load(c.address, i * tier.width + j, columns - j, ZERO), task.activation)
+                store(task.out, (first + i) * task.out_features + column + j, value, columns - j)
+
+
+@pasted
+def multiply_block(block: Integer, task: Product, workspace: Workspace) -> None:
+    """The tokens of one block by one strip of columns."""
+    tier, strip = workspace.tier, strip_width(task, workspace.tier.width)
+    num_row_blocks = (task.num_tokens + tier.block_rows - 1) // tier.block_rows
+    start, first = block // num_row_blocks * strip, block % num_row_blocks * tier.block_rows
+    last = min(first + tier.block_rows, task.num_tokens)
+    for token in range(first, last, tier.pass_rows):
+        for column in range(start, min(start + strip, task.out_features), tier.width):
+            multiply_panel(token, min(tier.pass_rows, last - token), column, task, workspace)
+
+
+@jit
+def multiply(task: Product, workspace: Workspace, phase: Integer) -> None:
+    """Fill `out`. One phase."""
+    block_rows, strip = workspace.tier.block_rows, strip_width(task, workspace.tier.width)
+    num_blocks = (task.num_tokens + block_rows - 1) // block_rows * ((task.out_features + strip - 1) // strip)
+    in_blocks(multiply_block, task, num_blocks, workspace, phase)
+
+
+@pasted
+def linear(task: Product, workspace: Workspace, phase: Integer) -> None:
+    """A linear layer in either precision. Two phases; float32 leaves the first one out."""
+    if task.is_int8:
+        group = workspace.tier.group
+        stride = (task.in_features + group - 1) // group * group
+        quantize_rows(Quantization(task.x, task.num_tokens, task.in_features, stride), workspace, phase)
+        integers = Product(
+            workspace.quantized, task.out, task.panels, task.num_tokens, stride, task.out_features, task.activation, task.is_int8
+        )  # fmt: skip
+        multiply(integers, workspace, phase + 1)
+    else:
+        multiply(task, workspace, phase + 1)

@@ -1,14 +1,16 @@
-"""Sixteen float32 as one value: the words in which kernels.py is written.
+"""Sixteen float32 as one value, and what can be done with it.
 
-Numba compiles a loop over single numbers; whether it becomes vector code is up to LLVM, which may not reorder a sum and has no vector
-exp. So this module teaches Numba a type, `Vector`, that is sixteen float32 side by side, and its operations. LLVM puts a Vector into one
-register of AVX-512, two of AVX2, four of NEON or SSE: the arithmetic is the same on all of them, to the bit, because every operation is
-lane by lane and `total`, the only sum across lanes, adds in one fixed order.
+Numba compiles a loop over single numbers. Whether that becomes vector code is up to LLVM, which
+may not reorder a sum and has no vector exp. So this module teaches Numba a type, `Vector`: sixteen
+float32 side by side. LLVM keeps a Vector in one register of AVX-512, two of AVX2, four of NEON or
+SSE. The arithmetic is the same on all of them, to the bit. Every operation works lane by lane. The
+only sum across lanes is `reduce_add`, which adds in one fixed order.
 
-Under each operation stands what it does, in NumPy. That is also what runs under NUMBA_DISABLE_JIT=1, where a Vector is an array of
-sixteen and an address is an array. Elsewhere, the line of LLVM's language given to `@operation` takes its place.
+The body of each operation says in NumPy what it does. It also runs under NUMBA_DISABLE_JIT=1, where
+a Vector is an array of sixteen and an address is an array. Otherwise Numba compiles the LLVM code
+that `@operation` is given.
 
-memory.py has the words that fetch Vectors and put them away.
+memory.py loads Vectors and stores them.
 """
 
 import inspect
@@ -24,10 +26,13 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global, signatur
 from numba.extending import lower_builtin, models, register_model
 
 from ...runtime.jit import intrinsic
-from .tiers import EMULATED, TIER
+from .tiers import EMULATED, has_fma
 
 LANES = 16
-MAGIC = np.float32(1.5 * 2**23)  # x + MAGIC has no room for a fraction: the sum is rounded to even, and its low bits are the integer x
+MAGIC = np.float32(1.5 * 2**23)  # x + MAGIC is rounded to a whole number, halves to even; its low bits are the integer x
+# Numba gives a literal int a type of its own, and compiles a function that is called with one once
+# more. So every constant that is an argument, or a field of a NamedTuple, is an int64 such as this.
+FIRST = np.int64(0)
 
 Address: TypeAlias = Any  # an int64, or an array where nothing is compiled
 Vector: TypeAlias = Any
@@ -56,7 +61,7 @@ VECTOR = VectorType()
 
 
 def intrinsic_like(function: Function, typed: Callable[..., Any]) -> Function:
-    """An intrinsic of Numba under the name and with the arguments of a function."""
+    """An intrinsic of Numba with the name and the arguments of a function."""
     first = inspect.Parameter("typing_context", inspect.Parameter.POSITIONAL_ONLY)
     arguments = inspect.signature(function).parameters.values()
     typed.__signature__ = inspect.Signature([first, *arguments])  # type: ignore[attr-defined]
@@ -64,8 +69,14 @@ def intrinsic_like(function: Function, typed: Callable[..., Any]) -> Function:
     return intrinsic(typed)  # type: ignore[return-value]
 
 
-def operation(result: Any, arguments: tuple[Any, ...], emit: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Makes a function one that Numba compiles to what `emit(builder, *values)` writes. `...` stands for an array of any kind."""
+def operation(
+    result: Any, arguments: tuple[Any, ...], emit: Callable[..., Any], *, for_target: bool = False
+) -> Callable[[Function], Function]:
+    """Make a function one that Numba compiles to the code that `emit(builder, *values)` writes.
+
+    An argument `...` stands for an array of any kind. With `for_target`, `emit` is also given
+    Numba's context, which knows the processor that code is emitted for, as its first argument.
+    """
 
     def decorate(function: Function) -> Function:
         if EMULATED:
@@ -79,7 +90,7 @@ def operation(result: Any, arguments: tuple[Any, ...], emit: Callable[..., Any])
                     context.make_array(kind)(context, builder, value) if expected is ... else value
                     for value, kind, expected in zip(values, signature.args, arguments, strict=True)
                 ]
-                made = emit(builder, *values)
+                made = emit(context, builder, *values) if for_target else emit(builder, *values)
                 return context.get_dummy_value() if result is types.void else made
 
             return result(*wanted), code
@@ -89,33 +100,40 @@ def operation(result: Any, arguments: tuple[Any, ...], emit: Callable[..., Any])
     return decorate
 
 
-def spread(builder: Any, value: Any, kind: Any) -> Any:
+def emit_broadcast(builder: Any, value: Any, kind: Any) -> Any:
     """A scalar in every lane."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(I32, 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count))
 
 
-def call(builder: Any, name: str, result: Any, *values: Any) -> Any:
-    """One of LLVM's intrinsics."""
+def emit_call(builder: Any, name: str, result: Any, *values: Any) -> Any:
+    """A call of one of LLVM's intrinsics."""
     kind = ir.FunctionType(result, [value.type for value in values])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
-@operation(VECTOR, (types.float32,), lambda builder, x: spread(builder, x, FLOATS))
-def splat(x: Float) -> Vector:
-    """The same number sixteen times."""
+def emit_fma(builder: Any, is_fused: bool, a: Any, b: Any, c: Any) -> Any:
+    """The multiply-add a * b + c of vectors, rounded once if the processor can do that."""
+    if is_fused:
+        return emit_call(builder, f"llvm.fma.v{a.type.count}f32", a.type, a, b, c)
+    return builder.fadd(builder.fmul(a, b), c)
+
+
+@operation(VECTOR, (types.float32,), lambda builder, x: emit_broadcast(builder, x, FLOATS))
+def broadcast(x: Float) -> Vector:
+    """The same number in all lanes."""
     return np.full(LANES, x, np.float32)
 
 
-def _emit_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    # a processor without the instruction would call a function for every lane
-    return call(builder, f"llvm.fma.v{LANES}f32", FLOATS, a, b, c) if TIER.fma else builder.fadd(builder.fmul(a, b), c)
-
-
-@operation(VECTOR, (VECTOR, VECTOR, VECTOR), _emit_fma)
+@operation(
+    VECTOR, (VECTOR, VECTOR, VECTOR), lambda context, builder, a, b, c: emit_fma(builder, has_fma(context), a, b, c), for_target=True
+)
 def fma(a: Vector, b: Vector, c: Vector) -> Vector:
-    """Fused multiply-add: a * b + c, rounded once (twice where nothing is compiled and on processors that cannot)."""
+    """Fused multiply-add: a * b + c, rounded once.
+
+    It is rounded twice on processors without the instruction, and where nothing is compiled.
+    """
     return a * b + c
 
 
@@ -135,16 +153,17 @@ def minimum(a: Vector, b: Vector) -> Vector:
     return np.where(a < b, a, b)
 
 
-def _emit_farther(builder: Any, x: Any, most: Any) -> Any:
-    # what is farther from 0 has the greater bits, infinity more than any number, and NaN more than infinity
+def _emit_max_abs(builder: Any, x: Any, most: Any) -> Any:
+    # As integers, the bits of |x| are in the order of |x|: infinity lies above every number, and
+    # NaN above infinity.
     bits = builder.and_(builder.bitcast(x, INTS), ir.Constant(INTS, [0x7FFFFFFF] * LANES))
     others = builder.bitcast(most, INTS)
     return builder.bitcast(builder.select(builder.icmp_unsigned(">", bits, others), bits, others), FLOATS)
 
 
-@operation(VECTOR, (VECTOR, VECTOR), _emit_farther)
-def farther(x: Vector, most: Vector) -> Vector:
-    """The greater of each |x| and `most`, which is not negative; NaN where there was one."""
+@operation(VECTOR, (VECTOR, VECTOR), _emit_max_abs)
+def max_abs(x: Vector, most: Vector) -> Vector:
+    """The greater of |x| and `most` in each lane. `most` is not negative. NaN stays NaN."""
     return np.maximum(np.abs(x), most)
 
 
@@ -166,7 +185,7 @@ def times_power_of_two(x: Vector, rounded: Vector) -> Vector:
 
 
 def _fold(combine: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Lane 0 of: the halves of a vector combined, then their halves, and so on: four steps."""
+    """Combine the halves of a vector, then the halves of the result, until one lane is left."""
 
     def emit(builder: Any, vector: Any) -> Any:
         for distance in (8, 4, 2, 1):
@@ -179,27 +198,27 @@ def _fold(combine: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 @operation(types.float32, (VECTOR,), _fold(lambda builder, a, b: builder.fadd(a, b)))
-def total(vector: Vector) -> Float:
-    """The sum of the lanes, always in the same order: i and i + 8, of these i and i + 4, ..."""
+def reduce_add(vector: Vector) -> Float:
+    """The sum of the lanes, in one order: i and i + 8, then of those sums i and i + 4, ..."""
     for distance in (8, 4, 2, 1):
         vector = vector[:distance] + vector[distance : 2 * distance]
     return vector[0]
 
 
 @operation(types.float32, (VECTOR,), _fold(lambda builder, a, b: _select(builder, ">", a, b, a, b)))
-def greatest(vector: Vector) -> Float:
+def reduce_max(vector: Vector) -> Float:
     """The greatest of the lanes."""
     return vector.max()
 
 
 @operation(types.float32, (VECTOR,), _fold(lambda builder, a, b: _select(builder, "<", a, b, a, b)))
-def least(vector: Vector) -> Float:
+def reduce_min(vector: Vector) -> Float:
     """The least of the lanes."""
     return vector.min()
 
 
 def _define(symbol: Callable[..., Any], emit: Callable[[Any, Any, Any], Any]) -> None:
-    """An operator of Python between two Vectors."""
+    """Give two Vectors an operator of Python."""
 
     @infer_global(symbol)
     class _Typing(ConcreteTemplate):  # type: ignore[misc]

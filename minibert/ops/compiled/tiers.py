@@ -1,62 +1,139 @@
-"""Tiers: what kind of processor Numba compiles for, and what that means for a register tile."""
+"""Tiers: the kinds of processor that there are kernels for, and the shape of the kernels for each.
+
+A `Tier` is a value of Python and a type of Numba at once. Every loop takes one as its first
+argument. Its type holds its numbers, so Numba compiles a loop anew for each tier, with `tier.rows`
+and the others as constants. One process can hold loops of several tiers.
+"""
 
 import platform
+from dataclasses import astuple, dataclass
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from llvmlite import binding
+from numba import types
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, models, register_model, unbox
 
-EMULATED: bool = bool(numba.config.DISABLE_JIT)
+EMULATED: bool = bool(numba.config.DISABLE_JIT)  # the loops run as Python, and a Tier is a plain object
 
 
-class Tier(NamedTuple):
-    """What a kind of processor is given."""
+class Int8Kind(NamedTuple):
+    """How a processor multiplies eight-bit integers. All kinds are exact."""
+
+    group: int  # values of k that one instruction multiplies and adds
+    activation: Any  # dtype of the quantized activations
+    offset: int  # subtracted from activations of 0..255, so that they fit into that dtype
+
+
+INT8 = {
+    "vnni": Int8Kind(4, np.uint8, 0),  # vpdpbusd: four products of u8 and s8, added to an int32
+    "dot": Int8Kind(4, np.int8, 128),  # sdot: four products of s8 and s8, added to an int32
+    "pairs": Int8Kind(4, np.uint8, 0),  # vpmaddubsw: two products of u8 and s8 as an int16; vpmaddwd: two of those as an int32
+    "single": Int8Kind(1, np.uint8, 0),  # any processor
+}
+
+
+@dataclass(frozen=True)
+class Tier:
+    """The shape of the kernels for one kind of processor."""
 
     name: str
     lanes: int  # numbers of 32 bits in a register
-    rows: int  # of a tile
-    vectors: int  # registers side by side in a tile: 6 x 4 sums of 32 registers (AVX-512, NEON), 6 x 2 of 16 (AVX2), 2 x 4 (SSE)
-    int8: str  # how int8 is multiplied, see INT8
-    fma: bool  # whether there is a fused multiply-add
+    rows: int  # of a register tile
+    vectors: int  # registers side by side in a register tile
+    int8: str  # a name in INT8
 
     @property
     def width(self) -> int:
         """Columns of a tile, and of a panel of packed weights."""
         return self.lanes * self.vectors
 
+    @property
+    def pass_rows(self) -> int:
+        """Rows of activations that pass by one panel before the next panel is read."""
+        return 4 * self.rows
 
-class Int8Kind(NamedTuple):
-    """How eight-bit integers are multiplied: exactly, in steps of `group` values of k."""
+    @property
+    def block_rows(self) -> int:
+        """Rows in a block, the unit of work of a thread."""
+        return 4 * self.pass_rows
 
-    group: int
-    activation: Any  # dtype of the quantised activations, unsigned but for `dot`
-    offset: int  # taken from activations of 0..255
+    @property
+    def group(self) -> int:
+        """Values of k that one int8 instruction multiplies and adds."""
+        return INT8[self.int8].group
+
+    @property
+    def int8_offset(self) -> int:
+        """What is subtracted from quantized activations of 0..255 before they are stored."""
+        return INT8[self.int8].offset
+
+    @property
+    def activation(self) -> Any:
+        """Dtype of quantized activations."""
+        return INT8[self.int8].activation
+
+    def __reduce__(self) -> Any:
+        return Tier, astuple(self)  # without the cached type, which holds this object
+
+    @cached_property
+    def _numba_type_(self) -> "TierType":
+        return TierType(self)
 
 
-INT8 = {
-    "vnni": Int8Kind(4, np.uint8, 0),  # vpdpbusd: four products of u8 and s8, added to an int32
-    "dot": Int8Kind(4, np.int8, 128),  # sdot: the same of s8 and s8
-    "pairs": Int8Kind(4, np.uint8, 0),  # vpmaddubsw: two products of u8 and s8, added to an int16; vpmaddwd: two of these, to an int32
-    "single": Int8Kind(1, np.uint8, 0),  # any processor
-}
+class TierType(types.Type):  # type: ignore[misc]
+    """Numba's type of one Tier.
 
+    A value of it has no bits: all that is known of it stands in the type.
+    """
+
+    def __init__(self, tier: Tier) -> None:
+        self.tier = tier
+        super().__init__(name=f"Tier{astuple(tier)}")
+
+
+register_model(TierType)(models.OpaqueModel)
+
+
+@unbox(TierType)  # type: ignore[untyped-decorator]
+def _unbox(kind: TierType, tier: Any, compiler: Any) -> NativeValue:
+    return NativeValue(compiler.context.get_dummy_value())
+
+
+@infer_getattr
+class _TierAttribute(AttributeTemplate):  # type: ignore[misc]
+    key = TierType
+
+    def generic_resolve(self, kind: TierType, name: str) -> Any:
+        return types.intp if isinstance(getattr(kind.tier, name, None), int) else None
+
+
+@lower_getattr_generic(TierType)  # type: ignore[untyped-decorator]
+def _lower_attribute(context: Any, builder: Any, kind: TierType, value: Any, name: str) -> Any:
+    return context.get_constant(types.intp, getattr(kind.tier, name))
+
+
+# rows x vectors fill the registers: 6 x 4 sums of 32 registers (AVX-512, NEON), 6 x 2 of 16 (AVX2),
+# 2 x 4 of 16 (SSE)
 TIERS = {
     tier.name: tier
     for tier in (
-        Tier("avx512vnni", 16, 6, 4, "vnni", True),
-        Tier("avx512", 16, 6, 4, "pairs", True),
-        Tier("avxvnni", 8, 6, 2, "vnni", True),
-        Tier("avx2", 8, 6, 2, "pairs", True),
-        Tier("neondot", 4, 6, 4, "dot", True),
-        Tier("neon", 4, 6, 4, "single", True),
-        Tier("generic", 4, 2, 4, "single", False),
+        Tier("avx512vnni", 16, 6, 4, "vnni"),
+        Tier("avx512", 16, 6, 4, "pairs"),
+        Tier("avxvnni", 8, 6, 2, "vnni"),
+        Tier("avx2", 8, 6, 2, "pairs"),
+        Tier("neondot", 4, 6, 4, "dot"),
+        Tier("neon", 4, 6, 4, "single"),
+        Tier("generic", 4, 2, 4, "single"),
     )
 }
 
 
 def tier_for(architecture: str, features: set[str]) -> Tier:
-    """The tier of a processor with these features, in LLVM's words."""
+    """The tier of a processor with these features, which have LLVM's names."""
     if architecture in ("aarch64", "arm64"):
         return TIERS["neondot" if "dotprod" in features else "neon"]
     if {"avx512f", "avx512bw", "avx512vl", "fma"} <= features:
@@ -66,11 +143,29 @@ def tier_for(architecture: str, features: set[str]) -> Tier:
     return TIERS["generic"]
 
 
-def _features() -> set[str]:
-    """What Numba compiles for: this processor, or what NUMBA_CPU_FEATURES says. Nothing is known of a processor that is only named."""
+@cache
+def host_tier() -> Tier:
+    """The tier of the processor that Numba compiles for.
+
+    That is this processor, or the one that NUMBA_CPU_FEATURES describes.
+    """
+    if EMULATED:
+        return TIERS["generic"]
     if numba.config.CPU_FEATURES is not None:
-        return {feature[1:] for feature in numba.config.CPU_FEATURES.split(",") if feature.startswith("+")}
-    return {name for name, present in binding.get_host_cpu_features().items() if present}
+        return tier_for(platform.machine().lower(), _present(numba.config.CPU_FEATURES))
+    features = {name for name, present in binding.get_host_cpu_features().items() if present}
+    return tier_for(platform.machine().lower(), features)
 
 
-TIER = TIERS["generic"] if EMULATED else tier_for(platform.machine().lower(), _features())
+def has_fma(context: Any) -> bool:
+    """Whether the processor that code is emitted for has a fused multiply-add.
+
+    Without it, LLVM calls a function for each lane.
+    """
+    triple, _, features = context.codegen().magic_tuple()
+    return triple.startswith(("aarch64", "arm64")) or "fma" in _present(features)
+
+
+def _present(features: str) -> set[str]:
+    """The features that LLVM's list "+name,-name,..." switches on."""
+    return {feature[1:] for feature in features.split(",") if feature.startswith("+")}

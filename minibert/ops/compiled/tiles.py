@@ -1,208 +1,183 @@
-"""Register tiles: the innermost loop of every matrix product, for each kind of processor.
+"""Register tiles: the innermost loop of every matrix product.
 
-A tile is a few rows of the result by a few vectors of columns, all of it held in registers while one pass goes over the summation
-index k. A step of the pass loads one vector of weights for each column vector, then spreads one activation of each row over a register
-and multiplies: with 6 rows and 4 vectors of AVX-512 that is 24 multiply-adds for 10 loads, and 24 sums that do not wait for each other.
-Fewer sums, and the latency of the multiply-add would show; more, and they would not fit beside the weights into 32 registers.
+A tile is a few rows of the result by a few registers of columns. All of its sums stay in registers
+while one pass goes over the summation index k. With AVX2 it is 6 rows by 2 registers of 8 lanes:
 
-Each element of the result is one chain, initial + a[0] b[0] + a[1] b[1] + ..., in the order of k whatever the shape of the tile. So every
-tier with a fused multiply-add gives the same float32 bits, and integers are exact anyway.
+                      weights b[k]
+                 +---------+---------+
+                 |   w0    |   w1    |     2 loads a k step
+                 +---------+---------+
+      a[0, k] -> | sum 0 0 | sum 0 1 |
+      a[1, k] -> | sum 1 0 | sum 1 1 |     6 broadcasts a k step, one for each row
+      a[2, k] -> | sum 2 0 | sum 2 1 |
+      a[3, k] -> | sum 3 0 | sum 3 1 |     12 multiply-adds a k step: sum += a * w
+      a[4, k] -> | sum 4 0 | sum 4 1 |
+      a[5, k] -> | sum 5 0 | sum 5 1 |
+                 +---------+---------+
 
-Measured with benchmarks/roofline.py. The shape is the usual one (Goto and van de Geijn 2008, *Anatomy of high-performance matrix
-multiplication*; BLIS); that Numba can be made to emit it is not.
+* Registers: 12 sums, 2 weights and 1 broadcast activation are 15 of 16.
+* Cycles of a k step: 12 multiply-adds at two a cycle are 6. The 8 loads, at two a cycle, are 4, and
+  the processor does them meanwhile. So the multiply-adds decide: nothing waits for memory.
+* Latency: a multiply-add takes 4 cycles, and two start in each cycle. So the processor needs at
+  least 8 sums that do not wait for each other. Here are 12.
+
+One row by 2 registers has only 2 sums that do not wait for each other. So it does 2 x 8 lanes in
+4 cycles, which is 13 billion multiply-adds a second on Zen 3. 3 rows reach 33, and 6 rows 40 to 47,
+of 54 that the processor can do. More rows would not fit into the registers.
+
+AVX-512 and NEON have 32 registers, and their tile is 6 by 4: 24 sums, 4 weights and 1 activation;
+24 multiply-adds for 10 loads. `Tier` has the shapes.
+
+Each element of the result is one chain, initial + a[0] b[0] + a[1] b[1] + ..., in the order of k
+whatever the shape of the tile. So every tier gives the same float32 bits on a processor with a
+fused multiply-add. Integers are exact anyway.
+
+Measured with benchmarks/roofline.py. The shape is the usual one (Goto and van de Geijn 2008,
+*Anatomy of high-performance matrix multiplication*; BLIS).
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from .memory import pointer, read, write
-from .simd import F32, I8, I16, I32, I64, Address, Integer, call, intrinsic_like, spread
-from .tiers import EMULATED, INT8, TIER, Tier
+from .simd import F32, I8, I32, I64, Address, Integer, emit_broadcast, emit_fma, intrinsic_like
+from .steps import Step, float32_step, int8_step, int16_step
+from .tiers import EMULATED, Tier, TierType, has_fma
 
 
-def float32_step(builder: Any, tier: Tier) -> "Step":
-    """One step of float32."""
-    kind = ir.VectorType(F32, tier.lanes)
+class Operand(NamedTuple):
+    """A matrix in memory, from the element with index `at` on. Its rows are `stride` apart."""
 
-    def multiply_add(sum: Any, activation: Any, weights: Any) -> Any:
-        if tier.fma:
-            return call(builder, f"llvm.fma.v{tier.lanes}f32", kind, activation, weights, sum)
-        return builder.fadd(builder.fmul(activation, weights), sum)
-
-    return Step(kind, F32, F32, F32, 1, kind, lambda loaded: loaded, multiply_add)
+    address: Address
+    at: Integer
+    stride: Integer
 
 
-def int8_step(builder: Any, tier: Tier) -> "Step":
-    """One step of integers."""
-    kind, group = tier.int8, INT8[tier.int8].group
-    sums, weights = ir.VectorType(I32, tier.lanes), ir.VectorType(I8, tier.lanes * group)
-    bits = 8 * tier.lanes * 4
-    if kind == "vnni":
-        name = f"llvm.x86.avx512.vpdpbusd.{bits}"
-        return Step(sums, I32, I8, I8, 4, sums, lambda loaded: loaded, lambda sum, a, b: call(builder, name, sums, sum, a, b))
-    if kind == "dot":
-        name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
-        return Step(
-            sums, I32, I8, I8, 4, weights, lambda loaded: loaded,
-            lambda sum, a, b: call(builder, name, sums, sum, b, builder.bitcast(a, weights)),
-        )  # fmt: skip
-    if kind == "pairs":
-        return Step(sums, I32, I8, I8, 4, sums, lambda loaded: loaded, _multiply_add_fours(builder, tier))
-    return Step(
-        sums, I8, I8, I8, 1, weights, lambda loaded: builder.sext(loaded, sums),
-        lambda sum, a, b: builder.add(sum, builder.mul(a, b)),
-    )  # fmt: skip
+class Dequantization(NamedTuple):
+    """What the integers of a tile stand for.
 
-
-def _multiply_add_fours(builder: Any, tier: Tier) -> Callable[[Any, Any, Any], Any]:
-    """Four products of bytes, added to an int32: vpmaddubsw, vpmaddwd by ones, and vpaddd.
-
-    The first saturates at sixteen bits, where no sum of two products gets: see `int8.MAX_PAIR_SUM`. With bytes widened to int16 before,
-    it took vpmaddwd and vpaddd for every two: a tile of Zen 3 had 146 instead of 181 billion operations a second.
+    c[i, j] = (units[i] sums[i, j] + lows[i] totals[j]) scale[j] + bias[j]
     """
-    fours, pairs = ir.VectorType(I8, 4 * tier.lanes), ir.VectorType(I16, 2 * tier.lanes)
-    name = {8: "llvm.x86.avx2.pmadd.ub.sw", 16: "llvm.x86.avx512.pmaddubs.w.512"}[tier.lanes]
-    add_pairs, ones = _multiply_add_pairs(builder, tier), ir.Constant(pairs, [1] * pairs.count)
-    return lambda sum, a, b: add_pairs(sum, call(builder, name, pairs, builder.bitcast(a, fours), builder.bitcast(b, fours)), ones)
+
+    lows: Address  # of the rows
+    units: Address
+    scale: Address  # of the columns
+    totals: Address  # the sum of the weights
+    bias: Address
 
 
-def _multiply_add_pairs(builder: Any, tier: Tier) -> Callable[[Any, Any, Any], Any]:
-    """Two products of int16, added to an int32: vpmaddwd and vpaddd."""
-    sums, pairs = ir.VectorType(I32, tier.lanes), ir.VectorType(I16, 2 * tier.lanes)
-    name = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}[tier.lanes]
-    return lambda sum, a, b: builder.add(sum, call(builder, name, sums, builder.bitcast(a, pairs), b))
+class TileProduct(NamedTuple):
+    """c = initial + a @ b for the rows of several tiles, as values of LLVM."""
+
+    a: Operand
+    b: Operand  # a row of it is one k step
+    initial: Any  # address
+    c: Operand
+    k_steps: Any
+    dequantization: Dequantization | None = None
 
 
-def int16_step(builder: Any, tier: Tier) -> "Step":
-    """One step of int16 by int16, always two of k."""
-    sums, pairs = ir.VectorType(I32, tier.lanes), ir.VectorType(I16, 2 * tier.lanes)
-    if tier.int8 == "vnni":
-        name = f"llvm.x86.avx512.vpdpwssd.{8 * tier.lanes * 4}"
-        return Step(sums, I32, I16, I16, 2, sums, lambda loaded: loaded, lambda sum, a, b: call(builder, name, sums, sum, a, b))
-    if tier.int8 == "pairs":
-        return Step(sums, I32, I16, I16, 2, pairs, lambda loaded: loaded, _multiply_add_pairs(builder, tier))
-
-    def halves(vector: Any) -> list[Any]:
-        order = [ir.Constant(sums, list(range(first, 2 * tier.lanes, 2))) for first in (0, 1)]
-        return [builder.sext(builder.shuffle_vector(vector, vector, lanes), sums) for lanes in order]
-
-    def multiply_add(sum: Any, activation: Any, weights: list[Any]) -> Any:
-        for a, b in zip(halves(builder.bitcast(activation, pairs)), weights, strict=True):
-            sum = builder.add(sum, builder.mul(a, b))
-        return sum
-
-    return Step(sums, I32, I16, I16, 2, pairs, halves, multiply_add)
-
-
-class Step(NamedTuple):
-    """One step of a pass over k."""
-
-    sums: Any  # vector type of the accumulators
-    unit: Any  # what is read of a row of activations in one step, and spread
-    activation: Any  # its elements
-    weight: Any  # elements of the weights
-    group: int  # elements of k in one step
-    loaded: Any  # vector type of the weights as they are stored
-    widen: Callable[[Any], Any]
-    multiply_add: Callable[[Any, Any, Any], Any]
-
-
-def emit_tile(builder: Any, step: Step, tier: Tier, first: Any, rows: int, vectors: int, values: Any) -> None:
-    """The loop of one tile: c[first : first + rows, vectors * lanes] = finished(initial + a @ b)."""
-    a, a_at, lda, b, b_at, ldb, initial, initial_at, c, c_at, ldc, steps, *more = values
-    a_at, c_at = (builder.add(at, builder.mul(first, distance)) for at, distance in ((a_at, lda), (c_at, ldc)))
-    element = step.sums.element
-
-    def times(value: Any, factor: int) -> Any:
-        return builder.mul(value, ir.Constant(I64, factor))
-
-    def shifted(value: Any, distance: int) -> Any:
-        return builder.add(value, ir.Constant(I64, distance))
-
-    def activations(row: int, k: Any) -> Any:
-        index = builder.add(builder.add(a_at, times(lda, row)), times(k, step.group))
-        one = builder.load(builder.bitcast(pointer(builder, a, index, step.activation), step.unit.as_pointer()))
-        one.align = 4 if step.activation is F32 else 1
-        if step.unit is I8:
-            one = builder.zext(one, I32)
-        return spread(builder, one, ir.VectorType(one.type, tier.lanes))
-
-    starts = [read(builder, initial, shifted(initial_at, j * tier.lanes), step.sums, element) for j in range(vectors)]
+def emit_tile(builder: Any, step: Step, product: TileProduct, first: Any, rows: int, vectors: int) -> None:
+    """The loop over k of one tile: rows `first` to `first + rows` of c."""
+    a, c = (operand._replace(at=_row(builder, operand, first)) for operand in (product.a, product.c))
+    places = [ir.Constant(I64, j * step.tier.lanes) for j in range(vectors)]
+    starts = [read(builder, product.initial, place, step.sums, step.sums.element) for place in places]
     before, loop, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
     k = builder.phi(I64)
     k.add_incoming(ir.Constant(I64, 0), before)
     sums = [[builder.phi(step.sums) for _ in range(vectors)] for _ in range(rows)]
-    line = builder.add(b_at, builder.mul(k, ldb))
-    weights = [step.widen(read(builder, b, shifted(line, j * tier.lanes * step.group), step.loaded, step.weight)) for j in range(vectors)]
+    weights = [_weights(builder, step, product.b, k, j) for j in range(vectors)]
     for i, row in enumerate(sums):
-        spread_out = activations(i, k)
+        activation = _activation(builder, step, a, i, k)
         for j, sum in enumerate(row):
             sum.add_incoming(starts[j], before)
-            row[j] = step.multiply_add(sum, spread_out, weights[j])
+            row[j] = step.multiply_add(sum, activation, weights[j])
             sum.add_incoming(row[j], loop)
-    next_k = shifted(k, 1)
+    next_k = builder.add(k, ir.Constant(I64, 1))
     k.add_incoming(next_k, loop)
-    builder.cbranch(builder.icmp_signed("<", next_k, steps), loop, done)
+    builder.cbranch(builder.icmp_signed("<", next_k, product.k_steps), loop, done)
     builder.position_at_end(done)
-    finished = _dequantized(builder, tier, first, sums, more) if more else _as_floats(builder, tier, sums)
-    for i, row in enumerate(finished):
+    if product.dequantization:
+        sums = _dequantized(builder, step, product.dequantization, first, sums)
+    _store(builder, step, c, sums)
+
+
+def _row(builder: Any, operand: Operand, number: Any) -> Any:
+    """The index of the first element of a row."""
+    return builder.add(operand.at, builder.mul(operand.stride, number))
+
+
+def _weights(builder: Any, step: Step, b: Operand, k: Any, j: int) -> Any:
+    """Register `j` of the weights of one k step."""
+    line = builder.add(b.at, builder.mul(k, b.stride))
+    at = builder.add(line, ir.Constant(I64, j * step.tier.lanes * step.group))
+    return step.widen(read(builder, b.address, at, step.loaded, step.weight))
+
+
+def _activation(builder: Any, step: Step, a: Operand, row: int, k: Any) -> Any:
+    """What one k step takes of a row of activations, in every lane."""
+    index = builder.add(_row(builder, a, ir.Constant(I64, row)), builder.mul(k, ir.Constant(I64, step.group)))
+    unit = builder.load(builder.bitcast(pointer(builder, a.address, index, step.activation), step.unit.as_pointer()))
+    unit.align = 4 if step.activation is F32 else 1
+    if step.unit is I8:
+        unit = builder.zext(unit, I32)
+    return emit_broadcast(builder, unit, ir.VectorType(unit.type, step.tier.lanes))
+
+
+def _store(builder: Any, step: Step, c: Operand, sums: list[list[Any]]) -> None:
+    """Write the sums of a tile as float32."""
+    floats = ir.VectorType(F32, step.tier.lanes)
+    for i, row in enumerate(sums):
+        line = _row(builder, c, ir.Constant(I64, i))
         for j, sum in enumerate(row):
-            write(builder, sum, c, builder.add(builder.add(c_at, times(ldc, i)), ir.Constant(I64, j * tier.lanes)), F32)
+            value = sum if sum.type == floats else builder.sitofp(sum, floats)
+            write(builder, value, c.address, builder.add(line, ir.Constant(I64, j * step.tier.lanes)), F32)
 
 
-def _as_floats(builder: Any, tier: Tier, sums: Any) -> list[list[Any]]:
-    """Sums of integers as float32; those of float32 are."""
-    if sums[0][0].type.element is F32:
-        return sums  # type: ignore[no-any-return]
-    return [[builder.sitofp(sum, ir.VectorType(F32, tier.lanes)) for sum in row] for row in sums]
-
-
-def _dequantized(builder: Any, tier: Tier, first: Any, sums: Any, values: Any) -> list[list[Any]]:
-    """(unit_i sums_ij + low_i total_j) scale_j + bias_j: what the integers stand for, before they leave their registers."""
-    lows, units, scale, totals, bias = values
-    floats = ir.VectorType(F32, tier.lanes)
-
-    def fma(a: Any, b: Any, c: Any) -> Any:
-        return call(builder, f"llvm.fma.v{tier.lanes}f32", floats, a, b, c) if tier.fma else builder.fadd(builder.fmul(a, b), c)
-
+def _dequantized(builder: Any, step: Step, given: Dequantization, first: Any, sums: list[list[Any]]) -> list[list[Any]]:
+    """What the integers stand for, computed before they leave their registers."""
+    lanes = step.tier.lanes
+    floats = ir.VectorType(F32, lanes)
     places = [builder.add(first, ir.Constant(I64, i)) for i in range(len(sums))]
-    rows = [[spread(builder, read(builder, each, place, F32), floats) for each in (lows, units)] for place in places]
+    rows = [[emit_broadcast(builder, read(builder, each, place, F32), floats) for each in (given.lows, given.units)] for place in places]
     finished: list[list[Any]] = [[] for _ in sums]
     for j in range(len(sums[0])):
-        at = ir.Constant(I64, j * tier.lanes)
-        total, factor, shift = (read(builder, each, at, floats, F32) for each in (totals, scale, bias))
+        at = ir.Constant(I64, j * lanes)
+        total, scale, bias = (read(builder, each, at, floats, F32) for each in (given.totals, given.scale, given.bias))
         for i, (low, unit) in enumerate(rows):
-            y = fma(unit, builder.sitofp(sums[i][j], floats), builder.fmul(low, total))
-            finished[i].append(fma(y, factor, shift))
+            y = emit_fma(builder, step.is_fused, unit, builder.sitofp(sums[i][j], floats), builder.fmul(low, total))
+            finished[i].append(emit_fma(builder, step.is_fused, y, scale, bias))
     return finished
 
 
-def emit_tiles(builder: Any, step: Step, tier: Tier, vectors: tuple[int, ...], values: Any) -> None:
-    """Tiles one below the other, of one of these widths.
+def emit_tiles(builder: Any, step: Step, product: TileProduct, rows: Any, vectors: Any, widths: tuple[int, ...]) -> None:
+    """Tiles one below the other, of `vectors` registers of columns, which is one of `widths`.
 
-    The rows are counted here, and not by who calls: between two tiles then stand few instructions, and the processor begins with the next
-    while it finishes this one.
+    The rows are counted here and not by the caller. So few instructions stand between two tiles,
+    and the processor begins with the next tile while it finishes this one.
     """
-    rows, columns, *rest = values
     after = builder.append_basic_block("after")
-    choice = builder.switch(columns, after)
-    for width in vectors:
+    choice = builder.switch(vectors, after)
+    for width in widths:
         block = builder.append_basic_block(f"width{width}")
         choice.add_case(ir.Constant(I64, width), block)
         builder.position_at_end(block)
-        _emit_column(builder, step, tier, width, rows, rest)
+        _emit_column(builder, step, product, rows, width)
         builder.branch(after)
     builder.position_at_end(after)
 
 
-def _emit_column(builder: Any, step: Step, tier: Tier, width: int, rows: Any, values: Any) -> None:
-    """As many whole tiles as there are rows for, and one of those that are left."""
+def _emit_column(builder: Any, step: Step, product: TileProduct, rows: Any, width: int) -> None:
+    """As many whole tiles as there are rows for, and one with the rows that are left."""
+    tier = step.tier
     before, more, whole, rest, over = builder.block, *map(builder.append_basic_block, ("more", "whole", "rest", "over"))
     builder.branch(more)
     builder.position_at_end(more)
@@ -211,7 +186,7 @@ def _emit_column(builder: Any, step: Step, tier: Tier, width: int, rows: Any, va
     next_row = builder.add(row, ir.Constant(I64, tier.rows))
     builder.cbranch(builder.icmp_signed("<=", next_row, rows), whole, rest)
     builder.position_at_end(whole)
-    emit_tile(builder, step, tier, row, tier.rows, width, values)
+    emit_tile(builder, step, product, row, tier.rows, width)
     row.add_incoming(next_row, builder.block)
     builder.branch(more)
     builder.position_at_end(rest)
@@ -220,72 +195,97 @@ def _emit_column(builder: Any, step: Step, tier: Tier, width: int, rows: Any, va
         block = builder.append_basic_block(f"tile{height}x{width}")
         choice.add_case(ir.Constant(I64, height), block)
         builder.position_at_end(block)
-        emit_tile(builder, step, tier, row, height, width, values)
+        emit_tile(builder, step, product, row, height, width)
         builder.branch(over)
     builder.position_at_end(over)
 
 
-def _tile(make_step: Callable[[Any, Tier], Step], vectors: tuple[int, ...], emulate: Callable[..., None]) -> Callable[..., None]:
-    if EMULATED:
-        return emulate
+def _intrinsic(make_step: Callable[[Any, Tier, bool], Step]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the NumPy version of a tile one that Numba compiles to tiles of a step.
 
-    def typed(typing_context: Any, *given: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            emit_tiles(builder, make_step(builder, TIER), TIER, vectors, values)
-            return context.get_dummy_value()
-
-        return types.void(*[types.intp] * len(given)), code
-
-    return intrinsic_like(emulate, typed)
-
-
-def _emulate_float32(
-    rows: Integer, vectors: Integer, a: Address, a_at: Integer, lda: Integer, b: Address, b_at: Integer, ldb: Integer,
-    initial: Address, initial_at: Integer, c: Address, c_at: Integer, ldc: Integer, steps: Integer,
-) -> None:  # fmt: skip
-    """c[i, :] = initial + sum over k of a[i, k] b[k, :], for `rows` rows and `vectors` vectors of columns.
-
-    lda, ldb and ldc are the distances between rows; a_at and its like the indices of the first elements.
+    Its arguments are called as the fields of TileProduct, but for `tier`, `rows` and `vectors`.
     """
-    width = vectors * TIER.lanes
+
+    def decorate(emulate: Callable[..., None]) -> Callable[..., None]:
+        if EMULATED:
+            return emulate
+        names = tuple(inspect.signature(emulate).parameters)
+
+        def typed(typing_context: Any, *given: Any) -> Any:
+            def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+                tier = signature.args[0].tier
+                fields = dict(zip(names, (_unpacked(builder, *each) for each in zip(signature.args, values, strict=True)), strict=True))
+                rows, vectors = fields.pop("rows"), fields.pop("vectors", None)
+                widths = (tier.vectors,) if vectors is None else tuple(range(1, tier.vectors + 1))
+                product = TileProduct(**{name: fields[name] for name in fields if name != "tier"})
+                step = make_step(builder, tier, has_fma(context))
+                emit_tiles(builder, step, product, rows, vectors or ir.Constant(I64, tier.vectors), widths)
+                return context.get_dummy_value()
+
+            return types.void(*(kind if isinstance(kind, TierType | types.BaseTuple) else types.intp for kind in given)), code
+
+        return intrinsic_like(emulate, typed)
+
+    return decorate
+
+
+def _unpacked(builder: Any, kind: Any, value: Any) -> Any:
+    """A NamedTuple of LLVM values for one that is a single LLVM value."""
+    return kind.instance_class(*cgutils.unpack_tuple(builder, value)) if isinstance(kind, types.BaseTuple) else value
+
+
+@_intrinsic(float32_step)
+def float32_tile(
+    tier: Tier, rows: Integer, vectors: Integer, a: Operand, b: Operand, initial: Address, c: Operand, k_steps: Integer
+) -> None:
+    """c[i, :] = initial + sum over k of a[i, k] b[k, :].
+
+    c has `rows` rows and `vectors` registers of columns.
+    """
+    width = vectors * tier.lanes
     for row in range(rows):
-        result = initial[initial_at : initial_at + width].copy()
-        for k in range(steps):
-            result += a[a_at + row * lda + k] * b[b_at + k * ldb : b_at + k * ldb + width]
-        c[c_at + row * ldc : c_at + row * ldc + width] = result
+        result = initial[:width].copy()
+        for k in range(k_steps):
+            result += a.address[a.at + row * a.stride + k] * b.address[b.at + k * b.stride :][:width]
+        c.address[c.at + row * c.stride :][:width] = result
 
 
-def _emulate_int8(
-    rows: Integer, vectors: Integer, a: Address, a_at: Integer, lda: Integer, b: Address, b_at: Integer, ldb: Integer,
-    initial: Address, initial_at: Integer, c: Address, c_at: Integer, ldc: Integer, steps: Integer,
-    lows: Address, units: Address, scale: Address, totals: Address, bias: Address,
-) -> None:  # fmt: skip
-    """The same of integers, a step at a time as Tier.int8 has it; and then c = (units[i] c[i, :] + lows[i] totals) scale + bias."""
-    width = vectors * TIER.lanes
+@_intrinsic(float32_step)
+def panel_tile(tier: Tier, rows: Integer, a: Operand, b: Operand, initial: Address, c: Operand, k_steps: Integer) -> None:
+    """`float32_tile` for all columns of a panel of weights: code for fewer columns is left out."""
+    float32_tile(tier, rows, tier.vectors, a, b, initial, c, k_steps)
+
+
+@_intrinsic(int8_step)
+def int8_tile(
+    tier: Tier, rows: Integer, a: Operand, b: Operand, initial: Address, c: Operand, k_steps: Integer, dequantization: Dequantization
+) -> None:
+    """The same of integers, as `Tier.int8` says.
+
+    The result is what they stand for, see Dequantization.
+
+    (The NumPy version is for a group of 1, as all emulated tiers have it.)
+    """
+    lows, units, scale, totals, bias = dequantization
     for row in range(rows):
-        result = initial[initial_at : initial_at + width].copy()
-        for k in range(steps):
-            result += np.int32(a[a_at + row * lda + k]) * b[b_at + k * ldb : b_at + k * ldb + width].astype(np.int32)
-        y = units[row] * result.astype(np.float32) + lows[row] * totals[:width]
-        c[c_at + row * ldc : c_at + row * ldc + width] = y * scale[:width] + bias[:width]
+        result = initial[: tier.width].copy()
+        for k in range(k_steps):
+            weights = b.address[b.at + k * b.stride :][: tier.width].astype(np.int32)
+            result += np.int32(a.address[a.at + row * a.stride + k]) * weights
+        y = units[row] * result.astype(np.float32) + lows[row] * totals[: tier.width]
+        c.address[c.at + row * c.stride :][: tier.width] = y * scale[: tier.width] + bias[: tier.width]
 
 
-def _emulate_int16(
-    rows: Integer, vectors: Integer, a: Address, a_at: Integer, lda: Integer, b: Address, b_at: Integer, ldb: Integer,
-    initial: Address, initial_at: Integer, c: Address, c_at: Integer, ldc: Integer, steps: Integer,
-) -> None:  # fmt: skip
-    """c[i, :] = initial + sum over k of a[i, 2 k] b[k, :, 0] + a[i, 2 k + 1] b[k, :, 1], of int16, exact; then as float32."""
-    width = vectors * TIER.lanes
+@_intrinsic(int16_step)
+def int16_tile(tier: Tier, rows: Integer, vectors: Integer, a: Operand, b: Operand, initial: Address, c: Operand, k_steps: Integer) -> None:
+    """c[i, :] = initial + sum over k of a[i, 2 k] b[k, :, 0] + a[i, 2 k + 1] b[k, :, 1], of int16.
+
+    The sums are exact, and become float32 at the end.
+    """
+    width, numbers, weights = vectors * tier.lanes, a.address.view(np.int16), b.address.view(np.int16)
     for row in range(rows):
-        result = initial[initial_at : initial_at + width].view(np.int32).copy()
-        for k in range(steps):
-            pairs = b.view(np.int16)[b_at + k * ldb : b_at + k * ldb + 2 * width].reshape(width, 2)
-            result += pairs.astype(np.int32) @ a.view(np.int16)[a_at + row * lda + 2 * k :][:2].astype(np.int32)
-        c[c_at + row * ldc : c_at + row * ldc + width] = result
-
-
-# Any shape for attention; for products with weights, whose panels are whole, all vectors at a time
-float32_tile = _tile(float32_step, tuple(range(1, TIER.vectors + 1)), _emulate_float32)
-whole_tile = _tile(float32_step, (TIER.vectors,), _emulate_float32)
-int16_tile = _tile(int16_step, tuple(range(1, TIER.vectors + 1)), _emulate_int16)
-int8_tile = _tile(int8_step, (TIER.vectors,), _emulate_int8)
+        result = initial[:width].view(np.int32).copy()
+        for k in range(k_steps):
+            pairs = weights[b.at + k * b.stride :][: 2 * width].reshape(width, 2)
+            result += pairs.astype(np.int32) @ numbers[a.at + row * a.stride + 2 * k :][:2].astype(np.int32)
+        c.address[c.at + row * c.stride :][:width] = result

@@ -2,13 +2,15 @@
 
 import itertools
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from minibert.bert.checkpoint import from_arrays
 from minibert.bert.weights import LayerNorm, Linear
-from minibert.ops import numpy_ops
+from minibert.ops import numpy_int8, numpy_ops
+from tests.support.backends import prepare
+from tests.support.models import make_config, make_weights
 
 
 def test_erf_gelu_is_exact_to_float32() -> None:
@@ -53,12 +55,12 @@ def test_softmax_of_huge_scores() -> None:
 @pytest.mark.parametrize("seqlens", [[1], [3, 3, 3, 1, 3], [2, 40, 40, 7], [600]])
 def test_attention_is_its_equation(seqlens: list[int]) -> None:
     num_heads, head_dim = 3, 8
-    cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
+    cu_seqlens = np.cumsum([0, *seqlens])
     query_key_value = np.random.default_rng(1).standard_normal((cu_seqlens[-1], 3 * num_heads * head_dim)).astype(np.float32) * 2
     query, key, value = query_key_value.astype(np.float64).reshape(-1, 3, num_heads, head_dim).swapaxes(0, 1)
     expected = np.empty((cu_seqlens[-1], num_heads, head_dim))
-    groups = numpy_ops._texts_of_equal_length(query_key_value, cu_seqlens, num_heads)
-    probs = [each for _, query_, key_, _ in groups for each in numpy_ops._probs(query_, key_)]
+    groups = numpy_ops.split_heads(query_key_value, cu_seqlens, num_heads)
+    probs = [each for _, query_, key_, _ in groups for each in numpy_ops.attention_probs(query_, key_)]
     for text, (start, end) in enumerate(itertools.pairwise(cu_seqlens)):
         for head in range(num_heads):
             weights = np.exp(query[start:end, head] @ key[start:end, head].T / math.sqrt(head_dim))
@@ -67,13 +69,20 @@ def test_attention_is_its_equation(seqlens: list[int]) -> None:
             expected[start:end, head] = weights @ value[start:end, head]
     actual = numpy_ops.attention(query_key_value, cu_seqlens, num_heads)
     np.testing.assert_allclose(actual, expected.reshape(actual.shape), atol=1e-5)
-    integers = numpy_ops.int16_attention(query_key_value, cu_seqlens, num_heads)
+    integers = numpy_int8.int16_attention(query_key_value, cu_seqlens, num_heads)
     np.testing.assert_allclose(integers, expected.reshape(actual.shape), atol=0.01)  # of values up to 8, in shares of 1 / 32767
     assert np.abs(integers - actual).mean() <= 1e-3
 
 
-def test_linear_and_pooler() -> None:
+def test_linear_is_its_equation() -> None:
     weights = Linear(np.array([[1, 2], [3, 4], [5, 6]], np.float32), np.array([0.5, 0, -1], np.float32))
     x = np.array([[1, -1]], np.float32)
     np.testing.assert_array_equal(numpy_ops.linear(x, weights), [[-0.5, -1, -2]])
-    np.testing.assert_allclose(numpy_ops.pooler(SimpleNamespace(pooler=weights), x), np.tanh([[-0.5, -1, -2]]), atol=1e-7)
+
+
+def test_the_pooler_is_tanh_of_a_linear_layer() -> None:
+    config = make_config(1, 4, 1, vocab_size=5, max_position_embeddings=8)
+    tensors = make_weights(config)
+    x = np.random.default_rng(2).standard_normal((3, 4)).astype(np.float32)
+    expected = np.tanh(x @ tensors["pooler.dense.weight"].T + tensors["pooler.dense.bias"])
+    np.testing.assert_allclose(prepare("numpy", from_arrays(tensors, config)).pooler(x), expected, atol=1e-6)

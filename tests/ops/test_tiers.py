@@ -1,10 +1,10 @@
-"""One arithmetic on every kind of processor. Needs Numba.
+"""Every kind of processor computes the same numbers. Needs Numba.
 
-Tiers that this processor can run are forced on it, by telling Numba to compile for a lesser one; of the others the machine code is
-looked at.
+Tiers that this processor can run are tried on it. For the others, the machine code is inspected.
 """
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -14,11 +14,15 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
+from minibert.ops.compiled.loops import layers_loop
 from minibert.ops.compiled.simd import I64
+from minibert.ops.compiled.steps import float32_step, int8_step, int16_step
 from minibert.ops.compiled.tiers import TIERS, Tier, tier_for
-from minibert.ops.compiled.tiles import emit_tiles, float32_step, int8_step, int16_step
+from minibert.ops.compiled.tiles import Dequantization, Operand, TileProduct, emit_tiles
+from tests.support.golden_cases import CASES
+from tests.support.tier_results import results
 
-SCRIPT = Path(__file__).parents[1] / "tier_results.py"
+ROOT = Path(__file__).parents[2]
 HOST = {name for name, present in binding.get_host_cpu_features().items() if present}
 
 
@@ -35,7 +39,7 @@ LESSER = {
 
 
 def run(file: Path, **environment: str) -> dict[str, np.ndarray]:
-    subprocess.run([sys.executable, SCRIPT, file], env=os.environ | environment, check=True)
+    subprocess.run([sys.executable, "-m", "tests.support.tier_results", file], cwd=ROOT, env=os.environ | environment, check=True)
     with np.load(file) as results:
         return dict(results)
 
@@ -46,7 +50,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["avx512", "avx2"])
-def test_tiers_with_fma_give_the_same_bits(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_processors_with_fma_give_the_same_bits(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
     if tier_for("x86_64", HOST).lanes < TIERS[name].lanes:
         pytest.skip("this processor has no AVX-512" if name == "avx512" else "this processor has no AVX2")
     actual = run(tmp_path / "results.npz", **LESSER[name])
@@ -57,10 +61,11 @@ def test_tiers_with_fma_give_the_same_bits(name: str, here: dict[str, np.ndarray
 
 
 @pytest.mark.parametrize("name", ["generic", "emulated"])
-def test_tiers_without_fma_are_within_tolerance(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
-    """`emulated` is NumPy in place of every operation: what a reader can step through.
+def test_processors_without_fma_are_within_tolerance(name: str, here: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """`emulated` runs the loops as Python, with NumPy in place of every operation.
 
-    Of int8, now and then a last bit lies between two integers: such a one moves what follows by a hundredth.
+    In int8, a last bit now and then decides between two integers, and what follows moves by a
+    hundredth.
     """
     actual = run(tmp_path / "results.npz", **LESSER[name])
     assert actual.pop("tier") == "generic"
@@ -69,15 +74,39 @@ def test_tiers_without_fma_are_within_tolerance(name: str, here: dict[str, np.nd
         assert np.quantile(np.abs(value - here[key]), 0.8) <= 1e-5, key
 
 
+def runnable() -> list[str]:
+    """The tiers that this processor can run. Only one needs an instruction of ARM."""
+    best = tier_for(platform.machine().lower(), HOST).name
+    x86 = {"avx512vnni": 5, "avx512": 4, "avxvnni": 3, "avx2": 2}
+    if best not in x86:
+        return [best] if best == "generic" else [*{best, "neon", "generic"}]
+    names = [name for name, rank in x86.items() if rank <= x86[best] and (name != "avxvnni" or HOST & {"avxvnni", "avx512vnni"})]
+    return [*names, "neon", "generic"]
+
+
+def test_one_process_holds_encoders_of_all_tiers() -> None:
+    """Every tier that this processor can run gives the same bits as the best one."""
+    with np.errstate(all="ignore"):
+        for case in (CASES["L2_H15"], CASES["L1_H24"]):
+            expected, *others = [results(case, TIERS[name]) for name in runnable()]
+            for name, actual in zip(runnable()[1:], others, strict=True):
+                for key in expected:
+                    np.testing.assert_array_equal(actual[key], expected[key], err_msg=f"{name} {key}")
+    compiled = {signature[0].tier.name for signature in layers_loop.signatures}
+    assert compiled >= {*runnable()}
+
+
 def assembly(tier: Tier, kind: str, triple: str, cpu: str) -> str:
     """Machine code of the tiles of a tier, for a processor that need not be this one."""
     module = ir.Module()
     module.triple = triple
-    number = 19 if kind == "int8" else 14
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * number), "tiles")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 18), "tiles")
     builder = ir.IRBuilder(function.append_basic_block())
-    step = {"float32": float32_step, "int8": int8_step, "int16": int16_step}[kind](builder, tier)
-    emit_tiles(builder, step, tier, (tier.vectors,), list(function.args))
+    rows, initial, k_steps, *others = function.args
+    a, b, c = (Operand(*others[i : i + 3]) for i in (0, 3, 6))
+    product = TileProduct(a, b, initial, c, k_steps, Dequantization(*others[9:14]) if kind == "int8" else None)
+    step = {"float32": float32_step, "int8": int8_step, "int16": int16_step}[kind](builder, tier, tier.name != "generic")
+    emit_tiles(builder, step, product, rows, others[14], (tier.vectors,))
     builder.ret_void()
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
@@ -89,8 +118,9 @@ def assembly(tier: Tier, kind: str, triple: str, cpu: str) -> str:
 
 
 X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
-# tier, kind, processor -> the instruction of the innermost loop, and how many of it a pass of all tiles needs. Where few rows are left,
-# LLVM takes vpmaddwd and vpaddd for sums that would wait for vpdpwssd; a whole tile has none of these.
+# tier, kind, processor -> the instruction of the innermost loop, and how many of it a pass of all
+# tiles needs. Where few rows are left, LLVM takes vpmaddwd and vpaddd for sums that would wait for
+# vpdpwssd; a whole tile has none of these.
 EMITTED = [
     ("avx512vnni", "float32", X86, "icelake-server", r"vfmadd231ps\s.*%zmm", 4 * 21),
     ("avx512vnni", "int8", X86, "icelake-server", r"vpdpbusd\s.*%zmm", 4 * 21),

@@ -1,4 +1,6 @@
-"""Arrays beside a page that traps: a read or write one byte outside kills the process (SIGSEGV). For Linux and macOS.
+"""Arrays beside a page that traps: a read or write one byte outside kills the process (SIGSEGV).
+
+For Linux and macOS.
 
     guarded(array, at_end=True)    a copy that ends exactly where such a page begins
     guarded(array, at_end=False)   a copy that begins exactly where such a page ends
@@ -19,15 +21,18 @@ NO_ACCESS = 0
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any, at_end: bool) -> np.ndarray:
-    """Zeros between two pages that trap, beside one of them. The memory is given back with the array."""
+    """Zeros between two pages that trap, beside one of them.
+
+    The memory is given back with the array.
+    """
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    room = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-    pages = np.frombuffer(mmap.mmap(-1, room + 2 * mmap.PAGESIZE), np.uint8)
-    for page in (pages.ctypes.data, pages.ctypes.data + mmap.PAGESIZE + room):
+    capacity = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+    pages = np.frombuffer(mmap.mmap(-1, capacity + 2 * mmap.PAGESIZE), np.uint8)
+    for page in (pages.ctypes.data, pages.ctypes.data + mmap.PAGESIZE + capacity):
         if _mprotect(page, mmap.PAGESIZE, NO_ACCESS):
             raise OSError(ctypes.get_errno(), "mprotect")
-    start = mmap.PAGESIZE + (room - size if at_end else 0)
+    start = mmap.PAGESIZE + (capacity - size if at_end else 0)
     return pages[start : start + size].view(dtype).reshape(shape)
 
 
@@ -40,7 +45,7 @@ def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:
 
 
 def between_pages(function: Callable[..., Any], at_end: bool) -> Callable[..., Any]:
-    """The function, called with a guarded copy of every array that it is given; what it writes is copied back."""
+    """The function, but with a guarded copy of each array it is given. Results are copied back."""
 
     def call(*arguments: Any) -> Any:
         pairs: list[tuple[np.ndarray, np.ndarray]] = []

@@ -1,8 +1,8 @@
 """The compiled loops between pages that trap: run by test_guard_pages.py in a process of its own.
 
-python -m tests.support.guard_sweeps encoder        prints how many results it compared with those of numpy_ops.py
-python -m tests.support.guard_sweeps tokenizer      prints how many texts it compared with the readable tokenizer's
-python -m tests.support.guard_sweeps trap before    dies, as does `trap behind`
+python -m tests.support.guard_sweeps encoder      prints how many results it compared
+python -m tests.support.guard_sweeps tokenizer    prints how many texts it compared
+python -m tests.support.guard_sweeps trap before  is killed, as is `trap behind`
 """
 
 import random
@@ -15,9 +15,13 @@ from minibert.bert.checkpoint import from_arrays
 from minibert.bert.config import BertConfig
 from minibert.bert.quantize import quantize
 from minibert.bert.weights import Linear
-from minibert.ops import INT16_TOKENS, numpy_ops
-from minibert.ops.compiled import kernels, packed
+from minibert.ops import INT16_TOKENS
+from minibert.ops.compiled import encoder, packed, workspace
+from minibert.ops.compiled import loops as encoder_loops
+from minibert.ops.compiled.encoder import CompiledEncoder, Loops
 from minibert.ops.compiled.memory import address, get
+from minibert.ops.compiled.tiers import host_tier
+from minibert.ops.numpy_encoder import NumpyEncoder
 from minibert.runtime.jit import jit
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, make_tokenizer
 from minibert.tokenizer.compiled import batch, loops
@@ -26,7 +30,7 @@ from tests.support.guard import GuardedNumPy, between_pages, empty, guarded
 from tests.support.hard_texts import adversarial_texts
 from tests.support.models import make_config, make_weights
 
-LOOPS = ("layers_loop", "linear_loop", "probs_loop", "embed_loop")
+LOOPS = Loops(encoder_loops.layers_loop, encoder_loops.linear_loop, encoder_loops.probs_loop, encoder_loops.embed_loop)
 LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
 
 
@@ -49,33 +53,31 @@ def shapes(number: int, source: np.random.Generator) -> list[BertConfig]:
 
 
 def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool, source: np.random.Generator) -> int:
-    """One batch through everything, beside the reference; the number of results."""
+    """Put one batch through both encoders, and return the number of results."""
     weights = from_arrays(make_weights(config), config)
     stored = quantize(weights) if is_int8 else weights
-    ours, theirs = kernels.prepare(stored), numpy_ops.prepare(stored)
-    cu_seqlens = np.cumsum([0, *seqlens]).astype(np.int32)
+    ours = CompiledEncoder(Loops(*(between_pages(loop, at_end) for loop in LOOPS)), host_tier(), stored)
+    theirs = NumpyEncoder(stored)
+    cu_seqlens = np.cumsum([0, *seqlens])
     ids, types = (source.integers(0, size, cu_seqlens[-1]).astype(np.int32) for size in (config.vocab_size, config.type_vocab_size))
     positions = np.concatenate([np.arange(size, dtype=np.int32) % config.max_position_embeddings for size in seqlens])
     positions[-1] = config.max_position_embeddings - 1
-    hidden = kernels.embed(ours, ids, positions, types)
-    expected = numpy_ops.embed(theirs, ids, positions, types)
-    np.testing.assert_allclose(hidden, expected, rtol=0, atol=1e-4)
-    probs = kernels.attention_probs(ours, hidden, cu_seqlens, 0)
-    expected_probs = numpy_ops.attention_probs(theirs, hidden, cu_seqlens, 0)
-    for actual, right in zip(probs, expected_probs, strict=True):
+    hidden = ours.embed(ids, positions, types)
+    np.testing.assert_allclose(hidden, theirs.embed(ids, positions, types), rtol=0, atol=1e-4)
+    expected_probs = theirs.attention_probs(hidden, cu_seqlens, 0)
+    for actual, right in zip(ours.attention_probs(hidden, cu_seqlens, 0), expected_probs, strict=True):
         np.testing.assert_allclose(actual, right, rtol=0, atol=0.02 if is_int8 else 1e-5)
-    pooled = kernels.pooler(ours, guarded(hidden[: len(seqlens)], at_end))
-    np.testing.assert_allclose(pooled, numpy_ops.pooler(theirs, hidden[: len(seqlens)]), rtol=0, atol=1e-4)
+    pooled = ours.pooler(guarded(hidden[: len(seqlens)], at_end))
+    np.testing.assert_allclose(pooled, theirs.pooler(hidden[: len(seqlens)]), rtol=0, atol=1e-4)
     widths = source.integers(1, 300, 2)
     linear = Linear(source.normal(size=widths[::-1]).astype(np.float32), source.normal(size=widths[1]).astype(np.float32))
     vectors = source.normal(size=(len(seqlens), widths[0])).astype(np.float32)
     for activation in ("Tanh", "Identity"):
-        actual = kernels.dense(ours, guarded(vectors, at_end), kernels.prepare_linear(linear), activation)
-        right = numpy_ops.dense(theirs, vectors, numpy_ops.prepare_linear(linear), activation)
-        np.testing.assert_allclose(actual, right, rtol=0, atol=1e-4)
-    expected = numpy_ops.layers(theirs, hidden.copy(), cu_seqlens, 0, 1)
-    ours.idle.clear()  # so that the workspace is as small as it may be
-    actual = kernels.layers(ours, hidden, cu_seqlens, 0, 1)
+        actual = ours.dense(linear, activation)(guarded(vectors, at_end))
+        np.testing.assert_allclose(actual, theirs.dense(linear, activation)(vectors), rtol=0, atol=1e-4)
+    expected = theirs.layers(hidden.copy(), cu_seqlens, 0, 1)
+    ours._idle.clear()  # so that the workspace is as small as it may be
+    actual = ours.layers(hidden, cu_seqlens, 0, 1)
     error = np.abs(actual - expected)
     # where a last bit differs, what lies between two integers may become either
     assert error.max() <= (0.3 if is_int8 else 1e-4), (config, seqlens, error.max())
@@ -86,12 +88,11 @@ def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool,
 def sweep_encoder() -> int:
     warm_up()  # Numba reads names such as `np` when it compiles
     source, done = np.random.default_rng(1), 0
-    loops = {name: getattr(kernels, name) for name in LOOPS}
     for at_end in (True, False):
-        packed._aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
-        packed.np = GuardedNumPy(at_end)  # biases, norms, scales, the table of addresses
-        for name, loop in loops.items():
-            setattr(kernels, name, between_pages(loop, at_end))
+        for module in (packed, workspace):
+            module.aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
+        for module in (packed, encoder):  # biases, norms, scales, counters, tables of addresses
+            module.np = GuardedNumPy(at_end)
         for index, config in enumerate(shapes(54, source)):
             for is_int8 in (False, True):
                 single = LENGTHS[index % len(LENGTHS)]

@@ -1,4 +1,6 @@
-"""What the kernels compute on the tier that Numba is told to compile for: run by test_tiers.py in processes of their own.
+"""What the compiled loops compute on the tier that Numba is told to compile for.
+
+test_tiers.py runs it in other processes.
 
 python -m tests.support.tier_results FILE.npz
 """
@@ -7,11 +9,11 @@ import sys
 
 import numpy as np
 
-from minibert import encoder
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.quantize import quantize
-from minibert.ops.compiled import kernels
-from minibert.ops.compiled.tiers import TIER
+from minibert.encoder import forward
+from minibert.ops.compiled.encoder import CompiledEncoder, prepare
+from minibert.ops.compiled.tiers import Tier, host_tier
 from minibert.packing import pack
 from tests.support.golden_cases import CASES, Case
 from tests.support.models import make_weights
@@ -20,20 +22,21 @@ NAMES = {"generic": ("L2_H15", "L1_H24")}  # the tier that is also run without a
 LENGTHS = (1, 7, 2, 40, 12)
 
 
-def results(case: Case) -> dict[str, np.ndarray]:
+def results(case: Case, tier: Tier) -> dict[str, np.ndarray]:
     """Hidden states after each layer and pooler output, in both precisions."""
     random = np.random.RandomState(3)
     batch = pack([random.randint(0, case.config.vocab_size, min(size, case.config.max_position_embeddings)) for size in LENGTHS])
     weights = from_arrays(make_weights(case.config), case.config)
     found = {}
     for precision, stored in (("float32", weights), ("int8", quantize(weights))):
-        parameters = kernels.prepare(stored)
-        states = list(encoder.forward(parameters, batch, kernels, range(case.config.num_hidden_layers + 1)))
-        found[precision] = np.stack([*states, kernels.pooler(parameters, states[-1])])
+        encoder = CompiledEncoder(prepare(stored).loops, tier, stored)
+        states = forward(encoder, batch, range(case.config.num_hidden_layers + 1))
+        found[precision] = np.stack([*states, encoder.pooler(states[-1])])
     return found
 
 
 if __name__ == "__main__":
     np.seterr(all="ignore")  # without a compiler, a lane that is not used may hold anything
-    every = {f"{name}/{key}": value for name in NAMES.get(TIER.name, CASES) for key, value in results(CASES[name]).items()}
-    np.savez(sys.argv[1], tier=TIER.name, **every)
+    tier = host_tier()
+    every = {f"{name}/{key}": value for name in NAMES.get(tier.name, CASES) for key, value in results(CASES[name], tier).items()}
+    np.savez(sys.argv[1], tier=tier.name, **every)

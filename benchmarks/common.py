@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minibert.ops.compiled.tiers import TIER
+from minibert.ops.compiled.tiers import host_tier
 from tests.support.models import SIZES, make_config, write_model
 
 Key = TypeVar("Key", bound=Hashable)
@@ -73,7 +73,7 @@ def machine() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "cpu": f"{names[0]} ({TIER.name})",
+        "cpu": f"{names[0]} ({host_tier().name})",
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "versions": found,

@@ -12,6 +12,7 @@ from ..bert.config import BertConfig
 from ..bert.weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix
 from . import Float32, Int32
 
+INT32 = np.dtype(np.int32)
 Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one
 
 
@@ -92,7 +93,7 @@ def check_ids(input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> N
     """Raise ValueError unless each of the three is contiguous int32 with one number per token."""
     shape = (input_ids.size,)
     for name, ids in (("input_ids", input_ids), ("position_ids", position_ids), ("token_type_ids", token_type_ids)):
-        if ids.dtype != np.int32 or ids.shape != shape or not ids.flags.c_contiguous:
+        if ids.dtype != INT32 or ids.shape != shape or not ids.flags.c_contiguous:
             raise ValueError(f"{name}: expected contiguous int32 {shape}, found {ids.dtype} {ids.shape}, strides {ids.strides}")
 
 

@@ -7,8 +7,8 @@ no particular one of them. So a thread that finds a call at work may join it at 
 import _thread
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,20 +60,23 @@ def _setting() -> tuple[int, list[Call]]:
     return setting
 
 
-@contextmanager
-def limit_threads(number: int, calls: list[Call]) -> Iterator[None]:
+class limit_threads:  # a context, used like a function
     """Calls of this thread may use so many threads, itself included.
 
-    While they are at work, they stand in `calls`.
-
-    Without this, a call uses one thread.
+    While they are at work, they stand in `calls`. Without this, a call uses one thread.
     """
-    before = _setting()
-    _local.setting = number, calls
-    try:
-        yield
-    finally:
-        _local.setting = before
+
+    __slots__ = ("_before", "_setting")
+
+    def __init__(self, number: int, calls: list[Call]) -> None:
+        self._setting = number, calls
+
+    def __enter__(self) -> None:
+        self._before = _setting()
+        _local.setting = self._setting
+
+    def __exit__(self, *_: object) -> None:
+        _local.setting = self._before
 
 
 def join(calls: list[Call]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...arrays import release_pages, widen
+from ...arrays import FLOAT32, release_pages, widen
 from ...bert.weights import BertWeights, FloatArray, LayerNorm, Linear, Matrix
 from ...runtime import team
 from .. import Dense, Float32, Int32, Int64
@@ -27,6 +27,7 @@ from .tiers import EMULATED, Tier, host_tier
 from .workspace import Storage
 
 f32 = np.float32
+INT64 = np.dtype(np.int64)
 FORMS = {"none": ERF, "tanh": TANH}
 KEPT_TOKENS = 4096  # capacity of the largest Storage that is kept after a call
 
@@ -64,6 +65,7 @@ class CompiledEncoder:
         config = self.parameters.config
         self._layer_size = config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)  # weights in its matrices
         self._eps = np.array([config.layer_norm_eps], np.float32)  # of the norms of all layers
+        self._embeddings_eps = f32(self.parameters.embeddings_norm.eps)
         self._stack = Stack(
             np.stack([_addresses(layer, self._eps) for layer in self.parameters.layers]), weights.is_int8, config.num_attention_heads,
             config.intermediate_size, int(FORMS[config.gelu]),
@@ -77,7 +79,7 @@ class CompiledEncoder:
         out = look_up("input_ids", parameters.word_embeddings, input_ids)
         positions, types, norm = parameters.position_embeddings, parameters.token_type_embeddings, parameters.embeddings_norm
         done, position, kind = self.loops.embed(
-            out, positions, position_ids, types, token_type_ids, norm.weight, norm.bias, f32(norm.eps)
+            out, positions, position_ids, types, token_type_ids, norm.weight, norm.bias, self._embeddings_eps
         )  # fmt: skip
         if done < len(out):
             is_position = not 0 <= position < len(positions)
@@ -196,7 +198,7 @@ def _addresses(layer: Layer, eps: Float32) -> Any:
 
 def _check_hidden_states(found: Float32, width: int) -> None:
     """Raise ValueError unless they are writable, C-contiguous float32 of this width."""
-    if found.dtype != np.float32 or found.ndim != 2 or found.shape[1] != width or not found.flags.carray:
+    if found.dtype != FLOAT32 or found.ndim != 2 or found.shape[1] != width or not found.flags.carray:
         raise ValueError(
             f"hidden_states: expected writable, C-contiguous float32 (num_tokens, {width}), "
             f"found {found.dtype} {found.shape}, strides {found.strides}"
@@ -211,7 +213,7 @@ def _checked(cu_seqlens: Int64, num_tokens: int) -> tuple[Int64, int]:
     own = cu_seqlens.astype(np.int64)
     starts: list[int] = own.ravel().tolist()
     seqlens = [end - start for start, end in pairwise(starts)]  # of Python, so that no difference overflows
-    has_ends = cu_seqlens.dtype == np.int64 and own.ndim == 1 and seqlens and starts[0] == 0 and starts[-1] == num_tokens
+    has_ends = cu_seqlens.dtype == INT64 and own.ndim == 1 and seqlens and starts[0] == 0 and starts[-1] == num_tokens
     if not has_ends or min(seqlens) < 1:
         raise ValueError(
             f"cu_seqlens: expected int64 that ascend from 0 to {num_tokens}, the number of tokens, "

@@ -120,7 +120,7 @@ def test_files_are_left_out_only_where_a_package_is_missing() -> None:
     """The rule of tests/support/collection.py, on files of both kinds."""
     for source in ("tests/test_model.py", "tests/ops/test_numpy_ops.py", "tests/tokenizer/test_tokenizer.py", "minibert/model.py"):
         assert not needed(source), source
-    for source in ("tests/ops/test_products.py", "minibert/ops/compiled/tiles.py"):
+    for source in ("tests/ops/test_products.py", "minibert/ops/compiled/tiles.py", "minibert/tokenizer/compiled/trie.py"):
         assert "numba" in needed(source), source
     assert "tokenizers" in needed("tests/tokenizer/test_tokenizer_originals.py")
     assert set(OPTIONAL) >= MISSING

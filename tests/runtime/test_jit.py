@@ -16,10 +16,8 @@ pytestmark = needs_numba
 
 READ_ONLY = """
 import tempfile
-
 def refuse(*arguments, **options):
     raise OSError(30, "Read-only file system")
-
 tempfile.TemporaryFile = refuse
 """
 # Only functions of this package are kept, so this one claims to be one.
@@ -35,7 +33,6 @@ sys.modules[__name__] = sys.modules["__main__"]
 def double(array):
     for index in range(array.shape[0]):
         array[index] *= 2
-
 numbers = numpy.arange(3)
 double(numbers)
 print(numbers.tolist(), sum(double.stats.cache_hits.values()), cache.folder_to_read.__wrapped__())

@@ -16,7 +16,17 @@ from tests.support.sources import FOLDERS, ROOT, imports, module_name, sources, 
 
 # Packages that an environment may lack. `bert` is Google's tokenizer, of bert-tensorflow.
 OPTIONAL = ("numba", "llvmlite", "tokenizers", "bert")
-MISSING = frozenset(name for name in OPTIONAL if importlib.util.find_spec(name) is None)
+# These decorators of minibert/runtime/jit.py import Numba.
+COMPILING = {"jit", "inlined", "pasted", "intrinsic"}
+
+
+def is_installed(package: str) -> bool:
+    """Whether the package is there. A folder of this name without code does not count."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+MISSING = frozenset(name for name in OPTIONAL if not is_installed(name))
 
 
 @functools.cache
@@ -44,12 +54,20 @@ def needed(source: str) -> frozenset[str]:
     found: set[str] = set()
     waiting, seen = [source], {source}
     while waiting:
-        for name in imports(current := waiting.pop(), top_level(current)):
+        current = waiting.pop()
+        found |= {"numba"} if compiles(current) else set()
+        for name in imports(current, top_level(current)):
             found |= {name.split(".")[0]} & set(OPTIONAL)
             new = {source_of()[module] for module in with_parents(name) if module in source_of()} - seen
             seen |= new
             waiting += new
     return frozenset(found)
+
+
+def compiles(source: str) -> bool:
+    """Whether the file gives functions at its top to Numba."""
+    functions = [node for node in tree(source).body if isinstance(node, ast.FunctionDef)]
+    return any(ast.unparse(decorator).split(".")[-1] in COMPILING for node in functions for decorator in node.decorator_list)
 
 
 def with_parents(name: str) -> Iterator[str]:

@@ -79,7 +79,7 @@ ZIPS: dict[str, tuple[Callable[[zipfile.ZipFile], Any], str]] = {
     "a path out": (lambda archive: archive.writestr("../model/config.json", "{}"), "names of files within the archive"),
     "an absolute path": (lambda archive: archive.writestr("/model/config.json", "{}"), "names of files within the archive"),
     "a link": (_link, "a symbolic link"),
-    "a name twice": (lambda archive: [archive.writestr("model/config.json", "{}") for _ in range(2)], "there twice"),
+    "a name twice": (lambda archive: [archive.writestr("model/config.json", "{}") for _ in range(2)], "occurs twice"),
     "two models": (
         lambda archive: [archive.writestr(f"{name}/config.json", "{}") for name in "ab"],
         "some in a, b; unpack it, and convert one folder",

@@ -17,7 +17,9 @@ COMPILED_PAYS = 3_000_000  # characters of a call: the readable encoder takes a 
 
 
 def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> WordPieceTokenizer:
-    """A tokenizer whose `encode_batch` may be compiled. The results are the same.
+    """Make a tokenizer that encodes batches with the compiled encoder where that pays.
+
+    The results are the same.
 
     Args:
         backend: "numba" always compiles and raises ImportError in a call where that is impossible.
@@ -60,7 +62,7 @@ class CompiledWherePays:
         self._compiled: BatchEncoder | None = None
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
-        """Encode each text. See BatchEncoder."""
+        """Encode each text, as BatchEncoder says."""
         pays = self._choice.pays
         encoder = self._readable if pays and sum(map(len, texts)) < pays else self._made()
         return encoder.encode_batch(texts, max_length, split_special_tokens, return_offsets)

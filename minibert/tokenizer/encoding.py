@@ -65,7 +65,7 @@ class Encoding:
     def __len__(self) -> int:
         return len(self.input_ids)
 
-    if not TYPE_CHECKING:  # a type checker already knows that there are no items
+    if not TYPE_CHECKING:  # type checkers find without it that there are no items
 
         def __getitem__(self, name: object) -> NoReturn:
             raise TypeError("an Encoding has attributes instead of items: write encoding.input_ids")

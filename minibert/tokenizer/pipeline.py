@@ -65,7 +65,7 @@ def read_pipeline(file: Fields) -> dict[str, Any]:
 
 
 def check_model(file: Fields) -> None:
-    """Raise ValueError for a tokenizer that is no WordPiece."""
+    """Raise ValueError for a tokenizer of another kind than WordPiece."""
     for part in ("model", "decoder"):
         if file.child(part).get("type", str, "WordPiece") != "WordPiece":
             raise file.refuse(part, "WordPiece")

@@ -30,7 +30,7 @@ CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # in ASCII: what cleani
 class KnownChunks(dict[str, Pieces]):
     """A chunk of text without whitespace -> its pieces.
 
-    What is not there is computed and remembered.
+    An unknown chunk is computed and remembered.
     """
 
     def __init__(self, wordpiece: WordPiece) -> None:
@@ -58,7 +58,7 @@ class ReadableEncoder:
         self.wordpiece = WordPiece(self.rules)
         self._known = KnownChunks(self.wordpiece)
         # Only what ends a word for certain parts two chunks. Cleaning removes U+000B, U+000C and
-        # U+0085, which joins their neighbours. Without cleaning they are whitespace.
+        # U+0085, which joins their neighbours. They are whitespace without cleaning.
         whitespace = self.rules.normalize.original.characters("CLEANED_TO_SPACE" if settings.clean_text else "WHITESPACE")
         self._find_chunks = re.compile(f"[^{''.join(sorted(whitespace))}]+")
         self._find_ascii = _ascii_words(settings.split_punctuation, settings.split_symbols).findall
@@ -67,7 +67,7 @@ class ReadableEncoder:
         self._added_after = AddedTokens((token for token in settings.added_tokens if token.normalized), self.wordpiece.cleaned)
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
-        """Encode each text as `[CLS] text [SEP]`. See BatchEncoder."""
+        """Encode each text as `[CLS] text [SEP]`, as BatchEncoder says."""
         capacity = maxsize if max_length is None else int(max_length) - 2
         cls_id, sep_id = self.rules.special_tokens.cls_id, self.rules.special_tokens.sep_id
         ids: list[int] = []

@@ -38,7 +38,7 @@ def num_lines(call: Callable[[], object]) -> int:
     """How many lines of Python a call runs."""
     count = 0
 
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
+    def trace(_: FrameType, event: str, argument: object) -> Any:
         nonlocal count
         count += event == "line"
         return trace

@@ -3,7 +3,7 @@
 Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls
 have learnt: at most 16 MB of chunks and, for that vocabulary, 4 MB of words. No two calls hold the
 same memory, so there is one for each call at a time. A table that is full of other texts than the
-present ones is emptied (words: all but the vocabulary). No vocabulary makes more than 16 MB of
+present ones is emptied (words: except the vocabulary). No vocabulary makes more than 16 MB of
 words.
 
 The loops check no index, so nothing that reaches them is read again from the settings. Sizes, ids
@@ -26,7 +26,7 @@ from .known import copy_table, empty_table, vocabulary_table
 from .layout import ADDED, AHEAD, ZERO, Bytes, Int64, Memory, Options, Output, Scratch
 from .tables import is_simple, make_tables
 
-BLOCK_BYTES = 1 << 17  # that one call of loops.encode sees, and up to one text more: they stay in the second-level cache
+BLOCK_BYTES = 1 << 17  # in one call of loops.encode, and up to one text more: they stay in the second-level cache
 SLICE = 4096  # texts that are encoded to UTF-8 at a time
 CHUNK_SLOTS = 1 << 19  # of the table of known chunks, 32 bytes each; half of them may be used
 PADDING = b"\n" * 24  # sixteen bytes can be read from any place in the last text; `find_edges`, eight at a time, passes its end
@@ -63,7 +63,7 @@ class CompiledEncoder:
         self._idle: dict[bool, list[Memory]] = {False: [], True: []}
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
-        """Encode each text. See BatchEncoder."""
+        """Encode each text, as BatchEncoder says."""
         split_special_tokens = bool(split_special_tokens)
         options = self._options._replace(
             added_root=-1 if split_special_tokens else self._options.added_root,

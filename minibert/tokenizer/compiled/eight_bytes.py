@@ -86,7 +86,7 @@ def letters(eight: Word) -> Word:
 
 @inlined
 def solid(eight: Word) -> Word:
-    """High bits of the bytes that are neither a space nor a line feed."""
+    """High bits of the bytes except spaces and line feeds."""
     no_space, no_feed = eight ^ SPACES, eight ^ LINE_FEEDS
     return (((no_space & LOW7) + LOW7) | no_space) & (((no_feed & LOW7) + LOW7) | no_feed) & HIGH
 

@@ -12,7 +12,7 @@ from ...runtime.jit import inlined, jit, pasted
 from .eight_bytes import HIGH, eight_bytes, key_of, letters, ones, trailing_zeros
 from .layout import ALL, ONE, ZERO, Int64, Integer, Known, Output, UInt64, Word, Work, u64
 
-KNOWN_BYTES = 15  # of a known chunk or word; 98.6 % of the chunks of English prose are no longer
+KNOWN_BYTES = 15  # of a known chunk or word: 98.6 % of the chunks of English prose have no more
 KNOWN_IDS = 6
 ID_BITS = 20  # of a known id
 ID_MASK = u64((1 << ID_BITS) - 1)

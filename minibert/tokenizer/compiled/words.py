@@ -1,9 +1,10 @@
 """A chunk is taken apart: one word, one punctuation mark or one added token at a time.
 
-`token` tries two quick ways first. An ASCII punctuation mark has its id in a table. A word of up to
-15 ASCII letters and digits, in lower case, is looked up among the known words. Any other character
-has an entry in a table that holds the result of all rules of unicode.py. The symbols of one word
-gather in a buffer, and then the trie gives their pieces.
+`token` first tries what is quick. An ASCII punctuation mark has its id in a table. A word of up to
+15 ASCII letters and digits, in lower case, is looked up among the known words.
+
+Any other character has an entry in a table that holds the result of all rules of unicode.py. The
+symbols of one word gather in a buffer, and then the trie gives their pieces.
 """
 
 import numpy as np
@@ -31,7 +32,7 @@ def token(
     Returns the place in the data after it, continuations, the next token's place, and whether the
     text needs the fallback.
     """
-    data, tables, output, scratch, limit = work.data, work.tables, work.output, work.scratch, work.options.max_word_chars
+    data, tables, output = work.data, work.tables, work.output
     if output.offsets.shape[0] == 0:
         output.input_ids[n] = tables.mark_ids[data[at]]
         if tables.mark_ids[data[at]] >= 0:
@@ -40,7 +41,7 @@ def token(
         if found >= 0:
             return after, continuations, found, False
     count: Integer = 0  # symbols in the buffer; beyond the limit they are counted and overwrite each other
-    ascii: Integer = 0  # below 128 if all symbols are
+    ascii: Integer = 0  # all symbols, combined by "or": below 128 if each of them is
     run: Integer = 0  # where the marks begin that may have to stand behind the next one
     while at < end:
         code, size = decode(data, at)
@@ -57,20 +58,30 @@ def token(
             if kind == SPACE:
                 return at + size, continuations, n, False
             return at + _alone(work, at, end, code + rest, place, number, n), continuations, n + 1, False
-        several = kind in (SEVERAL, SORTED)
-        for index in range(tables.several[rest] if several else kind == WORD):
-            symbol = np.int64(tables.several[rest + 1 + 2 * index]) if several else code + rest
-            mark_class = np.int64(tables.several[rest + 2 + 2 * index]) if several else 0
-            slot = _sorted_slot(mark_class, run, count, scratch) if mark_class > 0 and count < limit else min(count, limit)
-            scratch.symbols[slot], scratch.classes[slot] = symbol, mark_class
-            scratch.places[slot, 0], scratch.places[slot, 1] = place, place + 1
-            ascii |= symbol
-            count += 1
-            run = run if mark_class > 0 else count
-        run = count if kind <= BREAK else run
+        count, ascii, run = _gather(work, code, entry, place, count, ascii, run)
         at += size
         continuations += size - 1
     return at, continuations, _word(work, count, ascii, number, n), False
+
+
+@pasted
+def _gather(
+    work: Work, code: Integer, entry: Integer, place: Integer, count: Integer, ascii: Integer, run: Integer
+) -> tuple[Integer, Integer, Integer]:
+    """Put the symbols of a character into the buffer. Returns count, ascii and run after it."""
+    tables, scratch, limit = work.tables, work.scratch, work.options.max_word_chars
+    kind, rest = entry & 7, entry >> 3
+    several = kind in (SEVERAL, SORTED)
+    for index in range(tables.several[rest] if several else kind == WORD):
+        symbol = np.int64(tables.several[rest + 1 + 2 * index]) if several else code + rest
+        mark_class = np.int64(tables.several[rest + 2 + 2 * index]) if several else 0
+        slot = _sorted_slot(mark_class, run, count, scratch) if mark_class > 0 and count < limit else min(count, limit)
+        scratch.symbols[slot], scratch.classes[slot] = symbol, mark_class
+        scratch.places[slot, 0], scratch.places[slot, 1] = place, place + 1
+        ascii |= symbol
+        count += 1
+        run = run if mark_class > 0 else count
+    return count, ascii, count if kind <= BREAK else run
 
 
 @pasted

@@ -90,7 +90,7 @@ def encoders(name: str, folder: Path, work: Path) -> Iterator[System]:
 
 def averages(teacher: Path) -> Iterator[System]:
     """Systems without layers."""
-    for has_special_tokens, what in ((False, "words alone"), (True, "with special tokens")):
+    for has_special_tokens, what in ((False, "words alone"), (True, "with [CLS] and [SEP]")):
         average = WordAverage(teacher, has_special_tokens)
         yield System(f"word average of {MINILM}, {what}", average, average.table.size, average.table.nbytes, "average")
     try:

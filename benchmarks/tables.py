@@ -97,7 +97,7 @@ def quality() -> str:
     """Quality and speed of the bundled model, its teacher and word vectors."""
     content = load("quality")
     results = content["results"]
-    rows = [[quality_name(row), *_sizes(row), *_scores(row)] for row in results["systems"]]
+    rows = [[str(row["system"]), *_sizes(row), *_scores(row)] for row in results["systems"]]
     header = ["vectors of", "weights", "parameters", "texts/s", "tokens/s", "STS dev", "recall@10", "of long passages"]
     reads = {row["system"].partition(",")[0]: row["reads"] for row in results["systems"] if row["reads"]}
     return "\n\n".join(
@@ -113,11 +113,6 @@ def quality() -> str:
             ),
         ]
     )
-
-
-def quality_name(row: dict[str, Any]) -> str:
-    """The system of a row of quality.json. An older edition called [CLS] and [SEP] a frame."""
-    return str(row["system"]).replace("with frame", "with [CLS] and [SEP]")
 
 
 def _sizes(row: dict[str, Any]) -> list[str]:

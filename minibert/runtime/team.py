@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 # Multiplications of a call, one to two milliseconds, from which on a second thread is sure to save
@@ -19,15 +18,15 @@ _local = threading.local()
 _team: dict[str, "Call"] = {}  # the call that has started threads, if any: the threads of a second call would only take turns with them
 
 
-@dataclass(eq=False)
 class Call:
     """Work that several threads do together, each with memory of its own."""
 
-    work: Callable[[Any], None]  # does a part of the work, given scratch of this thread, and returns when all of it is done
-    new_scratch: Callable[[], Any]
-    is_compiled: Callable[[], bool]  # whether `work` would run at once
-    process: int = field(default_factory=os.getpid)  # after a fork, the other threads are not in the new process
-    is_over: bool = False
+    def __init__(self, work: Callable[[Any], None], new_scratch: Callable[[], Any], is_compiled: Callable[[], bool]) -> None:
+        self.work = work  # does a part of the work with the scratch of a thread, and returns when all of it is done
+        self.new_scratch = new_scratch
+        self.is_compiled = is_compiled  # whether `work` would run at once
+        self.process = os.getpid()  # after a fork, the other threads are not in the new process
+        self.is_over = False
 
     def take_part(self) -> None:
         """Work with new scratch. The call may be over by then, and its memory be in use again."""

@@ -9,7 +9,7 @@ from .packing import PackedBatch
 def forward(encoder: Encoder, batch: PackedBatch, wanted: Collection[int], attentions: list[list[Float32]] | None = None) -> list[Float32]:
     """Return the wanted hidden states, each (num_tokens, hidden_size), in ascending order.
 
-    Number 0 is the output of the embeddings, number n that of layer n. A list given as
+    State 0 is the output of the embeddings, state n that of n layers. A list given as
     `attentions` receives the attention probabilities of each text, layer by layer. Nothing is
     computed beyond the last wanted state. Layers between two wanted states are one call.
     """

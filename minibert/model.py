@@ -31,7 +31,8 @@ from .ops import Float32
 from .outputs import BertOutput, TokenEmbeddings
 from .packing import pack_padded, unpack, unpack_attentions
 from .pooling import Pooling, WordPooling, finish
-from .scheduling import at_work, run_batches
+from .runtime.threads import forks_wait
+from .scheduling import limited, run_batches
 from .texts import Text
 from .vectors import mean_hidden_states, pool_all
 
@@ -179,8 +180,7 @@ class MiniBert(ModelBase):
             level: "piece": every piece of the vocabulary, [CLS] and [SEP] included.
                 "word": what stands between whitespace, as the text spells it. A word without pieces
                 (cut off, or only control characters) has a vector of zeros. A
-                form feed is a control character for BERT. It ends no word, as it does in
-                `str.split`.
+                form feed ends a word in `str.split`, but not here: BERT deletes it.
                 "spark": the tokens of Spark NLP with the vectors of its BertEmbeddings. The text is
                 one sentence, and `max_length` is 128 by default. `minibert.tokenizer.spark` says
                 how these tokens differ from words.
@@ -238,7 +238,7 @@ class MiniBert(ModelBase):
         attentions: list[list[Float32]] | None = [] if output_attentions else None
         num_layers = self.config.num_hidden_layers
         wanted = range(num_layers + 1) if output_hidden_states else [num_layers]
-        with at_work(self._encoder, self.num_threads, []):
+        with limited(self._encoder, self.num_threads, []), forks_wait(), np.errstate(all="ignore"):  # the result is checked
             states = forward(self._encoder, batch, wanted, attentions)
             check_finite(states[-1], self._settings.weights_files)
             last_hidden_state = unpack(states[-1], mask)

@@ -26,7 +26,7 @@ def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_len
     | `mean_sqrt_len_tokens` | sum of all positions, divided by the square root of their number |
     | `weightedmean` | mean with weights 1, 2, 3, ... in the order of the positions |
     | `lasttoken` | the last position, which is [SEP] |
-    | `pooler` | position 0, whatever the prompt: the layer that follows is the model's |
+    | `pooler` | position 0, whatever the prompt; the caller applies the model's pooler |
     | `mean_words` | mean between [CLS] and [SEP]; sentence-transformers does not have it |
 
     A text without a position that counts has a vector of zeros, and position 0 for `cls`.
@@ -48,7 +48,7 @@ def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_len
 def _pool_rows(hidden_states: Float32, starts: Int64, firsts: Int64, ends: Int64, pooling: Pooling) -> Float32:
     """Pool rows `firsts` to before `ends` of each text. An empty span has an arbitrary result."""
     counts = ends - firsts
-    if firsts is not starts:
+    if firsts is not starts:  # some positions do not count, so a text may have none that do
         counts = np.maximum(counts, 1)
     result: Float32
     if pooling == "max":
@@ -83,7 +83,7 @@ def pool_words(vectors: Float32, offsets: npt.NDArray[Any], words: list[tuple[in
     """Return one vector per word, (num_words, hidden_size), from the vectors of pieces.
 
     `first` takes the first piece of each word, `mean` the mean of its pieces. A piece belongs to
-    the word in which it ends, because an added token may begin with the whitespace before it. A
+    the word in which it ends, because an added token can include the space before a word. A
     word without pieces has a vector of zeros.
 
     Args:
@@ -105,7 +105,7 @@ def _column(numbers: npt.NDArray[Any]) -> Float32:
 
 
 def finish(vectors: Float32, is_normalized: bool, truncate_dim: int | None, normalize: bool) -> Float32:
-    """Return the vectors as `encode` gives them: the end of every way through it.
+    """Return the vectors as `encode` gives them. This is its last step.
 
     `is_normalized` is the normalisation at the end of the folder's modules. It comes before the
     truncation to `truncate_dim` dimensions, and `normalize` comes after it.

@@ -1,6 +1,6 @@
 """Batches, and the threads that work on them. The calling thread works too, and needs no other.
 
-Another thread may fail to start, die for want of memory, or stay in the parent of a fork. The
+Another thread may fail to start, end because memory is short, or stay in the parent of a fork. The
 calling thread then does its work. No lock is held while `work` runs. So a signal handler, a
 finalizer or a callback of the garbage collector may call in the middle of a call.
 """
@@ -9,8 +9,8 @@ import _thread
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from .ops import Encoder
 from .runtime.team import Call, join, limit_threads
 from .runtime.threads import blas_threads, forks_wait, helping, is_inside
 
-SMALL_BATCH = 64  # tokens; a smaller batch is not worth a thread's while
+SMALL_BATCH = 64  # tokens; a smaller batch costs more than a thread saves
 NAP = 0.05  # seconds between two looks at whether a thread is still there
 Batch = list[int]  # numbers of texts
 Work = Callable[[Batch], None]
@@ -40,7 +40,7 @@ def run_batches(
     calls: list[Call] = []  # calls of compiled loops, which a thread without a batch joins
 
     def quietly(batch: Batch) -> None:
-        with limited(encoder, share, calls), forks_wait(), np.errstate(all="ignore"):
+        with limited(encoder, share, calls), forks_wait(), np.errstate(all="ignore"):  # the result is checked
             work(batch)
 
     def report(done: Sequence[int]) -> None:
@@ -53,18 +53,8 @@ def run_batches(
         report([0])
         return
     schedule = Schedule(batches, quietly, lambda: join(calls))
-    with limited(encoder, share, calls):
+    with limited(encoder, share, calls):  # between two batches too, where this thread joins calls
         schedule.run(1 if is_inside() else workers, report)
-
-
-@contextmanager
-def at_work(encoder: Encoder, num_threads: int, calls: list[Call]) -> Iterator[None]:
-    """A batch at work: with so many threads, while forks wait, and without warnings of NumPy.
-
-    Numbers that are not finite are found in the result.
-    """
-    with limited(encoder, num_threads, calls), forks_wait(), np.errstate(all="ignore"):
-        yield
 
 
 def limited(encoder: Encoder, num_threads: int, calls: list[Call]) -> AbstractContextManager[None]:

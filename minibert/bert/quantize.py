@@ -4,9 +4,9 @@ Each output of a matrix has a scale of its own, and so has each row of the word 
 is scale * integer, with integers of -127..127. One large weight costs precision in its own row
 only. Norms, biases, positions and token types stay as they are, because they are small.
 
-In a matrix, two neighbours that are multiplied together add up to at most 128 (`MAX_PAIR_SUM`).
-With activations of 0..255 the sum of their products fits in 16 bits, and a processor without VNNI
-needs three instructions instead of four. This makes the scales 1.3 times as large. The error of
+In a matrix, two neighbouring weights add up to at most 128 (`MAX_PAIR_SUM`). One instruction adds
+the products of both. With activations of 0..255 that sum fits in 16 bits, and a processor without
+VNNI needs three instructions instead of four. This makes the scales 1.3 times as large. The error of
 int8 hardly grows, as most of it comes from the activations (benchmarks/quality_int8.py).
 """
 

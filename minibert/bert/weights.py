@@ -1,6 +1,6 @@
 """The weights of an encoder: named tuples with a shape for every field.
 
-Arrays keep the dtype in which they are stored; `ops.prepare` widens what it needs.
+Arrays keep the dtype in which they are stored. A backend widens what it needs.
 """
 
 import math

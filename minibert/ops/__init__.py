@@ -22,7 +22,7 @@ holds the place where each text begins, and num_tokens at the end. The name is F
 `query_key_value` is (num_tokens, 3 * hidden_size): query, key and value side by side, and in each
 of them the heads side by side.
 
-Dimensions have the same names everywhere: `num_sequences`, `num_tokens` (of the whole batch),
+Layers count from 0 here. Dimensions have these names: `num_sequences`, `num_tokens` (of a batch),
 `seq_len`, `hidden_size`, `num_heads`, `head_dim`, `intermediate_size`, `vocab_size`, `num_layers`,
 `in_features`, `out_features`.
 """

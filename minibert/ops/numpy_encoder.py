@@ -27,7 +27,7 @@ class NumpyEncoder:
 
     def __init__(self, weights: BertWeights) -> None:
         self.parameters: Parameters = arrange(weights, _widened, _widened_norm, widen)
-        self.config = weights.config  # for others; what is computed uses the copy in `parameters`
+        self.config = weights.config  # public, so code may force numbers into it; what is computed uses the copy in `parameters`
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
         self.has_pooler = self.parameters.pooler is not None
@@ -47,7 +47,7 @@ class NumpyEncoder:
         return numpy_ops.layer_norm(hidden_states, parameters.embeddings_norm)
 
     def layers(self, hidden_states: Float32, cu_seqlens: Int64, first: int, last: int) -> Float32:
-        """Return the hidden states behind layers `first` to before `last`."""
+        """Return the hidden states after layers `first` to `last` - 1."""
         for layer in self.parameters.layers[first:last]:
             hidden_states = self._layer(hidden_states, cu_seqlens, layer)
         return hidden_states

@@ -1,7 +1,7 @@
 """The mathematics of a BERT encoder in float32: one NumPy function for each equation.
 
-Read it from top to bottom. The functions stand in the order in which a text meets them. Shapes and
-names are those of the contract in `ops/__init__.py`. `numpy_int8.py` has the functions of an int8
+First come the norm and the linear layer, then attention and its parts, then GELU. Shapes and names
+are those of the contract in `ops/__init__.py`. `numpy_int8.py` has the functions of an int8
 model, and `numpy_encoder.py` puts them together. Every faster backend is tested against this one.
 """
 
@@ -37,14 +37,14 @@ def layer_norm(hidden_states: Float32, norm: LayerNorm) -> Float32:
     return hidden_states
 
 
-def add_layer_norm(hidden_states: Float32, residual: Float32, norm: LayerNorm) -> Float32:
-    """Overwrite the first argument with LayerNorm(hidden_states + residual), and return it.
+def add_layer_norm(output: Float32, residual: Float32, norm: LayerNorm) -> Float32:
+    """Overwrite the first argument with LayerNorm(output + residual), and return it.
 
     Both halves of a layer end with this. BERT normalises after the sum ("post-norm").
     Source: Vaswani et al. 2017, section 3.1.
     """
-    hidden_states += residual
-    return layer_norm(hidden_states, norm)
+    output += residual
+    return layer_norm(output, norm)
 
 
 def linear(hidden_states: Float32, weights: Linear) -> Float32:
@@ -147,8 +147,9 @@ def gelu_gate(x: Float32, approximate: GeluForm) -> Float32:
 
         Φ(x) = (1 + erf(x / sqrt(2))) / 2 = (1 + tanh(x P(x²))) / 2
 
-    `approximate` is PyTorch's argument: "none" for this form, "tanh" for the two coefficients of
-    the original. The two forms of GELU differ by up to 4.7e-4, at |x| near 2.7.
+    `approximate` is PyTorch's argument: "none" is the erf form, by the seven terms of ERF_SERIES.
+    "tanh" is the approximation of the paper, by the two terms of TANH_SERIES. The two forms of GELU
+    differ by up to 4.7e-4, at |x| near 2.7.
     Source: Hendrycks and Gimpel 2016; google-research/bert, modeling.py, `gelu` (the tanh form).
     """
     series = TANH_SERIES if approximate == "tanh" else ERF_SERIES

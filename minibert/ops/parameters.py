@@ -60,7 +60,7 @@ def arrange(
         )
 
     return Parameters(
-        config=replace(weights.config),  # a copy, so that its sizes stay those of the arrays
+        config=replace(weights.config),  # a copy: object.__setattr__ can change the public one, and loops compute addresses from sizes
         word_embeddings=weights.word_embeddings,
         position_embeddings=table(weights.position_embeddings),
         token_type_embeddings=table(weights.token_type_embeddings),

@@ -58,7 +58,7 @@ class CompiledEncoder:
     def __init__(self, loops: Loops, tier: Tier, weights: BertWeights) -> None:
         self.loops, self.tier = loops, tier
         self.parameters = _pack(weights, tier)
-        self.config = weights.config  # for others; what is computed uses the copy in `parameters`
+        self.config = weights.config  # public, so code may force numbers into it; what is computed uses the copy in `parameters`
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
         self.has_pooler = self.parameters.pooler is not None

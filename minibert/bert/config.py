@@ -1,7 +1,7 @@
 """BertConfig: the numbers of an architecture, read from `config.json` and from nowhere else.
 
-Only `layer_norm_eps` has a default, so a file without another number is refused. A file with a field that
-would change the result and is not implemented here is refused too.
+Only `layer_norm_eps` has a default, so a file without another number is refused. A file with a
+field that would change the result and is not implemented here is refused too.
 
 Source: google-research/bert, modeling.py, `BertConfig`. transformers has the same field names.
 """

@@ -6,8 +6,8 @@ only. Norms, biases, positions and token types stay as they are, because they ar
 
 In a matrix, two neighbouring weights add up to at most 128 (`MAX_PAIR_SUM`). One instruction adds
 the products of both. With activations of 0..255 that sum fits in 16 bits, and a processor without
-VNNI needs three instructions instead of four. This makes the scales 1.3 times as large. The error of
-int8 hardly grows, as most of it comes from the activations (benchmarks/quality_int8.py).
+VNNI needs three instructions instead of four. This makes the scales 1.3 times as large. The error
+of int8 hardly grows, as most of it comes from the activations (benchmarks/quality_int8.py).
 """
 
 from typing import Any

@@ -17,9 +17,13 @@ def load(name: str) -> dict[str, Any]:
 
 def measured_on(content: dict[str, Any], *packages: str) -> str:
     """The machine, the versions and the date of a measurement."""
-    machine = content["machine"]
+    return f"{machine_and_versions(content['machine'], *packages)}, {content['date']}."
+
+
+def machine_and_versions(machine: dict[str, Any], *packages: str) -> str:
+    """The processor and the versions of a measurement."""
     versions = "".join(f", {package} {machine['versions'][package]}" for package in packages)
-    return f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}{versions}, {content['date']}."
+    return f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}{versions}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

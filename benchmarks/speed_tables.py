@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .markdown import load, measured_on, paragraph, table
+from .markdown import load, machine_and_versions, measured_on, paragraph, table
 
 
 def is_single(row: dict[str, Any]) -> bool:
@@ -127,8 +127,15 @@ def start() -> str:
 
 def convert() -> str:
     """The cost of a conversion."""
+    content = load("convert")
     rows = [
         [name, f"{row['file']:,} MB", f"{row['seconds']:.2f} s", f"{row['megabytes']:,} MB", f"{row['share']:.2f}"]
-        for name, row in load("convert").items()
+        for name, row in content.items()
     ]
-    return table(["L-6_H-768 from", "file", "time", "greatest memory", "memory / file"], rows)
+    machines = dict.fromkeys(machine_and_versions(row["machine"], "numpy") for row in content.values())
+    return "\n\n".join(
+        [
+            table(["L-6_H-768 from", "file", "time", "greatest memory", "memory / file"], rows),
+            paragraph("`benchmarks/convert.py`;", f"{'; '.join(machines)}. The results hold no date."),
+        ]
+    )

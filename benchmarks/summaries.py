@@ -31,7 +31,8 @@ def quality() -> str:
         [
             table(["vectors of", "weights", "STS dev", "recall@10", "texts/s"], rows),
             paragraph(
-                f"STS: Spearman x 100, {content['results']['pairs']:,} pairs. Recall: {task['queries']:,} queries, each for one of"
+                f"STS: similarity of sentences, Spearman x 100, {content['results']['pairs']:,} pairs of the STS benchmark.",
+                f"Recall: {task['queries']:,} queries, each for one of"
                 f" {task['passages']:,} passages; the share that has it among the first 10.",
                 f"The bundled model loses {teacher['sts'] - bundled['sts']:.1f} points of STS and"
                 f" {100 * (1 - bundled['recall']['all'] / teacher['recall']['all']):.0f} % of the recall of its teacher.",
@@ -50,7 +51,7 @@ def speed() -> str:
     shown = [row for row in content["results"] if row["threads"] == 2 and row["texts"] in SUMMARY_TEXTS]
     systems = ("minibert float32", "minibert int8", "minibert numpy", "onnxruntime float32", "onnxruntime int8", "torch")
     rows = [[row["model"], SUMMARY_TEXTS[row["texts"]], *(cost(row, system) for system in systems)] for row in shown]
-    header = ["model", "tokens", "minibert", "int8", "on NumPy", "onnxruntime", "its int8", "torch"]
+    header = ["model", "tokens", "minibert", "minibert int8", "NumPy only", "onnxruntime", "onnxruntime int8", "torch"]
     return "\n\n".join([table(header, rows), paragraph(*_slower(shown), measured_on(content, "onnxruntime", "torch"))])
 
 

@@ -104,7 +104,8 @@ def quality() -> str:
         [
             table(header, rows),
             paragraph(
-                f"STS: Spearman x 100, {results['pairs']:,} pairs. Speed: the sentences of STS, {results['threads']} threads,",
+                f"STS: similarity of sentences, Spearman x 100, {results['pairs']:,} pairs of the STS benchmark.",
+                f"Speed: the sentences of STS, {results['threads']} threads,",
                 "medians of 5, tokens counted as BERT's.",
                 *_task(results["task"]),
                 *(f"{name} reads {number} tokens of a text." for name, number in reads.items()),

@@ -1,6 +1,6 @@
-"""minibert: a BERT encoder in NumPy. `minibert.load(folder).encode(texts)` is all there is to know.
+"""minibert: a BERT encoder in NumPy and Numba. `minibert.load(folder).encode(texts)` gives vectors.
 
-Readers: the README has the order in which to read the files.
+For readers, minibert/README.md has the order in which to read the files.
 """
 
 from .arguments import TruncationWarning

@@ -21,7 +21,7 @@ CONVERT = """
   minibert convert sent_small_bert_L8_128_en_2.6.0_2.4_1598350334113.zip NEW
 """
 QUANTIZE = """
-  minibert quantize MODEL MODEL-int8                                    # a quarter of the size
+  minibert quantize MODEL MODEL-int8                                    # a quarter of float32, half of float16
   minibert embed -m MODEL-int8 "I hate cancer"
 """
 NEW_FOLDER = "name of the folder to write; it must not exist"

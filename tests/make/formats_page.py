@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks import markdown as results
 from minibert import arrays
 from minibert.bert import config, tensors
 from minibert.files import access as files
@@ -90,11 +91,17 @@ def page() -> str:
 
 `load` and `quantize` read a model folder. `convert` makes one from a checkpoint. `fetch` downloads one from the Hugging
 Face hub or a mirror. Files have the meaning that transformers {named_tokens.TRANSFORMERS} and sentence-transformers 6.2 give
-them. A file that asks for something else is refused by name. Nothing is left out in silence.
+them. The [parity of vectors](../benchmarks/README.md#parity) was
+measured with transformers {measured_version()}. A file that asks for something else is refused by name. Nothing is left out in silence.
 
 `tests/make/formats_page.py` makes this page from the tables of the code, and a test compares the two.
 """
     return wrapped(introduction + "".join(chapter() for chapter in chapters))
+
+
+def measured_version() -> str:
+    """Return the version of transformers with which benchmarks/parity.py compared the vectors."""
+    return str(results.load("parity")["machine"]["versions"]["transformers"])
 
 
 def paths() -> str:

@@ -123,7 +123,7 @@ class WordPieceTokenizer:
             max_length: at most so many tokens, special tokens included. None never cuts, whatever
                 the length of the model.
             split_special_tokens: treat `[SEP]` and its like in the text as ordinary characters.
-                This is the safe way with text from strangers.
+                This is the safe way with untrusted text.
             is_split_into_words: texts are lists of words. Then `word_ids` are places in the list,
                 and offsets are places in the word.
             truncation: which text is cut when a pair is too long: "longest_first" (the longer text

@@ -85,8 +85,8 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
     prepare = chosen.load()
     path = resolve(path)
     folder = load_folder(path)
-    pays = COMPILED_TOKENIZER_PAYS if chosen.name == "numba" else COMPILED_PAYS
-    tokenizer = _tokenizer(folder, compat, "numpy" if backend == "numpy" else "auto", pays)
+    pays = COMPILED_TOKENIZER_PAYS if chosen.imports_numba else COMPILED_PAYS
+    tokenizer = _tokenizer(folder, compat, "auto" if chosen.imports_numba or backend == "auto" else "numpy", pays)
     with open_weights(folder.weights, mmap) as weights:
         if weights.is_int8 and precision == "float32":
             raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")

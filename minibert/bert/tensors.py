@@ -1,8 +1,8 @@
 """The names of a BERT's tensors: one table, from which all other code derives them.
 
 A row of the table is a part of the encoder: a matrix, a norm or a table of embeddings. Reading,
-writing, checking and conversion use these rows. Another architecture, such as DistilBERT, would be
-a second value beside `BERT`.
+writing, checking and conversion use these rows. `BERT` is the only value, and the constants and
+functions below use it. Another architecture needs a second value, given to these functions.
 
 Checkpoints spell these names in several ways. `encoder_names` accepts the names of transformers'
 BertModel with and without the prefix `bert.`, and `gamma`/`beta` for the parameters of a norm.

@@ -87,7 +87,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    backend = "what computes the vectors (default: numba, if it is installed)"
+    backend = "what computes the vectors (default: the first that can run here)"
     parser.add_argument("--backend", choices=NAMES, default="auto", help=backend)
     precision = "int8 is faster, with almost the same vectors (default: the precision of the folder's weights)"
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help=precision)

@@ -13,14 +13,21 @@ backends. `numpy_encoder.py` is the one in NumPy, with one function for each equ
 | `pooler(hidden_states)` | (num_rows, hidden_size) | tanh of a linear layer |
 | `dense(linear, activation)` | a function | one more linear layer, prepared once |
 
-`layers` overwrites `hidden_states` and returns it. The arrays of the contract are C-contiguous
-float32. Hidden states are (num_tokens, hidden_size). The probabilities of each text are
-(num_heads, seq_len, seq_len).
+The arrays of the contract are C-contiguous float32. Hidden states are (num_tokens, hidden_size).
+The probabilities of each text are (num_heads, seq_len, seq_len). `layers` may overwrite its
+argument, so a caller uses only what it returns.
 
 All texts of a batch lie on one token axis without padding. `cu_seqlens` (num_sequences + 1,) int64
 holds the place where each text begins, and num_tokens at the end. The name is FlashAttention's.
-`query_key_value` is (num_tokens, 3 * hidden_size): query, key and value side by side, and in each
-of them the heads side by side.
+
+What every encoder must do:
+
+* Compute with the copy of the config in `Parameters`. Other code can change the public one.
+* Accept int8 weights (`weights.is_int8`), or leave them to another encoder.
+* Keep no state of a call, because several threads call one encoder at once.
+* Give NaN for a sum, a score or a variance that overflows (tests/ops/test_overflow.py).
+* Check every number before it becomes an address. NumPy checks its own indices.
+* Silence NumPy's warnings in `pooler` and `dense`. Callers do so around `embed` and `layers`.
 
 Layers count from 0 here. Dimensions have these names: `num_sequences`, `num_tokens` (of a batch),
 `seq_len`, `hidden_size`, `num_heads`, `head_dim`, `intermediate_size`, `vocab_size`, `num_layers`,
@@ -55,12 +62,13 @@ class Encoder(Protocol):
 
     Attributes:
         config: the numbers of the architecture.
-        backend: "numpy" or "numba".
+        backend: its name in `backends.py`.
         precision: "float32" or "int8".
         num_parameters: how many numbers the weights have, pooler included.
         has_pooler: whether there is a pooler.
         batch_tokens: tokens of a batch that are best for speed.
-        uses_blas: whether the threads of BLAS do the work, or those of `runtime.team`.
+        uses_blas: True if the caller must set the number of threads of BLAS. False if it must limit
+            those of `runtime.team`.
     """
 
     config: BertConfig

@@ -18,6 +18,7 @@ class Backend(NamedTuple):
 
     name: str
     is_available: Callable[[], bool]
+    imports_numba: bool  # then a compiled tokenizer pays sooner
     load: Callable[[], Callable[[BertWeights], Encoder]]  # imports the backend; gives its `prepare`
 
 
@@ -37,8 +38,8 @@ def _load_numpy() -> Callable[[BertWeights], Encoder]:
 
 
 BACKENDS = (
-    Backend("numba", can_compile, _load_numba),
-    Backend("numpy", lambda: True, _load_numpy),
+    Backend("numba", can_compile, True, _load_numba),
+    Backend("numpy", lambda: True, False, _load_numpy),
 )
 NAMES = ("auto", *(backend.name for backend in BACKENDS))
 

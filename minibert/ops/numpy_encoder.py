@@ -53,7 +53,9 @@ class NumpyEncoder:
         return hidden_states
 
     def _layer(self, hidden_states: Float32, cu_seqlens: Int64, layer: Layer) -> Float32:
-        """Attention mixes the tokens of a text. The feed-forward network changes each one alone.
+        """Return the hidden states after one layer.
+
+        Attention mixes the tokens of a text. The feed-forward network changes each one alone.
 
         Source: Vaswani et al. 2017, figure 1, left half.
         """

@@ -2,7 +2,8 @@
 
 First come the norm and the linear layer, then attention and its parts, then GELU. Shapes and names
 are those of the contract in `ops/__init__.py`. `numpy_int8.py` has the functions of an int8
-model, and `numpy_encoder.py` puts them together. Every faster backend is tested against this one.
+model, and `numpy_encoder.py` puts them together. The compiled backend is
+tested against these functions.
 """
 
 from collections.abc import Callable, Iterator

@@ -47,7 +47,7 @@ def inlined(function: Function) -> Function:
 
 
 def pasted(function: Function) -> Function:
-    """Like `jit`, for a helper with one or two callers, into which Numba pastes its source.
+    """Like `jit`, for a helper with one or two callers: Numba copies its source into each of them.
 
     Otherwise the helper would be compiled once more at each level of calls.
     """

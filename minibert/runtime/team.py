@@ -1,4 +1,4 @@
-"""Several threads in one call: who may take part in it, and until when.
+"""Several threads in one call: which threads may join it, and until when.
 
 A compiled loop divides its work between all threads that call it with the same arguments, and needs
 no particular one of them. So a thread that finds a call at work may join it at any time.
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-# Multiplications of a call, one to two milliseconds, from which on a second thread is sure to save
-# more than it costs to start
+# A call with so many multiplications takes one to two milliseconds. From there on, a second thread
+# saves more than its start costs.
 PAYS = 100_000_000
 _local = threading.local()
 _team: dict[str, "Call"] = {}  # the call that has started threads, if any: the threads of a second call would only take turns with them
@@ -86,7 +86,7 @@ def join(calls: list[Call]) -> None:
 
 def pays(multiplications: int) -> bool:
     """Whether so many multiplications are worth a second thread."""
-    return multiplications >= max(PAYS, 1)
+    return multiplications >= max(PAYS, 1)  # 0 stays one thread, even if a test sets PAYS to 0
 
 
 def run(call: Call, scratch: Any) -> None:

@@ -10,6 +10,7 @@ from tests.support.collection import MISSING
 # .ci/run has one stage without Numba
 needs_numba = pytest.mark.skipif("numba" in MISSING, reason="Numba is not installed")
 BACKENDS = [pytest.param("numpy"), pytest.param("numba", marks=needs_numba)]
+TOKENIZER_BACKENDS = BACKENDS[:2]  # of `make_tokenizer`, which has no others
 TOLERANCE = 2e-5  # max abs difference to transformers, float32, for any hidden state
 
 

@@ -4,8 +4,8 @@ All threads run the same loop over the same arrays. Each phase of the loop is cu
 thread takes the number of the next block, works on it, and takes another one. When no block is
 left, it waits until all blocks are finished, and goes on to the next phase.
 
-So no thread waits for one that has not started yet. A thread that starts late finds all blocks
-taken and all phases over, and is done. The bits of a block do not depend on the thread.
+So no thread waits for one that has not started yet. A thread that joins later passes the finished
+phases and works on the rest. The bits of a block do not depend on the thread.
 
 Each phase has two counters, which are zero at the start: blocks taken, and blocks finished.
 """
@@ -21,7 +21,7 @@ from ...runtime.jit import pasted
 from .memory import pointer
 from .simd import I32, I64, Address, Integer, emit_call, operation
 
-COUNTERS = 16  # int64 for each phase. Two are used: no two phases share a cache line or its neighbour.
+COUNTERS = 16  # int64 for each phase. Two are used, 64 bytes apart, so no two share a cache line.
 TAKEN, FINISHED = 0, COUNTERS // 2  # places of the two counters
 SPINS = 1024  # times that a thread reads a counter, some 20 µs, before it yields its processor
 

@@ -33,7 +33,7 @@ KEPT_TOKENS = 4096  # capacity of the largest Storage that is kept after a call
 
 
 class Loops(NamedTuple):
-    """The loops of loops.py, compiled by whom ever."""
+    """The four loops. `loops.py` has their arguments."""
 
     layers: Callable[..., None]
     linear: Callable[..., None]
@@ -126,7 +126,7 @@ class CompiledEncoder:
         return partial(self._dense, pack(linear, self.tier), activation)
 
     def _dense(self, weights: Packed, activation: str, vectors: Float32) -> Float32:
-        """The product and tanh are compiled. The other activations are rare, and those of NumPy."""
+        """Return activation(x weight^T + bias). NumPy applies every activation except tanh."""
         _check_hidden_states(vectors, weights.in_features)
         if activation == "Tanh":
             return self._linear(vectors, weights, POOL)
@@ -143,7 +143,9 @@ class CompiledEncoder:
     def _run(
         self, loop: Callable[..., None], arguments: tuple[Any, ...], capacity: tuple[int, int], phases: int, multiplications: int = 0
     ) -> None:
-        """Call a loop with so many phases, in several threads if the multiplications are worth it.
+        """Call `loop(tier, *arguments, buffers)`, in several threads if the multiplications pay.
+
+        With 0 multiplications, it is one thread.
 
         `capacity` is what the Storage reserves. A loop that comes with a number of multiplications
         must divide all of its work in blocks. Otherwise each thread would do the work again.
@@ -167,9 +169,10 @@ class CompiledEncoder:
 
 
 def _is_compiled(loop: Any, tier: Tier) -> bool:
-    """Whether a loop runs at once.
+    """Whether a loop is already compiled for this tier.
 
-    Numba's dispatchers list the signatures that they have compiled; each begins with a tier.
+    Numba's dispatchers list the signatures that they have compiled, and each begins with a tier. A
+    loop that Numba did not make is compiled always.
     """
     return any(signature[0].tier == tier for signature in loop.signatures) if hasattr(loop, "signatures") else True
 

@@ -75,7 +75,7 @@ def operation(
     """Make a function one that Numba compiles to the code that `emit(builder, *values)` writes.
 
     An argument `...` stands for an array of any kind. With `for_target`, `emit` is also given
-    Numba's context, which knows the processor that code is emitted for, as its first argument.
+    Numba's context, which names the processor that code is emitted for, as its first argument.
     """
 
     def decorate(function: Function) -> Function:

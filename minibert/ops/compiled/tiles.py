@@ -203,7 +203,7 @@ def _emit_column(builder: Any, step: Step, product: TileProduct, rows: Any, widt
 def _intrinsic(make_step: Callable[[Any, Tier, bool], Step]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the NumPy version of a tile one that Numba compiles to tiles of a step.
 
-    Its arguments are called as the fields of TileProduct, but for `tier`, `rows` and `vectors`.
+    Its arguments have the names of the fields of TileProduct, except `tier`, `rows`, `vectors`.
     """
 
     def decorate(emulate: Callable[..., None]) -> Callable[..., None]:

@@ -130,8 +130,12 @@ def registers(columns: Integer, tier: Tier) -> Integer:
 
 @jit
 def any_tile(num_rows: Integer, vectors: Integer, a: Operand, b: Operand, c: Operand, k_steps: Integer, workspace: Workspace) -> None:
-    """A tile of any shape that begins with zeros. Compiled once for both products of attention."""
-    float32_tile(workspace.tier, num_rows, vectors, a, b, workspace.zeros, c, k_steps)
+    """A tile of any shape that begins with zeros. Compiled once for both products of attention.
+
+    The stride of the panel `b` is set here: so it is a constant, and the tile a little faster.
+    """
+    panel = Operand(b.address, b.at, workspace.tier.width)
+    float32_tile(workspace.tier, num_rows, vectors, a, panel, workspace.zeros, c, k_steps)
 
 
 @jit

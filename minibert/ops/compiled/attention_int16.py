@@ -100,8 +100,9 @@ def pack_probs(scores: Scores, num_rows: Integer, value_unit: Float, numbers: Ad
 
 @jit
 def any_int16_tile(num_rows: Integer, vectors: Integer, a: Operand, b: Operand, c: Operand, k_steps: Integer, workspace: Workspace) -> None:
-    """A tile of any shape that begins with zeros. Compiled once for both products of attention."""
-    int16_tile(workspace.tier, num_rows, vectors, a, b, workspace.zeros, c, k_steps)
+    """`any_tile` of attention.py, in integers."""
+    panel = Operand(b.address, b.at, 2 * workspace.tier.width)
+    int16_tile(workspace.tier, num_rows, vectors, a, panel, workspace.zeros, c, k_steps)
 
 
 @jit

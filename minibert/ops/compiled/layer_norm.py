@@ -55,7 +55,8 @@ def normalize_row(row: Address, hidden_size: Integer, sums: Vector, norm: Norm) 
     factor = ONE / f32(math.sqrt(variance + norm.eps)) + variance * ZERO
     for i in range(0, hidden_size, LANES):
         normal = (load(row, i, hidden_size - i, ZERO) - broadcast(mean)) * broadcast(factor)
-        weight, bias = load(norm.weight, i, hidden_size - i, ZERO), load(norm.bias, i, hidden_size - i, ZERO)
+        weight = load(norm.weight, i, hidden_size - i, ZERO)
+        bias = load(norm.bias, i, hidden_size - i, ZERO)
         store(row, i, fma(normal, weight, bias), hidden_size - i)
 
 

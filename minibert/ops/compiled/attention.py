@@ -132,7 +132,7 @@ def registers(columns: Integer, tier: Tier) -> Integer:
 def any_tile(num_rows: Integer, vectors: Integer, a: Operand, b: Operand, c: Operand, k_steps: Integer, workspace: Workspace) -> None:
     """A tile of any shape that begins with zeros. Compiled once for both products of attention.
 
-    The stride of the panel `b` is set here: so it is a constant, and the tile a little faster.
+    The stride of the panel `b` is set here, so that it is a constant in the tile.
     """
     panel = Operand(b.address, b.at, workspace.tier.width)
     float32_tile(workspace.tier, num_rows, vectors, a, panel, workspace.zeros, c, k_steps)

@@ -1,4 +1,4 @@
-"""Where PyInstaller finds what it has to know about this package (entry point `pyinstaller40`)."""
+"""The place of the hook that PyInstaller reads for this package (entry point `pyinstaller40`)."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""For PyInstaller: the files of the bundled model, and the modules that are imported by name."""
+"""For PyInstaller: the files of the bundled model, and modules that a function imports."""
 
 from minibert.folders.bundled import bundled_folder
 

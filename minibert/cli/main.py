@@ -70,7 +70,3 @@ def _check_output(options: argparse.Namespace) -> None:
     has_rows_only = getattr(options, "tokens", False) or getattr(options, "compat", None) == "both"
     suffixes = (".jsonl",) if has_rows_only else options.suffixes
     options.output = find_output(options.output, suffixes, text_commands.source(options), options.force)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

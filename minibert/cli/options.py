@@ -54,7 +54,7 @@ class Commands:
         self._commands = self.parser.add_subparsers(title="commands", required=True)
 
     def add(self, name: str, run: Run, help: str, examples: str) -> argparse.ArgumentParser:
-        """Declare a command. `examples` are lines that begin with a line end."""
+        """Declare a command. `examples` is a text that begins and ends with a line end."""
         added = self._commands.add_parser(
             name, help=help, description=help, epilog=f"examples:{examples}", formatter_class=argparse.RawDescriptionHelpFormatter
         )

@@ -24,7 +24,7 @@ class Messages(io.TextIOBase):
     def write(self, text: str) -> int:
         if self.stream is not None:
             try:
-                self.stream.write("".join(part if part in "\r\n" else visible(part) for part in text))
+                self.stream.write("".join(each if each in "\r\n" else visible(each) for each in text))
             except OSError:
                 drop(self.stream)
         return len(text)

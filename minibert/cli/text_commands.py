@@ -85,13 +85,16 @@ def _texts(options: argparse.Namespace) -> list[str]:
     file = _file(options)
     if not file and (sys.stdin is None or (sys.stdin.isatty() and not options.file)):
         raise ValueError("no texts: give them as arguments, with --file, or on standard input, one a line")
-    # No limit for the user's own file: `<(command)` is a FIFO of unknown length
-    data = file.read_bytes() if file else sys.stdin.buffer.read()
+    where = file or "standard input"
     try:
+        # No limit for the user's own file: `<(command)` is a FIFO of unknown length
+        data = file.read_bytes() if file else sys.stdin.buffer.read()
         lines = data.decode("utf-8").split("\n")
+    except OSError as error:
+        raise OSError(f"{where}: cannot be read ({error.strerror}); name a file of texts with --file") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{file or 'standard input'}: expected UTF-8, found byte {data[error.start]:#04x} in line {line}") from None
+        raise ValueError(f"{where}: expected UTF-8, found byte {data[error.start]:#04x} in line {line}") from None
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 
@@ -110,7 +113,7 @@ def run_embed(options: argparse.Namespace) -> None:
         write(options.output, lambda: vectors, rows, lambda: map(_line, texts, vectors))
         return
     if options.pooling or options.prompt_name or options.normalize is not None:
-        raise ValueError("--tokens: --pooling, --prompt-name and --normalize belong to vectors of whole texts")
+        raise ValueError("--tokens: --pooling, --prompt-name and --normalize belong to vectors of whole texts; leave them or --tokens out")
     results = model.encode_tokens(texts, level="word", max_length=options.max_length, truncation=options.truncation)
     rows = (
         {"text": text, "tokens": each.tokens, "offsets": each.offsets, "vectors": each.vectors.tolist()}
@@ -122,7 +125,8 @@ def run_embed(options: argparse.Namespace) -> None:
 def run_similarity(options: argparse.Namespace) -> None:
     """Write the cosines of all pairs of texts, or the ranking of the texts by a query."""
     if options.top is not None and (options.query is None or options.top < 1):
-        raise ValueError("--top: expected a positive number, together with --query")
+        found = f"{options.top}{' without --query' if options.query is None else ''}"
+        raise ValueError(f"--top: expected a positive number, together with --query, found {found}")
     model, texts = load_model(options), _texts(options)
     encoding = _encoding(options, texts) | {"normalize_embeddings": True}
     if options.query is None:

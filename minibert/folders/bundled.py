@@ -57,5 +57,5 @@ def _unpack(source: "Traversable", target: Path) -> None:
             _unpack(entry, target / entry.name)
         else:
             with entry.open("rb") as file, (target / entry.name).open("wb") as copy:
-                while chunk := file.read(BLOCK_BYTES):
-                    copy.write(chunk)
+                while block := file.read(BLOCK_BYTES):
+                    copy.write(block)

@@ -24,7 +24,7 @@ def new_folder(target: Path, source: Path) -> Iterator[Path]:
 
     Until then it lies beside that name, in a folder that only its user may enter. After an error,
     or a signal that ends the program, nothing is left. After SIGKILL, `.NAME.*.part` is left, and
-    no later call trips over it.
+    later calls ignore it.
 
     Raises FileExistsError if something is at `target`, FileNotFoundError if the folder around
     `target` is missing, and ValueError if `target` lies in `source`.

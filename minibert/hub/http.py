@@ -30,7 +30,7 @@ from .headers import Headers, announced_digest, difference, is_strong, revision,
 
 BLOCK = 1 << 20
 ATTEMPTS = 6
-PATIENCE = 60.0  # seconds: without a byte, of a pause at most, and of a rate that is too low
+PATIENCE = 60.0  # seconds: limit of a silence, of a pause, and of the time at a rate below SLOWEST
 SLOWEST = 1000  # bytes a second
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR)
 

@@ -20,14 +20,14 @@ from ..folders.settings import load_folder
 from ..ops import Encoder, Float32
 from ..ops.numpy_encoder import NumpyEncoder
 from ..packing import pack
-from ..pooling import pool
+from ..pooling import Pooling, pool
 from ..tokenizer import WordPieceTokenizer, load_settings
 from ..tokenizer.spark import spark_tokens
 from .catalog import find
 from .published import CHECKS, Check, checks_of_model
 
 ENCODINGS = {"all pieces": 0, "two pieces cut off": 2}
-POOLINGS = {"mean of all positions": "mean", "mean of words": "mean_words", "[CLS]": "cls", "pooler": "pooler"}
+POOLINGS: dict[str, Pooling] = {"mean of all positions": "mean", "mean of words": "mean_words", "[CLS]": "cls", "pooler": "pooler"}
 GELUS = {"GELU by tanh": "gelu_new", "GELU by erf": "gelu"}
 TOKEN = "first piece"  # the vector of a token is that of its first piece
 # Published numbers agree to 5e-7 between versions of TensorFlow, but some have four digits only.
@@ -112,7 +112,7 @@ def checks_of(name: str, folder: Path) -> tuple[Check, ...]:
     config = load_config(load_folder(folder).weights / "config.json")
     checks = checks_of_model(model) if model else CHECKS.get((config.num_hidden_layers, config.hidden_size), ())
     if not checks:
-        published = ", ".join(f"L-{layers}_H-{hidden}" for layers, hidden in CHECKS)
+        published = ", ".join(f"small_bert_L{layers}_{hidden}" for layers, hidden in CHECKS)
         raise ValueError(f"{name}: no numbers of its vectors were published; name a model that has some: {published}")
     return checks
 
@@ -133,7 +133,7 @@ def text_vector(check: Check, variant: Variant, tokenizer: WordPieceTokenizer, e
     ids = tokenizer(check.text).input_ids[1:-1]
     hidden = hidden_states(ids, variant, tokenizer, encoder)
     pooling = POOLINGS[variant.pooling]
-    vector = pool(hidden, np.array([0, len(hidden)], np.int64), pooling)  # type: ignore[arg-type]
+    vector = pool(hidden, np.array([0, len(hidden)], np.int64), pooling)
     vector = encoder.pooler(vector) if pooling == "pooler" else vector
     first: Float32 = vector[0]
     return first

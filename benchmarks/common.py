@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 QUICK_RESULTS = Path(tempfile.gettempdir()) / "minibert-quick-results"
 MINILM = "all-MiniLM-L6-v2"
 MODELS = (*SIZES, MINILM)
-PAUSE = 0.02  # seconds, until the threads that a library keeps spinning after a call sleep
+PAUSE = 0.02  # seconds; some libraries keep threads spinning after a call, which sleep by then
 VOCAB = Path(__file__).parent.parent / "weights" / "vocab.txt"
 PACKAGES = (
     "minibert-numpy",

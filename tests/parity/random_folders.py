@@ -75,7 +75,7 @@ def pooling_config(draw: Draw, size: int) -> dict[str, Any]:
 
 
 def write_modules(draw: Draw, folder: Path, inner: str, size: int) -> None:
-    """modules.json and the folder of each module behind the Transformer."""
+    """modules.json and the folder of each module after the Transformer."""
     package = "sentence_transformers.models."
     modules = [(inner, "Transformer")]
     pooling = pooling_config(draw, size)

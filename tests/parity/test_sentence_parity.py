@@ -122,7 +122,7 @@ HALVES = list(itertools.product(["Tanh", "every kind"], [torch.float16, torch.bf
 
 
 @pytest.mark.parametrize(("name", "dtype"), [*((name, torch.float32) for name in CHAINS), *HALVES])
-def test_modules_behind_the_pooling(name: str, dtype: torch.dtype, encoder: Path, tmp_path: Path) -> None:
+def test_modules_after_the_pooling(name: str, dtype: torch.dtype, encoder: Path, tmp_path: Path) -> None:
     """Weights of half precision are compared with their widened values."""
     torch.manual_seed(0)
     modules = CHAINS[name]()

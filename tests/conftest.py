@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.support", "tests.runtime.process")  # so that their assertions show both sides
+
 import minibert
 from tests.support import collection
 from tests.support.models import SIZES, make_config, write_model

@@ -7,8 +7,8 @@ no particular one of them. So a thread that finds a call at work may join it at 
 import _thread
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 # A call with so many multiplications takes one to two milliseconds. From there on, a second thread
@@ -42,7 +42,7 @@ class Call:
 def _complete() -> None:
     """Before a fork, complete what this thread has begun with others.
 
-    (It is in a signal handler or a finalizer.)
+    The fork is in a signal handler or a finalizer.
     """
     for call in getattr(_local, "begun", ()):
         if call.is_compiled():  # so that others may have taken blocks
@@ -59,23 +59,18 @@ def _setting() -> tuple[int, list[Call]]:
     return setting
 
 
-class limit_threads:  # a context, used like a function
+@contextmanager
+def limit_threads(number: int, calls: list[Call]) -> Iterator[None]:
     """Calls of this thread may use so many threads, itself included.
 
-    While they are at work, they stand in `calls`. Without this, a call uses one thread.
+    A call at work stands in `calls`. Without this context, a call uses one thread.
     """
-
-    __slots__ = ("_before", "_setting")
-
-    def __init__(self, number: int, calls: list[Call]) -> None:
-        self._setting = number, calls
-
-    def __enter__(self) -> None:
-        self._before = _setting()
-        _local.setting = self._setting
-
-    def __exit__(self, *_: object) -> None:
-        _local.setting = self._before
+    before = _setting()
+    try:
+        _local.setting = number, calls
+        yield
+    finally:
+        _local.setting = before
 
 
 def join(calls: list[Call]) -> None:

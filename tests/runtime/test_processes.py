@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -62,10 +64,14 @@ def test_an_interrupt_is_raised_once_and_leaves_nothing(tiny_folder: Path, backe
 expected, threads, interrupts = compute(), _thread._count(), 0
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 for number in range(40):
-    signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0007 * number)
+    # A timer of the system may signal another thread, and Python's handler may run after the `try`.
+    arguments = threading.main_thread().ident, signal.SIGALRM
+    timer = threading.Timer(0.001 + 0.0007 * number, signal.pthread_kill, arguments)
     try:
+        timer.start()
         compute()
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        timer.cancel()
+        timer.join()
     except KeyboardInterrupt:
         interrupts += 1
     if differs(compute(), expected):
@@ -147,4 +153,36 @@ def test_a_signal_handler_that_raises_leaves_no_team() -> None:
     while is_interrupted(interruptions + 1):
         interruptions += 1
         assert not team._team
+    assert interruptions > 5
+
+
+@pytest.mark.parametrize("context", [threads.forks_wait, lambda: team.limit_threads(2, [])], ids=["forks_wait", "limit_threads"])
+def test_a_signal_handler_that_raises_leaves_no_context(context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Python also calls the handler at the start of a function, such as `__exit__`."""
+
+    def is_interrupted(after: int) -> bool:
+        events = []
+
+        def handle(caller: FrameType, event: str, _: object) -> None:
+            if event in ("call", "c_return"):
+                events.append(event)
+                if len(events) == after:
+                    raise KeyboardInterrupt
+
+        before = sys.getprofile()
+        try:
+            sys.setprofile(handle)
+            with context():
+                pass
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.setprofile(before)
+        return False
+
+    interruptions = 0
+    while is_interrupted(interruptions + 1):
+        interruptions += 1
+        assert not threads._inside
+        assert team._setting() == (1, [])
     assert interruptions > 5

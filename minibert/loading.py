@@ -11,7 +11,6 @@ from .bert.config import BertConfig
 from .bert.quantize import quantize
 from .folders.bundled import BUNDLED
 from .folders.read import open_weights, weights_file
-from .folders.sentence_modules import prepare_module
 from .folders.settings import FolderSettings, load_folder
 from .habits import explain
 from .hub.names import exists, resolve
@@ -100,7 +99,6 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
         poolings=folder.poolings,
         include_prompt=folder.include_prompt,
         modules=modules,
-        steps=tuple(prepare_module(module, encoder) for module in modules),
         normalize_embeddings=len(modules) < len(folder.modules),
         truncate_dim=folder.truncate_dim,
         prompts=MappingProxyType(dict(folder.prompts)),

@@ -132,7 +132,7 @@ class MiniBert(ModelBase):
         def work(indices: list[int]) -> None:
             batch = encoding.take(indices)
             vectors = pool_all(encoder, mean_hidden_states(encoder, batch, layers), batch.cu_seqlens, poolings, prompt_length)
-            for step in settings.steps:
+            for step in self._steps:
                 vectors = step(vectors)
             check_finite(vectors, settings.weights_files)
             embeddings[indices] = finish(vectors, is_normalized, kept, bool(normalize_embeddings))

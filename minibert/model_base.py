@@ -6,8 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, Self
 
+from .arguments import check_poolings
 from .bert.config import BertConfig
-from .folders.sentence_modules import Module, Step, size_after
+from .folders.sentence_modules import Module, Step, prepare_module, size_after
 from .ops import Encoder
 from .pooling import Pooling
 from .tokenizer import PackedEncoding, WordPieceTokenizer
@@ -21,7 +22,6 @@ class ModelSettings(NamedTuple):
     poolings: tuple[Pooling, ...] = ("mean",)  # side by side
     include_prompt: bool = True  # whether the tokens of a prompt count in the pooling
     modules: tuple[Module, ...] = ()  # behind the pooling, without Normalize at the end
-    steps: tuple[Step, ...] = ()  # the functions of these modules
     normalize_embeddings: bool = False  # whether there is a Normalize at the end
     truncate_dim: int | None = None
     prompts: Mapping[str, str] = MappingProxyType({})
@@ -50,10 +50,12 @@ class ModelBase:
     prompts: Mapping[str, str]
     default_prompt_name: str | None
     _encoder: Encoder
+    _steps: tuple[Step, ...]  # the functions of the modules
     _settings: ModelSettings
 
     def __init__(self, encoder: Encoder, tokenizer: WordPieceTokenizer, settings: ModelSettings) -> None:
-        size = size_after(settings.modules, len(settings.poolings) * encoder.config.hidden_size)
+        poolings = check_poolings(settings.poolings)
+        size = size_after(settings.modules, len(poolings) * encoder.config.hidden_size)
         vars(self).update(
             config=encoder.config,
             tokenizer=tokenizer,
@@ -62,7 +64,7 @@ class ModelBase:
             num_threads=settings.num_threads,
             num_parameters=encoder.num_parameters,
             max_length=settings.max_length,
-            pooling=settings.poolings[0] if len(settings.poolings) == 1 else settings.poolings,
+            pooling=poolings[0] if len(poolings) == 1 else poolings,
             normalize_embeddings=settings.normalize_embeddings,
             modules=tuple(map(str, settings.modules)),
             include_prompt=settings.include_prompt,
@@ -71,6 +73,7 @@ class ModelBase:
             prompts=settings.prompts,
             default_prompt_name=settings.default_prompt_name,
             _encoder=encoder,
+            _steps=tuple(prepare_module(module, encoder) for module in settings.modules),
             _settings=settings,
         )
 

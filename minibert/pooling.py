@@ -5,9 +5,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
+from .ops import Float32, Int64
+
 Pooling = Literal["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "pooler", "mean_words"]
 WordPooling = Literal["first", "mean"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
@@ -46,7 +45,7 @@ def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_len
 
 
 def _pool_rows(hidden_states: Float32, starts: Int64, firsts: Int64, ends: Int64, pooling: Pooling) -> Float32:
-    """Pool rows `firsts` to before `ends` of each text. An empty span has an arbitrary result."""
+    """Pool rows `firsts` to `ends` - 1 of each text. An empty span has an arbitrary result."""
     counts = ends - firsts
     if firsts is not starts:  # some positions do not count, so a text may have none that do
         counts = np.maximum(counts, 1)

@@ -1,6 +1,7 @@
-"""MiniBert made from parts, the registry of backends, and the end of the road."""
+"""MiniBert made from parts, the registry of backends, and the last step of `encode`."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_the_first_backend_that_can_run_is_chosen(monkeypatch: pytest.MonkeyPatc
     assert backends.choose("numba").name == "numba"  # by name it is chosen, and its import says what is missing
 
 
-def test_the_end_normalises_truncates_and_normalises() -> None:
+def test_the_last_step_normalises_truncates_and_normalises() -> None:
     vectors = np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32)
     unit = unit_length(vectors)
     np.testing.assert_array_equal(finish(vectors, False, None, False), vectors)
@@ -51,9 +52,27 @@ def test_the_end_normalises_truncates_and_normalises() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_tokens_and_vectors_share_one_road(tiny_folder: object, backend: str) -> None:
-    """The mean of the token vectors is the vector of the text, for any number of texts."""
+def test_the_mean_of_the_token_vectors_is_the_vector_of_the_text(tiny_folder: object, backend: str) -> None:
+    """For any number of texts."""
     model = minibert.load(tiny_folder, backend=backend)  # type: ignore[arg-type]
     for texts in (TEXTS[:1], TEXTS, TEXTS * 200):
         means = [each.vectors.mean(axis=0) for each in model.encode_tokens(texts)]
         np.testing.assert_allclose(means, model.encode(texts), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("poolings", "message"), [(("average",), "pooling: expected 'mean' or .*, found 'average'"), ((), "found 0")])
+def test_a_model_from_parts_has_a_pooling(tiny: minibert.MiniBert, poolings: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        minibert.MiniBert(tiny._encoder, tiny.tokenizer, ModelSettings(max_length=8, poolings=poolings))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_parts_that_do_not_fit_are_refused(tiny: minibert.MiniBert, backend: str) -> None:
+    """A vocabulary larger than the word embeddings, and texts longer than the positions."""
+    config = make_config(1, 24, 3, vocab_size=1100, max_position_embeddings=8)
+    encoder = prepare(backend, from_arrays(make_weights(config), config))
+    model = minibert.MiniBert(encoder, tiny.tokenizer, ModelSettings(max_length=64))
+    with pytest.raises(ValueError, match="input_ids: expected 0 to 1099, found"):
+        model.encode("hello")
+    with pytest.raises(ValueError, match="position_ids: expected 0 to 7, found"):
+        model.encode("a " * 20)

@@ -102,7 +102,7 @@ def test_many_added_tokens_take_linear_time(uncased: WordPieceTokenizer, flags: 
     assert tokenizer("." + "z" * 249 + "q").tokens[1:-1] == [".", "z" * 249 + "q"]
 
 
-def test_whitespace_beside_added_tokens_takes_linear_time(uncased: WordPieceTokenizer) -> None:
+def test_whitespace_beside_added_tokens_takes_linear_time() -> None:
     tokens = (AddedToken(" ", 30522, lstrip=True, rstrip=True), AddedToken("x", 30523, rstrip=True))
     finder = AddedTokens(tokens)
     assert list(finder.split("x    ")) == [(0, 5, tokens[1])]

@@ -166,6 +166,16 @@ def test_whatever_is_forced_into_the_settings_reaches_no_loop(name: str, value: 
     assert_same(late.encode_batch(texts), expected, texts)
 
 
+def test_a_subclass_of_str_makes_no_bytes_for_the_loops() -> None:
+    class Text(str):
+        def encode(self, *_: object) -> bytes:
+            return b"\xff"
+
+    plain, fast = both(TokenizerSettings(VOCABULARY))
+    texts = [Text("unaffable"), Text("a\ud800b kiwis")]
+    assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
+
+
 @pytest.mark.parametrize("limit", [-1, 0, 10_001])
 def test_the_limit_of_a_word_is_checked(limit: int) -> None:
     readable = ReadableEncoder(TokenizerSettings(VOCABULARY))

@@ -169,8 +169,11 @@ def _blocks(texts: list[str]) -> Iterator[Block]:
 
 
 def _utf8(texts: list[str]) -> list[bytes]:
-    """UTF-8 of each text, lone surrogates included."""
+    """UTF-8 of each text, lone surrogates included.
+
+    The loops check no byte, so a method of a subclass of str may not make them.
+    """
     try:
         return list(map(str.encode, texts))
     except UnicodeEncodeError:
-        return [text.encode("utf-8", "surrogatepass") for text in texts]
+        return [str.encode(text, "utf-8", "surrogatepass") for text in texts]

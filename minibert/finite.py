@@ -1,4 +1,4 @@
-"""Results that are not finite numbers, and which file is to blame."""
+"""The error for results that are not finite numbers. It names the file that causes them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,12 +24,12 @@ def refuse_weights(weights_files: Sequence[Path]) -> NoReturn:
     The files are read only now, when a result shows that there may be such a tensor.
     """
     for path in weights_files:
-        guilty: dict[Path, list[str]] = {}  # by shard
+        broken: dict[Path, list[str]] = {}  # by shard
         with suppress(OSError, ValueError), open_whole(path) as tensors:  # the file may have changed, or be gone
             for name, each in sorted(tensors.items()):
                 if each.dtype in FLOATS and not np.isfinite(widen(np.asarray(each))).all():
-                    guilty.setdefault(each.path, []).append(name)
-        for shard, names in guilty.items():
+                    broken.setdefault(each.path, []).append(name)
+        for shard, names in broken.items():
             raise ValueError(f"{shard}: expected finite numbers, found NaN or infinity in {', '.join(names)}; the file is damaged")
     file = weights_files[0] if weights_files else "weights"
     raise ValueError(f"{file}: the result is not finite though all weights are: float32 overflowed on the way")

@@ -1,4 +1,4 @@
-"""From hidden states to vectors: the steps of `encode` that need the encoder."""
+"""From a batch to vectors: the steps of `encode` and `encode_tokens` that need the encoder."""
 
 from collections.abc import Sequence
 

@@ -1,11 +1,10 @@
 """{name: array} <-> BertWeights, with a check of every name, shape and dtype.
 
-Accepted are the names of transformers' BertModel in their several spellings (see `tensors`), with
-or without a pooler. Accepted too are the int8 matrices of `minibert quantize`, with a scale for
-each row.
-Tensors beside the encoder, such as the heads of other tasks, are ignored, as transformers does. An
-unknown tensor inside the encoder is refused: it belongs to an architecture that computes something
-else.
+The names of transformers' BertModel are accepted in their several spellings (see `tensors`), with
+or without a pooler. The int8 matrices of `minibert quantize` are accepted with a scale for each
+row. Tensors beside the encoder, such as the heads of other tasks, are ignored, as in transformers.
+An unknown tensor inside the encoder is refused: it belongs to an architecture that computes
+something else.
 
 A checkpoint may be larger than what is made of it. Therefore the tensors may still lie in a file,
 and a layer is read when it is accessed.

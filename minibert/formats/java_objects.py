@@ -114,9 +114,8 @@ def parse_sequence_file(data: bytes) -> list[tuple[str, int]]:
 class _Objects:
     """A serialization stream.
 
-    Strings, classes, objects and arrays have numbers in the order in which they occur.
-
-    A later object refers to them by these numbers.
+    Strings, classes, objects and arrays have numbers in the order in which they occur. A later
+    object refers to them by these numbers.
     """
 
     stream: _Bytes

@@ -17,7 +17,8 @@ def check_spans(spans: Iterable[Span], size: int, *, may_leave_holes: bool) -> N
     """Check that spans lie side by side within `size` bytes.
 
     Raises ValueError for two spans that overlap and for a span beyond the end. Raises it for bytes
-    in no span too, unless `may_leave_holes`. The caller adds the name of the file.
+    in no span too, unless `may_leave_holes`. The caller adds the name of the file. It has checked
+    that no span ends before it begins.
     """
     previous = Span(0, 0, "the start")
     for span in chain(sorted(spans), [Span(size, size, "the end")]):

@@ -6,8 +6,8 @@ names in an archive. Only `unpack` uses paths, and its caller chooses them.
 Bounds: the members of an archive unpack to at most MAX_RATIO times its bytes, and FREE_BYTES more.
 This limits disk space and time. A directory has at most MAX_DIRECTORY_BYTES and MAX_MEMBERS. As
 Python objects, it takes up to fifty times as much memory. Members are read CHUNK_BYTES at a time.
-Refused are links, encrypted members, other kinds of compression, names that leave the archive, and
-names that occur twice.
+Links, encrypted members, other kinds of compression, names that leave the archive, and names that
+occur twice are refused.
 """
 
 import errno

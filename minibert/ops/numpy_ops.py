@@ -1,9 +1,8 @@
 """The mathematics of a BERT encoder in float32: one NumPy function for each equation.
 
 First come the norm and the linear layer, then attention and its parts, then GELU. Shapes and names
-are those of the contract in `ops/__init__.py`. `numpy_int8.py` has the functions of an int8
-model, and `numpy_encoder.py` puts them together. The compiled backend is
-tested against these functions.
+are those of the contract in `ops/__init__.py`. `numpy_int8.py` has the functions of an int8 model,
+and `numpy_encoder.py` puts them together. The compiled backend is tested against these functions.
 """
 
 from collections.abc import Callable, Iterator

@@ -69,7 +69,7 @@ def test_quantize_and_convert_write_one_file(folder: Path, tiny_folder: Path, ex
         assert [path.name for path in (tmp_path / target).glob("*safetensors*")] == ["model.safetensors"]
 
 
-def test_a_whole_file_is_preferred_as_in_transformers(folder: Path, tiny_folder: Path, expected: np.ndarray, tmp_path: Path) -> None:
+def test_a_whole_file_is_preferred_as_in_transformers(folder: Path, tiny_folder: Path, expected: np.ndarray) -> None:
     other = make_weights(make_config(2, 24, 3, max_position_embeddings=64), seed=1)
     save_file(other, folder / "model.safetensors")
     assert np.abs(vectors(folder) - expected).max() > 0.1

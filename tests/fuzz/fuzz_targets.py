@@ -159,7 +159,7 @@ class Targets:
         if kind < 4:
             _put_link(path, source.choice(LINKS))
         elif kind == 4:
-            _put(self.source / source.choice(UNKNOWN), b"of no use")  # which a link of the folder itself may make a known file
+            _put(self.source / source.choice(UNKNOWN), b"of no use")  # a known name may be a link to this file
         elif kind == 5 and name in files:
             _put(path, mutate(source, files[name], self.others))
         elif kind == 6:
@@ -220,7 +220,7 @@ class Targets:
     def _check_target(self, new: dict[str, bytes | str]) -> None:
         files = {name: content for name, content in new.items() if isinstance(content, bytes)}
         _expect(all(content == "folder" for name, content in new.items() if name not in files), "something else than files and folders")
-        _expect(all(Path(name).name in self.known_names for name in files), "a file that nobody knows")
+        _expect(all(Path(name).name in self.known_names for name in files), "an unknown file")
         _expect(not any(SECRET in content for content in files.values()), "a secret")
         _expect(sum(map(len, files.values())) < 1 << 20, "more than a megabyte")
         load_folder(self.target)

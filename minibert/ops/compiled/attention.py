@@ -142,7 +142,7 @@ def any_tile(num_rows: Integer, vectors: Integer, a: Operand, b: Operand, c: Ope
 def attend(head: Head, workspace: Workspace) -> None:
     """One head of one text, a tile of rows at a time.
 
-    The scores of these rows are all that there ever is of the quadratic part. Everything is NaN
+    Only the scores of these rows exist at a time, so the memory is not quadratic. Everything is NaN
     where a score may overflow: softmax would make 0 of a score of -infinity, and hide it.
     """
     tier, size, head_dim, stride = workspace.tier, head.seq_len, head.head_dim, head.stride

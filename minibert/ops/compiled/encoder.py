@@ -88,7 +88,7 @@ class CompiledEncoder:
         return out
 
     def layers(self, hidden_states: Float32, cu_seqlens: Int64, first: int, last: int) -> Float32:
-        """Overwrite hidden states with those behind layers `first` to before `last`."""
+        """Overwrite the hidden states with those after layers `first` to `last` - 1."""
         num_tokens, num_layers = len(hidden_states), len(self.parameters.layers)
         _check_hidden_states(hidden_states, self.parameters.config.hidden_size)
         own_cu_seqlens, longest = _checked(cu_seqlens, num_tokens)
@@ -145,10 +145,9 @@ class CompiledEncoder:
     ) -> None:
         """Call `loop(tier, *arguments, buffers)`, in several threads if the multiplications pay.
 
-        With 0 multiplications, it is one thread.
-
         `capacity` is what the Storage reserves. A loop that comes with a number of multiplications
-        must divide all of its work in blocks. Otherwise each thread would do the work again.
+        must divide all of its work in blocks. Otherwise each thread would do the work again. With 0
+        multiplications, one thread works.
         """
         try:
             storage = self._idle.pop()

@@ -100,7 +100,7 @@ def attention(task: Attention, workspace: Workspace, phase: Integer) -> None:
 
 @jit
 def layers_loop(tier: Tier, stack: Stack, hidden_states: Any, cu_seqlens: Any, first: Integer, last: Integer, buffers: Buffers) -> None:
-    """Layers `first` to before `last`, in place.
+    """Layers `first` to `last` - 1, in place.
 
     `x` holds the hidden states, and `middle` those between the two halves of a layer. `qkv`,
     `context` and `inner` are intermediate results; `inner` may overwrite the first two.

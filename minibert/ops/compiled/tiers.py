@@ -1,8 +1,8 @@
 """Tiers: the kinds of processor that there are kernels for, and the shape of the kernels for each.
 
-A `Tier` is a value of Python and a type of Numba at once. Every loop but `embed_loop` takes one
-first. Its type holds its numbers, so Numba compiles a loop anew for each tier, with `tier.rows`
-and the others as constants. One process can hold loops of several tiers.
+A `Tier` is a value of Python and a type of Numba at once. Every loop but `embed_loop` has one
+as its first argument. Its type holds its numbers, so Numba compiles a loop anew for each tier, with
+`tier.rows` and the others as constants. One process can hold loops of several tiers.
 """
 
 import platform

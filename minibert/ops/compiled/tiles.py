@@ -260,11 +260,10 @@ def panel_tile(tier: Tier, rows: Integer, a: Operand, b: Operand, initial: Addre
 def int8_tile(
     tier: Tier, rows: Integer, a: Operand, b: Operand, initial: Address, c: Operand, k_steps: Integer, dequantization: Dequantization
 ) -> None:
-    """The same of integers, as `Tier.int8` says.
+    """`panel_tile` for integers, with the instructions of `Tier.int8`.
 
-    The result is what they stand for, see Dequantization.
-
-    (The NumPy version is for a group of 1, as all emulated tiers have it.)
+    The result is what the sums stand for, see Dequantization. The NumPy version is for a group of
+    1, because all emulated tiers have it.
     """
     lows, units, scale, totals, bias = dequantization
     for row in range(rows):

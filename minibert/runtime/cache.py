@@ -21,11 +21,9 @@ import os
 import pickle
 import pkgutil
 import secrets
-import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -34,10 +32,11 @@ from typing import Any
 
 import numpy as np
 
+from .trusted import cache_folder, check_ours, read, real, say
+
 PACKAGE = __name__.partition(".")[0]
 MAX_BYTES = 1 << 27  # of a file; the largest has 0.3 MB
 DIGEST = 16  # bytes of the hash with which a file begins
-READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # Numba's settings that change its output
 
@@ -79,7 +78,7 @@ class Cache:
             return None
         try:
             key = self._key(signature, target.codegen())
-            content = _read(folder / self._file(key))
+            content = read(folder / self._file(key), MAX_BYTES)
             if hashlib.blake2b(content[DIGEST:], digest_size=DIGEST).digest() != content[:DIGEST]:
                 return None
             found, payload = pickle.loads(content[DIGEST:])
@@ -110,7 +109,7 @@ def _check_working_directory() -> None:
 @cache
 def announce() -> None:
     """Say once that compiling begins, and whether later processes compile again."""
-    _say(f"compiling for this processor ({where_kept('once; ', 'in every process; ')})")
+    say(f"compiling for this processor ({where_kept('once; ', 'in every process; ')})")
 
 
 def where_kept(if_kept: str = "", if_not: str = "") -> str:
@@ -128,21 +127,15 @@ def where_kept(if_kept: str = "", if_not: str = "") -> str:
 
 @cache
 def _complain(problem: str) -> None:
-    _say(problem)
-
-
-def _say(line: str) -> None:
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):  # closed
-            sys.stderr.write(f"minibert: {line}\n")
+    say(problem)
 
 
 @cache
 def folder_to_read() -> Path | None:
     """The real path of the folder. None if it is not there, or if others may write to it."""
     try:
-        folder = _real(_folder())
-        _check_ours(folder)
+        folder = real(_folder())
+        check_ours(folder)
     except OSError:
         return None
     return folder
@@ -167,24 +160,7 @@ def _folder() -> Path:
 
     Raises OSError if this user has no place for it.
     """
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        parent = Path(chosen).absolute()
-    elif os.path.isabs(chosen := os.environ.get("XDG_CACHE_HOME", "")):
-        parent = Path(chosen)
-    else:
-        home = os.path.expanduser("~")
-        if not os.environ.get("HOME", "?") or not os.path.isabs(home) or not os.path.isdir(home):
-            raise FileNotFoundError("this user has no home folder")
-        parent = Path(home) / ".cache"
-    return parent / "minibert" / _version()
-
-
-def _real(folder: Path) -> Path:
-    """The path without links. Raises OSError, also for links in a circle.
-
-    `Path.resolve` raises another error for a circle before Python 3.13.
-    """
-    return Path(os.path.realpath(folder, strict=True))
+    return Path(cache_folder()) / "minibert" / _version()
 
 
 def _make(folder: Path) -> Path:
@@ -193,52 +169,14 @@ def _make(folder: Path) -> Path:
     while not folder.exists():
         missing.append(folder.name)
         folder = folder.parent
-    folder = _real(folder)
+    folder = real(folder)
     if missing:
-        _check_ours(folder / missing[-1], folder)
+        check_ours(folder / missing[-1], folder)
     for name in reversed(missing):
         folder = folder / name
         folder.mkdir(0o755, exist_ok=True)  # another user may read what root compiled
-    _check_ours(folder)
+    check_ours(folder)
     return folder
-
-
-def _check_ours(folder: Path, *existing: Path) -> None:
-    """Check that only this user and root may write to a folder and to every folder above it.
-
-    A folder above may have the sticky bit, as /tmp has. Then others may write to it, but they may
-    not rename our entries.
-
-    Args:
-        folder: the folder.
-        existing: the folders to check, if not the folder and all above it.
-
-    Raises PermissionError for a folder of another user, or that others may write to. Raises
-    NotADirectoryError for a link or a file.
-    """
-    for each in existing or (folder, *folder.parents):
-        status = os.lstat(each)
-        shared = each != folder and status.st_mode & stat.S_ISVTX
-        if not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(f"{each} is not a folder")
-        if not (_is_ours(status.st_uid) and (shared or _is_closed(status.st_mode))):
-            raise PermissionError(f"{each} belongs to another user, or others may write to it")
-
-
-def _is_ours(owner: int) -> bool:
-    return not hasattr(os, "geteuid") or owner in (0, os.geteuid())
-
-
-def _is_closed(mode: int) -> bool:
-    return not hasattr(os, "geteuid") or not mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def _read(path: Path) -> bytes:
-    with open(os.open(path, READ), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not (stat.S_ISREG(status.st_mode) and _is_ours(status.st_uid) and _is_closed(status.st_mode)):
-            raise PermissionError(f"{path}: expected a file that only this user may write to")
-        return file.read(MAX_BYTES)
 
 
 def _write(path: Path, content: bytes) -> None:

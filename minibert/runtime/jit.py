@@ -84,3 +84,23 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     made: Callable[..., Any] = import_module("numba.extending").intrinsic(function)
     return made
+
+
+class JitLoop:
+    """A loop that Numba compiles when it is first called. See records.py."""
+
+    __slots__ = ("_constants", "_function")
+
+    def __init__(self, function: Any, *constants: Any) -> None:
+        """The constants are arguments before the record. The type of each holds its value."""
+        self._function, self._constants = function, constants
+
+    def __call__(self, record: Any) -> int:
+        """Run the loop. Returns its number."""
+        result: int = self._function(*self._constants, record.address)
+        return result
+
+    def is_compiled(self) -> bool:
+        """Whether a call would run at once."""
+        types = [constant._numba_type_ for constant in self._constants]
+        return any(signature[:-1] == tuple(types) for signature in self._function.signatures)

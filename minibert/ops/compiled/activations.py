@@ -7,11 +7,11 @@ the errors. GELU and tanh of NaN or infinity are not finite, so that the caller 
 import numpy as np
 
 from ...runtime.jit import inlined
-from .simd import MAGIC, Integer, Vector, broadcast, fma, maximum, minimum, times_power_of_two, zero_below
+from .layout import ERF, POOL, TANH, Integer
+from .simd import MAGIC, Vector, broadcast, fma, maximum, minimum, times_power_of_two, zero_below
 
 f32 = np.float32
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
-NO_ACTIVATION, ERF, TANH, POOL = map(np.int64, range(4))
 
 LOG2_E, LN_2 = f32(1.4426950408889634), f32(0.6931471805599453)
 EXP_LEAST, EXP_MOST = f32(-87.33654), f32(88.37626)  # outside, e^x is no normal float32

@@ -12,8 +12,9 @@ import numpy as np
 
 from ...runtime.jit import inlined, jit, pasted
 from .activations import exp
+from .layout import FIRST, LANES, Address, Integer
 from .memory import get, load, offset, put, store, transpose
-from .simd import FIRST, LANES, Address, Float, Integer, broadcast, max_abs, maximum, reduce_add, reduce_max
+from .simd import Float, broadcast, max_abs, maximum, reduce_add, reduce_max
 from .tiers import Tier
 from .tiles import Operand, float32_tile
 from .workspace import Workspace

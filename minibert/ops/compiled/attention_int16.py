@@ -15,8 +15,9 @@ import numpy as np
 
 from ...runtime.jit import inlined, jit, pasted
 from .attention import ONE, ZERO, Head, Scores, greatest_of, keep_probs, registers, softmax_rows, write_context
+from .layout import FIRST, LANES, Address, Integer
 from .memory import get, load, offset, put, store_int16, store_pairs, transpose
-from .simd import FIRST, LANES, MAGIC, Address, Float, Integer, broadcast, fma, reduce_add
+from .simd import MAGIC, Float, broadcast, fma, reduce_add
 from .tiles import Operand, int16_tile
 from .workspace import Workspace
 

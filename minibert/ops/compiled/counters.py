@@ -18,10 +18,10 @@ from llvmlite import ir
 from numba import types
 
 from ...runtime.jit import pasted
+from .layout import COUNTERS, Address, Integer
 from .memory import pointer
-from .simd import I32, I64, Address, Integer, emit_call, operation
+from .simd import I32, I64, emit_call, operation
 
-COUNTERS = 16  # int64 for each phase. Two are used, 64 bytes apart, so no two share a cache line.
 TAKEN, FINISHED = 0, COUNTERS // 2  # places of the two counters
 SPINS = 1024  # times that a thread reads a counter, some 20 µs, before it yields its processor
 

@@ -5,59 +5,60 @@ compared with the sizes of the weights, and what another thread could change mea
 first. Then a method takes a workspace and calls a loop.
 """
 
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...arrays import FLOAT32, release_pages, widen
 from ...bert.weights import BertWeights, FloatArray, LayerNorm, Linear, Matrix
 from ...runtime import team
+from ...runtime.records import Loop, Record
 from .. import Dense, Float32, Int32, Int64
 from ..numpy_ops import activated
 from ..parameters import Layer, Parameters, arrange, check_ids, look_up, outside
-from .activations import ERF, NO_ACTIVATION, POOL, TANH
-from .counters import COUNTERS
-from .loops import LAYER_PHASES, LINEAR_PHASES, Stack, embed_loop, layers_loop, linear_loop, probs_loop
-from .packed import Packed, PackedInt8Linear, layer_addresses, pack
-from .simd import Integer
-from .tiers import EMULATED, Tier, host_tier
-from .workspace import Storage
+from .layout import (
+    COUNTERS,
+    ERF,
+    LAYER_PHASES,
+    LINEAR_PHASES,
+    NO_ACTIVATION,
+    POOL,
+    TANH,
+    EmbedCall,
+    Integer,
+    LayersCall,
+    LinearCall,
+    Loops,
+    ProbsCall,
+    Stack,
+)
+from .packed import Packed, PackedInt8Linear, pack
+from .storage import Storage
+from .tiers import Tier
 
-f32 = np.float32
 INT64 = np.dtype(np.int64)
 FORMS = {"none": ERF, "tanh": TANH}
 KEPT_TOKENS = 4096  # capacity of the largest Storage that is kept after a call
 
 
-class Loops(NamedTuple):
-    """The four loops. `loops.py` has their arguments."""
-
-    layers: Callable[..., None]
-    linear: Callable[..., None]
-    probs: Callable[..., None]
-    embed: Callable[..., tuple[int, int, int]]
-
-
-def prepare(weights: BertWeights) -> "CompiledEncoder":
-    """Return an encoder with these weights, whose loops Numba compiles for this processor."""
-    return CompiledEncoder(Loops(layers_loop, linear_loop, probs_loop, embed_loop), host_tier(), weights)
+# The kind of a call, the fields that change from call to call, and constants of the encoder
+Call: TypeAlias = tuple[Any, tuple[Any, ...], tuple[Any, ...]]
 
 
 class CompiledEncoder:
     """The `Encoder` of the contract, compiled."""
 
-    backend = "numba"
     uses_blas = False
     # Up to 1,024 no number is more than 3 % faster. With 256, two threads meet too often: int8 of
     # L8_H128 is 2 to 5 % slower.
     batch_tokens = 384
 
-    def __init__(self, loops: Loops, tier: Tier, weights: BertWeights) -> None:
-        self.loops, self.tier = loops, tier
-        self.parameters = _pack(weights, tier)
+    def __init__(self, loops: Loops, weights: BertWeights) -> None:
+        self.loops = loops
+        self.backend = loops.backend
+        self.parameters = _pack(weights, loops.tier)
         self.config = weights.config  # public, so code may force numbers into it; what is computed uses the copy in `parameters`
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
@@ -65,12 +66,22 @@ class CompiledEncoder:
         config = self.parameters.config
         self._layer_size = config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)  # weights in its matrices
         self._eps = np.array([config.layer_norm_eps], np.float32)  # of the norms of all layers
-        self._embeddings_eps = f32(self.parameters.embeddings_norm.eps)
+        self._embeddings_eps = np.array([self.parameters.embeddings_norm.eps], np.float32)
         self._stack = Stack(
-            np.stack([_addresses(layer, self._eps) for layer in self.parameters.layers]), weights.is_int8, config.num_attention_heads,
+            np.stack([self._addresses(layer) for layer in self.parameters.layers]), int(weights.is_int8), config.num_attention_heads,
             config.intermediate_size, int(FORMS[config.gelu]),
         )  # fmt: skip
-        self._idle: list[Storage] = []  # what no call uses; `append` and `pop` are atomic
+        # What no call uses; `append` and `pop` are atomic.
+        self._idle: list[Storage] = []
+        self._idle_embeds: list[tuple[Record, Int64]] = []
+
+    def _addresses(self, layer: Layer) -> Any:
+        """The table of one layer, whose places layout.py names."""
+        matrices = (layer.query_key_value, layer.attention_output, layer.intermediate, layer.output)
+        arrays = [array for matrix in matrices for array in matrix.arrays]
+        for norm in (layer.attention_norm, layer.output_norm):
+            arrays += norm.weight, norm.bias, self._eps
+        return self.loops.addresses_of(*arrays)
 
     def embed(self, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32:
         """Return the sum of three rows for each token, with LayerNorm."""
@@ -78,9 +89,16 @@ class CompiledEncoder:
         check_ids(input_ids, position_ids, token_type_ids)
         out = look_up("input_ids", parameters.word_embeddings, input_ids)
         positions, types, norm = parameters.position_embeddings, parameters.token_type_embeddings, parameters.embeddings_norm
-        done, position, kind = self.loops.embed(
-            out, positions, position_ids, types, token_type_ids, norm.weight, norm.bias, self._embeddings_eps
-        )  # fmt: skip
+        try:
+            record, last_read = self._idle_embeds.pop()
+            record.begin(out, position_ids, token_type_ids)
+        except IndexError:
+            last_read = np.zeros(2, np.int64)
+            call = EmbedCall(out, position_ids, token_type_ids, positions, types, norm.weight, norm.bias, self._embeddings_eps, last_read)
+            record = self.loops.record(call)
+        done = self.loops.embed(record)
+        position, kind = last_read.tolist()
+        self._idle_embeds.append((record, last_read))
         if done < len(out):
             is_position = not 0 <= position < len(positions)
             name, table, found = ("position_ids", positions, position) if is_position else ("token_type_ids", types, kind)
@@ -94,9 +112,9 @@ class CompiledEncoder:
         own_cu_seqlens, longest = _checked(cu_seqlens, num_tokens)
         if not 0 <= first <= last <= num_layers:
             raise ValueError(f"first, last: expected 0 <= first <= last <= {num_layers}, found {first} and {last}")
-        arguments = (self._stack, hidden_states, own_cu_seqlens, first, last)
-        multiplications = num_tokens * self._layer_size * (last - first)
-        self._run(self.loops.layers, arguments, (num_tokens, longest), (last - first) * LAYER_PHASES, multiplications)
+        counters = np.zeros((last - first) * LAYER_PHASES * COUNTERS, np.int64)
+        call = LayersCall, (hidden_states, own_cu_seqlens, first, last, counters), (self._stack,)
+        self._run(self.loops.layers, call, (num_tokens, longest), num_tokens * self._layer_size * (last - first))
         return hidden_states
 
     def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]:
@@ -112,8 +130,8 @@ class CompiledEncoder:
             seq_len = len(text)
             context = np.empty((seq_len, config.hidden_size), np.float32)
             probs = np.empty((config.num_attention_heads, seq_len, seq_len), np.float32)
-            arguments = (text, config.num_attention_heads, self._stack.is_int8, context, probs)
-            self._run(self.loops.probs, arguments, (seq_len, seq_len), 0)
+            arguments = (text, config.num_attention_heads, self._stack.is_int8, context, probs.reshape(-1), np.zeros(0, np.int64))
+            self._run(self.loops.probs, (ProbsCall, arguments, ()), (seq_len, seq_len))
             every.append(probs)
         return every
 
@@ -123,7 +141,7 @@ class CompiledEncoder:
 
     def dense(self, linear: Linear, activation: str) -> Dense:
         """Return the function activation(x weight^T + bias), NaN wherever a sum is not finite."""
-        return partial(self._dense, pack(linear, self.tier), activation)
+        return partial(self._dense, pack(linear, self.loops.tier), activation)
 
     def _dense(self, weights: Packed, activation: str, vectors: Float32) -> Float32:
         """Return activation(x weight^T + bias). NumPy applies every activation except tanh."""
@@ -136,14 +154,14 @@ class CompiledEncoder:
     def _linear(self, x: Float32, weights: Packed, activation: Integer) -> Float32:
         """Return activation(x weight^T + bias), (num_rows, out_features)."""
         out = np.empty((len(x), weights.out_features), np.float32)
-        arguments = (weights.addresses, isinstance(weights, PackedInt8Linear), x, activation, out)
-        self._run(self.loops.linear, arguments, (len(x), 1), LINEAR_PHASES)
+        counters = np.zeros(LINEAR_PHASES * COUNTERS, np.int64)
+        table = self.loops.addresses_of(*weights.arrays)
+        arguments = (table, int(isinstance(weights, PackedInt8Linear)), x, int(activation), out, counters)
+        self._run(self.loops.linear, (LinearCall, arguments, ()), (len(x), 1))
         return out
 
-    def _run(
-        self, loop: Callable[..., None], arguments: tuple[Any, ...], capacity: tuple[int, int], phases: int, multiplications: int = 0
-    ) -> None:
-        """Call `loop(tier, *arguments, buffers)`, in several threads if the multiplications pay.
+    def _run(self, loop: Loop, call: Call, capacity: tuple[int, int], multiplications: int = 0) -> None:
+        """Run a loop, in several threads if the multiplications pay.
 
         `capacity` is what the Storage reserves. A loop that comes with a number of multiplications
         must divide all of its work in blocks. Otherwise each thread would do the work again. With 0
@@ -152,28 +170,28 @@ class CompiledEncoder:
         try:
             storage = self._idle.pop()
         except IndexError:
-            storage = Storage(self.tier, self.parameters.config, self._stack.is_int8)
+            storage = Storage(self.loops.tier, self.parameters.config, bool(self._stack.is_int8))
         storage.reserve(*capacity)
-        counters = np.zeros(phases * COUNTERS, np.int64)
+        kind, arguments, constants = call
 
-        def work(scratch: Float32) -> None:
-            loop(self.tier, *arguments, storage.buffers(scratch, counters))
+        def new_record(scratch: Float32) -> Record:
+            return self.loops.record(kind(*arguments, *constants, storage.buffers(scratch)))
 
-        if team.pays(multiplications) and not EMULATED:
-            team.run(team.Call(work, storage.new_scratch, partial(_is_compiled, loop, self.tier)), storage.scratch(0))
+        if record := storage.records.get(kind):
+            record.begin(*arguments)
         else:
-            work(storage.scratch(0))
+            record = storage.records[kind] = new_record(storage.scratch(0))
+        if team.pays(multiplications) and self.loops.may_share:
+            own = storage.scratch(0)
+
+            def work(scratch: Float32) -> None:
+                loop(record if scratch is own else new_record(scratch))
+
+            team.run(team.Call(work, storage.new_scratch, loop.is_compiled), own)
+        else:
+            loop(record)
         if storage.num_tokens <= KEPT_TOKENS:  # a larger one would stay for no later batch
             self._idle.append(storage)
-
-
-def _is_compiled(loop: Any, tier: Tier) -> bool:
-    """Whether a loop is already compiled for this tier.
-
-    Numba's dispatchers list the signatures that they have compiled, and each begins with a tier. A
-    loop that Numba did not make is compiled always.
-    """
-    return any(signature[0].tier == tier for signature in loop.signatures) if hasattr(loop, "signatures") else True
 
 
 def _pack(weights: BertWeights, tier: Tier) -> Parameters:
@@ -191,11 +209,6 @@ def _pack(weights: BertWeights, tier: Tier) -> Parameters:
         return np.array(widen(array), order="C")
 
     return arrange(weights, pack_and_release, lambda norm: LayerNorm(copied(norm.weight), copied(norm.bias), norm.eps), copied)
-
-
-def _addresses(layer: Layer, eps: Float32) -> Any:
-    matrices = (layer.query_key_value, layer.attention_output, layer.intermediate, layer.output)
-    return layer_addresses(matrices, (layer.attention_norm, layer.output_norm), eps)
 
 
 def _check_hidden_states(found: Float32, width: int) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 
 from ...runtime.jit import inlined, jit, pasted
 from .counters import in_blocks
+from .layout import LANES, Address, Integer
 from .memory import get, get_int64, load, offset, store
-from .simd import LANES, Address, Float, Integer, Vector, broadcast, fma, reduce_add
+from .simd import Float, Vector, broadcast, fma, reduce_add
 from .workspace import Workspace
 
 f32 = np.float32

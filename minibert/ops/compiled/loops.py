@@ -1,9 +1,9 @@
-"""The four loops that Python calls: a whole layer without Python.
+"""The four loops that Python calls: whole layers without Python.
 
-Each loop takes arrays and sizes, and fills the arrays that it is given. Nothing in a loop
-allocates, raises or touches an object of Python. So a loop runs without the GIL, and could be
-compiled ahead of time. A loop checks nothing but the ids of `embed_loop`: encoder.py has checked
-the rest.
+Each loop takes a tier and a record of arrays and sizes (layout.py), and fills the arrays. Nothing
+in a loop allocates, raises or touches an object of Python. So a loop runs without the GIL, and
+`minibert compile` can make a library of it. A loop checks nothing but the ids of `embed_loop`:
+encoder.py has checked the rest.
 
 The same text gives the same bits whatever stands beside it. Every number of a result is made from
 its own row, or in attention from its own text. The order of the operations depends on sizes alone.
@@ -13,39 +13,46 @@ from Python. A layer took 15 µs more, as much as the arithmetic of eight short 
 L8_H128. And each of two threads had to wait for the GIL seven times.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...runtime.jit import jit, pasted
+from ...runtime.unpack import Record, unpack
 from .. import INT16_TOKENS
-from .activations import NO_ACTIVATION
 from .attention import Head, attend
 from .attention_int16 import attend_int16
 from .counters import in_blocks
 from .layer_norm import AddAndNorm, Norm, add_layer_norm, norm_at, normalize_row
+from .layout import (
+    ATTENTION_NORM,
+    ATTENTION_OUTPUT,
+    FIRST,
+    INTERMEDIATE,
+    LANES,
+    LAYER_PHASES,
+    NO_ACTIVATION,
+    ONLY_MATRIX,
+    OUTPUT,
+    OUTPUT_NORM,
+    QUERY_KEY_VALUE,
+    Address,
+    EmbedCall,
+    Integer,
+    LayersCall,
+    LinearCall,
+    ProbsCall,
+)
 from .memory import address, get_int32, get_int64, load, offset, store
-from .packed import ATTENTION_NORM, ATTENTION_OUTPUT, INTERMEDIATE, ONLY_MATRIX, OUTPUT, OUTPUT_NORM, QUERY_KEY_VALUE, Addresses, panels_at
-from .products import Product, linear
-from .simd import FIRST, LANES, Address, Float, Integer, broadcast
+from .products import Product, linear, panels_at
+from .simd import broadcast
 from .tiers import Tier
-from .workspace import Buffers, Workspace, workspace_of
+from .workspace import Workspace, workspace_of
 
 f32 = np.float32
 ZERO = f32(0)
 NO_PROBS, WITH_PROBS = np.int64(0), np.int64(1)
-LINEAR_PHASES = 2
-LAYER_PHASES = 11  # four linear layers, attention, two norms
-
-
-class Stack(NamedTuple):
-    """The layers of a model."""
-
-    table: Addresses  # (num_layers, 26): the addresses of each layer's parameters, see packed.py
-    is_int8: bool
-    num_heads: int
-    intermediate_size: int
-    activation: int  # a number of activations.py
+DONE = np.int64(0)
 
 
 class Attention(NamedTuple):
@@ -99,21 +106,22 @@ def attention(task: Attention, workspace: Workspace, phase: Integer) -> None:
 
 
 @jit
-def layers_loop(tier: Tier, stack: Stack, hidden_states: Any, cu_seqlens: Any, first: Integer, last: Integer, buffers: Buffers) -> None:
+def layers_loop(tier: Tier, record: Record) -> Integer:
     """Layers `first` to `last` - 1, in place.
 
     `x` holds the hidden states, and `middle` those between the two halves of a layer. `qkv`,
     `context` and `inner` are intermediate results; `inner` may overwrite the first two.
     """
-    num_tokens, hidden = hidden_states.shape
+    call = unpack(record, LayersCall)
+    stack, cu_seqlens, (num_tokens, hidden) = call.stack, call.cu_seqlens, call.hidden_states.shape
     intermediate, is_int8 = stack.intermediate_size, stack.is_int8
-    workspace = workspace_of(tier, buffers, num_tokens)
-    x, middle = address(hidden_states), workspace.hidden
+    workspace = workspace_of(tier, call.buffers, call.counters, num_tokens)
+    x, middle = address(call.hidden_states), workspace.hidden
     qkv = inner = offset(middle, num_tokens * hidden)
     context = offset(qkv, num_tokens * 3 * hidden)
     texts = Attention(qkv, context, address(cu_seqlens), cu_seqlens.shape[0] - 1, stack.num_heads, hidden, is_int8)
-    for layer in range(first, last):
-        table, phase = address(stack.table[layer]), (layer - first) * LAYER_PHASES
+    for layer in range(call.first, call.last):
+        table, phase = address(stack.table[layer]), (layer - call.first) * LAYER_PHASES
         to_qkv = Product(x, qkv, panels_at(table, QUERY_KEY_VALUE), num_tokens, hidden, 3 * hidden, NO_ACTIVATION, is_int8)
         to_middle = Product(context, middle, panels_at(table, ATTENTION_OUTPUT), num_tokens, hidden, hidden, NO_ACTIVATION, is_int8)
         to_inner = Product(middle, inner, panels_at(table, INTERMEDIATE), num_tokens, hidden, intermediate, stack.activation, is_int8)
@@ -125,46 +133,52 @@ def layers_loop(tier: Tier, stack: Stack, hidden_states: Any, cu_seqlens: Any, f
         linear(to_inner, workspace, phase + 6)
         linear(to_x, workspace, phase + 8)
         add_layer_norm(AddAndNorm(x, middle, num_tokens, hidden, norm_at(table, OUTPUT_NORM)), workspace, phase + 10)
+    return DONE
 
 
 @jit
-def linear_loop(tier: Tier, table: Addresses, is_int8: Integer, x: Any, activation: Integer, out: Any, buffers: Buffers) -> None:
+def linear_loop(tier: Tier, record: Record) -> Integer:
     """One linear layer by itself, whose addresses are the whole table."""
-    num_tokens, in_features = x.shape
-    workspace, panels = workspace_of(tier, buffers, num_tokens), panels_at(address(table), ONLY_MATRIX)
-    linear(Product(address(x), address(out), panels, num_tokens, in_features, out.shape[1], activation, is_int8), workspace, FIRST)
+    call = unpack(record, LinearCall)
+    num_tokens, in_features = call.x.shape
+    workspace = workspace_of(tier, call.buffers, call.counters, num_tokens)
+    x, out, panels = address(call.x), address(call.out), panels_at(address(call.table), ONLY_MATRIX)
+    linear(Product(x, out, panels, num_tokens, in_features, call.out.shape[1], call.activation, call.is_int8), workspace, FIRST)
+    return DONE
 
 
 @jit
-def probs_loop(tier: Tier, query_key_value: Any, num_heads: Integer, is_int8: Integer, context: Any, probs: Any, buffers: Buffers) -> None:
+def probs_loop(tier: Tier, record: Record) -> Integer:
     """Attention of one text, with its probabilities (num_heads, seq_len, seq_len)."""
-    seq_len, hidden_size = context.shape
-    workspace, head_dim = workspace_of(tier, buffers, seq_len), hidden_size // num_heads
-    for number in range(num_heads):
-        query = offset(address(query_key_value), number * head_dim)
-        place = offset(address(probs), number * seq_len * seq_len)
-        head = head_at(query, offset(address(context), number * head_dim), place, hidden_size, seq_len, head_dim, WITH_PROBS)
-        attend_in(head, is_int8, workspace)
+    call = unpack(record, ProbsCall)
+    seq_len, hidden_size = call.context.shape
+    workspace, head_dim = workspace_of(tier, call.buffers, call.counters, seq_len), hidden_size // call.num_heads
+    for number in range(call.num_heads):
+        query = offset(address(call.query_key_value), number * head_dim)
+        place = offset(address(call.probs), number * seq_len * seq_len)
+        head = head_at(query, offset(address(call.context), number * head_dim), place, hidden_size, seq_len, head_dim, WITH_PROBS)
+        attend_in(head, call.is_int8, workspace)
+    return DONE
 
 
 @jit
-def embed_loop(
-    out: Any, positions: Any, position_ids: Any, types: Any, type_ids: Any, weight: Any, bias: Any, eps: Float
-) -> tuple[Integer, Integer, Integer]:
+def embed_loop(tier: Tier, record: Record) -> Integer:
     """LayerNorm(out + positions[position_ids] + types[type_ids]) in place.
 
-    Returns how many tokens are done, and the position and the type of the last one that was read.
-    The loop stops before a number that is outside its table.
+    Returns how many tokens are done. The loop stops before a number that is outside its table.
+    `last_read` receives the position and the type that were read last.
     """
-    num_tokens, hidden_size = out.shape
-    norm = Norm(address(weight), address(bias), eps)
-    position, kind = FIRST, FIRST
+    call = unpack(record, EmbedCall)
+    num_tokens, hidden_size = call.out.shape
+    norm = Norm(address(call.weight), address(call.bias), call.eps[0])
     for token in range(num_tokens):
-        position, kind = get_int32(address(position_ids), token), get_int32(address(type_ids), token)
-        if position < 0 or position >= positions.shape[0] or kind < 0 or kind >= types.shape[0]:
-            return token, position, kind
-        row = offset(address(out), token * hidden_size)
-        position_row, type_row = offset(address(positions), position * hidden_size), offset(address(types), kind * hidden_size)
+        position, kind = get_int32(address(call.position_ids), token), get_int32(address(call.type_ids), token)
+        if position < 0 or position >= call.positions.shape[0] or kind < 0 or kind >= call.types.shape[0]:
+            call.last_read[0], call.last_read[1] = position, kind
+            return token
+        row = offset(address(call.out), token * hidden_size)
+        position_row = offset(address(call.positions), position * hidden_size)
+        type_row = offset(address(call.types), kind * hidden_size)
         sums = broadcast(ZERO)
         for i in range(0, hidden_size, LANES):
             added = load(position_row, i, hidden_size - i, ZERO) + load(type_row, i, hidden_size - i, ZERO)
@@ -172,4 +186,4 @@ def embed_loop(
             store(row, i, x, hidden_size - i)
             sums = sums + x
         normalize_row(row, hidden_size, sums, norm)
-    return num_tokens, position, kind
+    return num_tokens

@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from .layout import LANES, Address, Integer
 from .simd import (
     F32,
     FLOATS,
@@ -21,12 +22,9 @@ from .simd import (
     I32,
     I64,
     INTS,
-    LANES,
     MAGIC,
     VECTOR,
-    Address,
     Float,
-    Integer,
     Vector,
     emit_broadcast,
     emit_call,

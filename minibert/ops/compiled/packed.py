@@ -15,52 +15,24 @@ So the innermost loop reads memory in one straight line. `width` is that of a ti
 16 for AVX2 (`Tier.width`). Panels of int8 hold, in place of each number, the `Tier.group` values of
 k that one instruction takes. Every panel begins on a cache line.
 
-A loop finds the parameters by their addresses. The places of the addresses are named here.
+A loop finds the parameters by their addresses, in the order of `arrays`.
 """
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...arrays import widen
-from ...bert.weights import LayerNorm, Linear, Matrix
-from ...runtime.jit import pasted
+from ...bert.weights import Linear, Matrix
 from .. import Float32, Int32
-from .memory import get_int64
-from .simd import Address, Integer
-from .tiers import EMULATED, Tier
+from .tiers import Tier
 
 Int8 = npt.NDArray[Any]
-Addresses = npt.NDArray[Any]  # int64
 CACHE_LINE = 64
 NOTHING = np.zeros(0, np.float32)
-
-# Places in the addresses of a layer: five of each matrix, then weight, bias and eps of each norm
-QUERY_KEY_VALUE, ATTENTION_OUTPUT, INTERMEDIATE, OUTPUT, ATTENTION_NORM, OUTPUT_NORM = map(np.int64, (0, 5, 10, 15, 20, 23))
-ONLY_MATRIX = QUERY_KEY_VALUE  # the place of a matrix that has a table to itself
-
-
-class Panels(NamedTuple):
-    """The addresses of a packed matrix, in the order in which a table holds them."""
-
-    panels: Address
-    bias: Address
-    initial: Address  # int8 only, as are those below
-    scale: Address
-    sums: Address
-
-
-@pasted
-def panels_at(table: Address, place: Integer) -> Panels:
-    """The addresses of one matrix."""
-    return Panels(
-        get_int64(table, place), get_int64(table, place + 1), get_int64(table, place + 2), get_int64(table, place + 3),
-        get_int64(table, place + 4),
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,9 +44,10 @@ class PackedLinear:
     in_features: int
     out_features: int
 
-    @cached_property
-    def addresses(self) -> Addresses:
-        return addresses_of(self.panels, self.bias, NOTHING, NOTHING, NOTHING)
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """What a table holds the addresses of."""
+        return self.panels, self.bias, NOTHING, NOTHING, NOTHING
 
 
 @dataclass(frozen=True)
@@ -89,26 +62,13 @@ class PackedInt8Linear:
     in_features: int
     out_features: int
 
-    @cached_property
-    def addresses(self) -> Addresses:
-        return addresses_of(self.panels, self.bias, self.initial, self.scale, self.sums)
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """What a table holds the addresses of."""
+        return self.panels, self.bias, self.initial, self.scale, self.sums
 
 
 Packed = PackedLinear | PackedInt8Linear
-
-
-def addresses_of(*arrays: npt.NDArray[Any]) -> Addresses:
-    """The addresses of arrays; the arrays themselves where nothing is compiled."""
-    if not EMULATED:
-        return np.array([array.ctypes.data for array in arrays], np.int64)
-    result = np.empty(len(arrays), object)
-    result[:] = [array.reshape(-1) for array in arrays]
-    return result
-
-
-def layer_addresses(matrices: tuple[Packed, ...], norms: tuple[LayerNorm, ...], eps: Float32) -> Addresses:
-    """(26,): the table of one layer, whose places are named above. `eps` holds one number."""
-    return np.concatenate([*(each.addresses for each in matrices), *(addresses_of(norm.weight, norm.bias, eps) for norm in norms)])
 
 
 def rounded_up(size: int, unit: int) -> int:

@@ -19,11 +19,11 @@ import numpy as np
 
 from ...runtime.jit import jit, pasted
 from .. import LEAST_SPAN
-from .activations import NO_ACTIVATION, activated
+from .activations import activated
 from .counters import in_blocks
-from .memory import load, offset, put, store, store_quantized
-from .packed import Panels
-from .simd import FIRST, LANES, MAGIC, Address, Integer, broadcast, fma, maximum, minimum, reduce_add, reduce_max, reduce_min
+from .layout import FIRST, LANES, NO_ACTIVATION, Address, Integer
+from .memory import get_int64, load, offset, put, store, store_quantized
+from .simd import MAGIC, broadcast, fma, maximum, minimum, reduce_add, reduce_max, reduce_min
 from .tiles import Dequantization, Operand, int8_tile, panel_tile
 from .workspace import Workspace
 
@@ -31,6 +31,16 @@ f32 = np.float32
 ZERO, INFINITY = f32(0), f32(np.inf)
 STRIP = 64  # columns of a strip, unless their weights need more than CACHED bytes
 CACHED = 1 << 18  # bytes, half of a small second-level cache
+
+
+class Panels(NamedTuple):
+    """The addresses of a packed matrix, in the order in which a table holds them."""
+
+    panels: Address
+    bias: Address
+    initial: Address  # int8 only, as are those below
+    scale: Address
+    sums: Address
 
 
 class Quantization(NamedTuple):
@@ -53,6 +63,15 @@ class Product(NamedTuple):
     out_features: Integer
     activation: Integer  # a number of activations.py
     is_int8: Integer
+
+
+@pasted
+def panels_at(table: Address, place: Integer) -> Panels:
+    """The addresses of one matrix."""
+    return Panels(
+        get_int64(table, place), get_int64(table, place + 1), get_int64(table, place + 2), get_int64(table, place + 3),
+        get_int64(table, place + 4),
+    )  # fmt: skip
 
 
 @pasted

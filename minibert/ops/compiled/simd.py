@@ -26,17 +26,12 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global, signatur
 from numba.extending import lower_builtin, models, register_model
 
 from ...runtime.jit import intrinsic
-from .tiers import EMULATED, has_fma
+from .layout import LANES
+from .tier_type import EMULATED, has_fma
 
-LANES = 16
 MAGIC = np.float32(1.5 * 2**23)  # x + MAGIC is rounded to a whole number, halves to even; its low bits are the integer x
-# Numba gives a literal int a type of its own, and compiles a function that is called with one once
-# more. So every constant that is an argument, or a field of a NamedTuple, is an int64 such as this.
-FIRST = np.int64(0)
 
-Address: TypeAlias = Any  # an int64, or an array where nothing is compiled
 Vector: TypeAlias = Any
-Integer: TypeAlias = Any
 Float: TypeAlias = Any
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -1,23 +1,14 @@
 """Tiers: the kinds of processor that there are kernels for, and the shape of the kernels for each.
 
-A `Tier` is a value of Python and a type of Numba at once. Every loop but `embed_loop` has one
-as its first argument. Its type holds its numbers, so Numba compiles a loop anew for each tier, with
-`tier.rows` and the others as constants. One process can hold loops of several tiers.
+A `Tier` is a value of Python and a type of Numba at once, see tier_type.py. Every loop has one as
+its first argument.
 """
 
-import platform
 from dataclasses import astuple, dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from llvmlite import binding
-from numba import types
-from numba.core.typing.templates import AttributeTemplate
-from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, models, register_model, unbox
-
-EMULATED: bool = bool(numba.config.DISABLE_JIT)  # the loops run as Python, and a Tier is a plain object
 
 
 class Int8Kind(NamedTuple):
@@ -80,40 +71,10 @@ class Tier:
         return Tier, astuple(self)  # without the cached type, which holds this object
 
     @cached_property
-    def _numba_type_(self) -> "TierType":
+    def _numba_type_(self) -> Any:
+        from .tier_type import TierType  # here, because it imports Numba
+
         return TierType(self)
-
-
-class TierType(types.Type):  # type: ignore[misc]
-    """Numba's type of one Tier.
-
-    A value of it has no bits: all that is known of it stands in the type.
-    """
-
-    def __init__(self, tier: Tier) -> None:
-        self.tier = tier
-        super().__init__(name=f"Tier{astuple(tier)}")
-
-
-register_model(TierType)(models.OpaqueModel)
-
-
-@unbox(TierType)  # type: ignore[untyped-decorator]
-def _unbox(kind: TierType, tier: Any, compiler: Any) -> NativeValue:
-    return NativeValue(compiler.context.get_dummy_value())
-
-
-@infer_getattr
-class _TierAttribute(AttributeTemplate):  # type: ignore[misc]
-    key = TierType
-
-    def generic_resolve(self, kind: TierType, name: str) -> Any:
-        return types.intp if isinstance(getattr(kind.tier, name, None), int) else None
-
-
-@lower_getattr_generic(TierType)  # type: ignore[untyped-decorator]
-def _lower_attribute(context: Any, builder: Any, kind: TierType, value: Any, name: str) -> Any:
-    return context.get_constant(types.intp, getattr(kind.tier, name))
 
 
 # rows x vectors fill the registers: 6 x 4 sums of 32 registers (AVX-512, NEON), 6 x 2 of 16 (AVX2),
@@ -141,31 +102,3 @@ def tier_for(architecture: str, features: set[str]) -> Tier:
     if {"avx2", "fma"} <= features:
         return TIERS["avxvnni" if "avxvnni" in features else "avx2"]
     return TIERS["generic"]
-
-
-@cache
-def host_tier() -> Tier:
-    """The tier of the processor that Numba compiles for.
-
-    That is this processor, or the one that NUMBA_CPU_FEATURES describes.
-    """
-    if EMULATED:
-        return TIERS["generic"]
-    if numba.config.CPU_FEATURES is not None:
-        return tier_for(platform.machine().lower(), _present(numba.config.CPU_FEATURES))
-    features = {name for name, present in binding.get_host_cpu_features().items() if present}
-    return tier_for(platform.machine().lower(), features)
-
-
-def has_fma(context: Any) -> bool:
-    """Whether the processor that code is emitted for has a fused multiply-add.
-
-    Without it, LLVM calls a function for each lane.
-    """
-    triple, _, features = context.codegen().magic_tuple()
-    return triple.startswith(("aarch64", "arm64")) or "fma" in _present(features)
-
-
-def _present(features: str) -> set[str]:
-    """The features that LLVM's list "+name,-name,..." switches on."""
-    return {feature[1:] for feature in features.split(",") if feature.startswith("+")}

@@ -45,10 +45,12 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from .layout import Address, Integer
 from .memory import pointer, read, write
-from .simd import F32, I8, I32, I64, Address, Integer, emit_broadcast, emit_fma, intrinsic_like
+from .simd import F32, I8, I32, I64, emit_broadcast, emit_fma, intrinsic_like
 from .steps import Step, float32_step, int8_step, int16_step
-from .tiers import EMULATED, Tier, TierType, has_fma
+from .tier_type import EMULATED, TierType, has_fma
+from .tiers import Tier
 
 
 class Operand(NamedTuple):

@@ -17,18 +17,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...runtime.records import Loop, Record
 from ..added import MAX_IDS, AddedTokens
 from ..encoding import BatchEncoder, PackedEncoding, concatenate
 from ..wordpiece import Rules
-from . import MAX_WORD_CHARS, loops
-from .eight_bytes import SPACES
-from .known import copy_table, empty_table, vocabulary_table
-from .layout import ADDED, AHEAD, ZERO, Bytes, Int64, Memory, Options, Output, Scratch
+from . import MAX_WORD_CHARS
+from .known_tables import copy_table, empty_table, vocabulary_table
+from .layout import ADDED, AHEAD, SPACES, ZERO, Bytes, Int64, Memory, Options, Output, Scratch, Tables, Work
 from .tables import is_simple, make_tables
 
-BLOCK_BYTES = 1 << 17  # in one call of loops.encode, and up to one text more: they stay in the second-level cache
+BLOCK_BYTES = 1 << 17  # in one call of the loop, and up to one text more: they stay in the second-level cache
 SLICE = 4096  # texts that are encoded to UTF-8 at a time
 CHUNK_SLOTS = 1 << 19  # of the table of known chunks, 32 bytes each; half of them may be used
+KEPT_BYTES = 1 << 14  # of text, for which a call leaves its arrays to later calls; they take 20 bytes each
 PADDING = b"\n" * 24  # sixteen bytes can be read from any place in the last text; `find_edges`, eight at a time, passes its end
 MAX_BYTES = 1 << 30  # of a block: places are 32-bit numbers
 
@@ -42,12 +43,45 @@ class Block(NamedTuple):
     ends: Int64  # where each text ends
 
 
+class Workspace:
+    """What one call at a time uses: what earlier calls have learnt, and the arrays of a block."""
+
+    def __init__(self, tables: Tables, memory: Memory, max_word_chars: int) -> None:
+        self.memory = memory
+        self._tables, self._max_word_chars = tables, max_word_chars
+        self._allocate(0, 0, False)
+
+    def _allocate(self, num_bytes: int, num_texts: int, return_offsets: bool) -> None:
+        self.output, self.scratch = _buffers(num_bytes, num_texts, self._max_word_chars, return_offsets)
+        self._return_offsets = return_offsets
+        self._record: Record | None = None  # with the addresses of these arrays
+
+    def record(self, data: Bytes, ends: Int64, options: Options, return_offsets: bool) -> Record:
+        """The record of a call with a block. Addresses that stay are taken once."""
+        fits = len(self.scratch.edges) >= data.size + 2 * len(ends) and len(self.output.needs_fallback) >= len(ends)
+        if not fits or return_offsets != self._return_offsets:
+            self._allocate(data.size, len(ends), return_offsets)
+        if self._record is None:
+            self._record = Record(Work(data, ends, options, self.output, self.scratch, self._tables, self.memory))
+        else:
+            self._record.begin(data, ends, options)
+        return self._record
+
+    def release(self) -> None:
+        """Free large arrays, so that no idle memory is kept for them."""
+        if len(self.scratch.edges) > KEPT_BYTES:
+            self._allocate(0, 0, False)
+
+
 class CompiledEncoder:
     """Texts -> ids, by compiled loops. Threads may share it."""
 
-    def __init__(self, rules: Rules, fallback: BatchEncoder) -> None:
-        """`fallback` encodes the texts that the loops leave. It has the same rules."""
-        self._fallback = fallback
+    def __init__(self, rules: Rules, fallback: BatchEncoder, loop: Loop) -> None:
+        """`loop` is `encode` of loops.py. `fallback` encodes the texts that it leaves.
+
+        The fallback has the same rules.
+        """
+        self._fallback, self._loop = fallback, loop
         all_added = rules.settings.added_tokens
         added = [token for token in all_added if is_simple(token)]
         others = AddedTokens(token for token in all_added if not is_simple(token))
@@ -60,7 +94,7 @@ class CompiledEncoder:
         self._words = vocabulary_table(rules.first)
         # What calls have learnt and no call holds, for each value of `split_special_tokens`.
         # `append` and `pop` are atomic.
-        self._idle: dict[bool, list[Memory]] = {False: [], True: []}
+        self._idle: dict[bool, list[Workspace]] = {False: [], True: []}
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
         """Encode each text, as BatchEncoder says."""
@@ -71,19 +105,17 @@ class CompiledEncoder:
         )
         idle, fallback_tokens = self._idle[split_special_tokens], self._fallback_tokens[split_special_tokens]
         try:
-            memory = idle.pop()
+            workspace = idle.pop()
         except IndexError:
-            memory = Memory(empty_table(CHUNK_SLOTS), copy_table(self._words))
+            workspace = Workspace(self._tables, Memory(empty_table(CHUNK_SLOTS), copy_table(self._words)), options.max_word_chars)
         parts: list[PackedEncoding] = []
-        output, scratch = _buffers(0, 0, options.max_word_chars, return_offsets)
         for start, stop, data, ends in _blocks(texts):
             if data.size > MAX_BYTES:
                 parts.append(self._fallback.encode_batch(texts[start:stop], max_length, split_special_tokens, return_offsets))
                 continue
-            if len(scratch.edges) < data.size + 2 * len(ends) or len(output.needs_fallback) < len(ends):
-                output, scratch = _buffers(data.size, len(ends), options.max_word_chars, return_offsets)
-            n = loops.encode(data, ends, self._tables, memory, options, output, scratch)
-            self._forget(memory, int(scratch.ahead[1]) // 2)
+            n = self._loop(workspace.record(data, ends, options, return_offsets))
+            memory, output = workspace.memory, workspace.output
+            self._forget(memory, int(workspace.scratch.ahead[1]) // 2)
             encoding, needs_fallback = _copied(output, n, len(ends), return_offsets), output.needs_fallback[: len(ends)]
             if fallback_tokens:
                 needs_fallback |= np.fromiter(map(fallback_tokens.are_in, texts[start:stop]), np.bool_, len(ends))
@@ -94,7 +126,8 @@ class CompiledEncoder:
                     parts.append(self._fallback.encode_batch(mine, max_length, split_special_tokens, return_offsets))
                 else:
                     parts.append(encoding.between(first, last))
-        idle.append(memory)
+        workspace.release()
+        idle.append(workspace)
         return concatenate(parts, return_offsets)
 
     def _forget(self, memory: Memory, num_chunks: int) -> None:
@@ -164,7 +197,7 @@ def _blocks(texts: list[str]) -> Iterator[Block]:
         ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1) - 1
         starts = np.unique(ends // BLOCK_BYTES, return_index=True)[1].tolist()
         for start, stop in pairwise([*starts, len(encoded)]):
-            data = np.frombuffer(b"\n".join([*encoded[start:stop], PADDING]), np.uint8)
+            data = np.frombuffer(bytearray(b"\n").join([*encoded[start:stop], PADDING]), np.uint8)
             yield Block(first + start, first + stop, data, ends[start:stop] - (ends[start - 1] + 1 if start else 0))
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from ...runtime.jit import jit, pasted
 from .eight_bytes import eight_bytes, key_of, ones, prefetch, solid, trailing_zeros
-from .known import KNOWN_BYTES, home
-from .layout import AHEAD, ONE, ZERO, Bytes, Int32, Integer, Work, u64
+from .known import home
+from .layout import AHEAD, KNOWN_BYTES, ONE, ZERO, Bytes, Int32, Integer, Work, u64
 
 
 @jit

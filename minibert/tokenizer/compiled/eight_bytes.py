@@ -11,11 +11,11 @@ from llvmlite import ir
 from numba import types
 
 from ...runtime.jit import inlined, intrinsic
-from .layout import ALL, ONE, Bytes, Integer, Word, u64
+from .layout import ALL, ONE, SPACES, Bytes, Integer, Word, u64
 
 HIGH = u64(0x8080808080808080)  # the high bit of each byte
 LOW7 = u64(0x7F7F7F7F7F7F7F7F)
-SPACES, LINE_FEEDS = u64(0x2020202020202020), u64(0x0A0A0A0A0A0A0A0A)  # a space is also the bit that makes an ASCII letter small
+LINE_FEEDS = u64(0x0A0A0A0A0A0A0A0A)
 FROM_A, TO_Z = u64(0x1F1F1F1F1F1F1F1F), u64(0x0505050505050505)  # added to a byte, these carry into its high bit from "a", above "z"
 FROM_0, TO_9 = u64(0x5050505050505050), u64(0x4646464646464646)
 

@@ -3,7 +3,7 @@
 The loops check no index and allocate nothing. tables.py, known.py and batch.py make these arrays.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,17 @@ Bools = npt.NDArray[np.bool_]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
+Spans = Annotated[Int32, 2]  # (n, 2): start and end
+Keys = Annotated[UInt64, 2]
 Integer: TypeAlias = Any  # an int64 in a loop: Numba infers the type, mypy does not
 Word: TypeAlias = Any  # a uint64 in a loop
 
+SPACES = np.uint64(0x2020202020202020)  # a space in each byte; it is also the bit that makes an ASCII letter small
+KNOWN_BYTES = 15  # of a known chunk or word: 98.6 % of the chunks of English prose have no more
+ID_BITS = 20  # of a known id
+ID_MASK = np.uint64((1 << ID_BITS) - 1)
+PROBES = 32  # slots that a search for a known chunk or word looks at
+MIX, MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd, with random bits: golden ratio, and a prime of xxHash
 AHEAD = 64  # chunks whose slots are fetched before the first of them is looked up
 
 # The entry of a character. Its low three bits say what happens to it. The rest is, for ALONE and
@@ -50,7 +58,7 @@ class Tables(NamedTuple):
 class Known(NamedTuple):
     """A hash table of known chunks or words."""
 
-    slots: UInt64  # (slots, 4): bytes, bytes and their number, number of ids and three ids, three ids
+    slots: Keys  # (slots, 4): bytes, bytes and their number, number of ids and three ids, three ids
     counts: Int64  # (2,): how many more it may learn, how many searches failed
 
 
@@ -77,7 +85,7 @@ class Output(NamedTuple):
     """The arrays of a PackedEncoding, filled from the left."""
 
     input_ids: Int32
-    offsets: Int32  # (tokens, 2), or (0, 2) where no offsets are wanted
+    offsets: Spans  # (tokens, 2), or (0, 2) where no offsets are wanted
     word_ids: Int32
     cu_seqlens: Int64
     num_truncated: Int32
@@ -88,22 +96,24 @@ class Scratch(NamedTuple):
     """The edges of all chunks, and the symbols of one word."""
 
     edges: Int32
-    keys: UInt64  # (AHEAD, 3): bytes, bytes and their number or 0 if there are too many, slot
+    keys: Keys  # (AHEAD, 3): bytes, bytes and their number or 0 if there are too many, slot
     ahead: Int64  # (2,): number of the chunk that the first of these keys belongs to, number of edges
     symbols: Int32
     classes: Int32  # canonical combining class of a mark among the symbols
-    places: Int32  # (symbols, 2): start and end in the text
+    places: Spans  # (symbols, 2): start and end in the text
 
 
 class Work(NamedTuple):
-    """All arrays of a call, for helpers that are pasted into it.
+    """What `encode` is given, see runtime/records.py, and what its helpers receive.
 
-    A real call would copy every field.
+    The helpers are pasted into the loop. A real call would copy every field. The fields that change
+    from call to call come first.
     """
 
-    data: Bytes  # UTF-8 of all texts
-    tables: Tables
-    memory: Memory
+    data: Bytes  # UTF-8 of all texts, a byte apart from each other
+    ends: Int64  # where each text ends
     options: Options
     output: Output
     scratch: Scratch
+    tables: Tables
+    memory: Memory

@@ -24,19 +24,18 @@ copies every field of every array, some 180 words, which takes 40 ns. Only `lear
 import numpy as np
 
 from ...runtime.jit import jit, pasted
+from ...runtime.unpack import Record, unpack
 from .chunks import find_edges, look_ahead
 from .known import learn, recall
-from .layout import AHEAD, ZERO, Bytes, Int64, Integer, Memory, Options, Output, Scratch, Tables, Work
+from .layout import AHEAD, ZERO, Integer, Work
 from .words import token
 
 
 @jit
-def encode(data: Bytes, ends: Int64, tables: Tables, memory: Memory, options: Options, output: Output, scratch: Scratch) -> Integer:
-    """Encode the texts that end at `ends`, a byte apart from each other.
-
-    Returns the number of tokens.
-    """
-    work = Work(data, tables, memory, options, output, scratch)
+def encode(record: Record) -> Integer:
+    """Encode the texts of a Work. Returns the number of tokens."""
+    work = unpack(record, Work)
+    data, ends, options, output, scratch = work.data, work.ends, work.options, work.output, work.scratch
     has_offsets = output.offsets.shape[0] > 0
     edges = find_edges(data, scratch.edges)
     scratch.edges[edges] = data.shape[0]

@@ -10,8 +10,8 @@ symbols of one word gather in a buffer, and then the trie gives their pieces.
 import numpy as np
 
 from ...runtime.jit import pasted
-from .known import KNOWN_BYTES, home, learn, recall, recall_ascii_word
-from .layout import BREAK, FALLBACK, FIRST, SEVERAL, SORTED, SPACE, WORD, ZERO, Integer, Scratch, Work, u64
+from .known import home, learn, recall, recall_ascii_word
+from .layout import BREAK, FALLBACK, FIRST, KNOWN_BYTES, SEVERAL, SORTED, SPACE, WORD, ZERO, Integer, Scratch, Work, u64
 from .trie import added_token, child_of, decode, match
 
 

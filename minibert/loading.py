@@ -19,11 +19,10 @@ from .model_base import ModelSettings
 from .ops import backends
 from .runtime.threads import usable_threads
 from .tokenizer import COMPATS, WordPieceTokenizer, load_settings, make_tokenizer
-from .tokenizer.choose import COMPILED_PAYS
 
 PRECISIONS = ("auto", "float32", "int8")
-# Characters in a call from which the compiled tokenizer pays where Numba is imported anyway. It
-# takes half a second to load and saves 1 ms for every 10,000 characters.
+# Characters in a call from which the compiled tokenizer pays where the encoder is compiled too. Its
+# tables take a sixth of a second, and it saves 1 ms for every 10,000 characters.
 COMPILED_TOKENIZER_PAYS = 10_000
 
 
@@ -47,9 +46,10 @@ def load(
             brought, or an alias (`minibert models` lists them). Or OWNER/REPO in the cache of the
             Hugging Face hub. None is the bundled model, minibert-L8-H128, which turns English texts
             into 128 numbers.
-        backend: "numba" has compiled kernels. "numpy" needs only NumPy. "auto" is the first that
-            can run here.
-        precision: "float32". Or "int8": matrix products of eight-bit integers. With Numba they are
+        backend: "library" has compiled kernels in a shared library. "numba" compiles the same
+            kernels in this process, on the first use ever. "numpy" needs only NumPy. "auto" is the
+            first of these that can run here.
+        precision: "float32". Or "int8": matrix products of eight-bit integers. Compiled, they are
             two to three times as fast. Weights take a quarter of the memory of float32. Word
             embeddings that are stored as float16 take half. Vectors have a cosine of 0.998 to the
             others. "auto" is the precision in which the folder stores its weights.
@@ -67,7 +67,7 @@ def load(
         FileNotFoundError: the folder or a file in it is missing.
         ValueError: a file is broken or changes while it is read, the files do not belong together,
             or one asks for something that is not implemented.
-        ImportError: `backend="numba"` without Numba.
+        ImportError: `backend="numba"` without Numba, or "library" without a library.
     """
     return _load(path, backend, precision, num_threads, tokenizer_compat, mmap)
 
@@ -84,8 +84,10 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
     prepare = chosen.load()
     path = resolve(path)
     folder = load_folder(path)
-    pays = COMPILED_TOKENIZER_PAYS if chosen.imports_numba else COMPILED_PAYS
-    tokenizer = _tokenizer(folder, compat, "auto" if chosen.imports_numba or backend == "auto" else "numpy", pays)
+    if chosen.is_compiled:
+        tokenizer = _tokenizer(folder, compat, chosen.name, COMPILED_TOKENIZER_PAYS)
+    else:
+        tokenizer = _tokenizer(folder, compat, "auto" if backend == "auto" else "numpy")
     with open_weights(folder.weights, mmap) as weights:
         if weights.is_int8 and precision == "float32":
             raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
@@ -135,7 +137,7 @@ def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPi
     return _tokenizer(load_folder(resolve(path)), compat)
 
 
-def _tokenizer(folder: FolderSettings, compat: str, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> WordPieceTokenizer:
+def _tokenizer(folder: FolderSettings, compat: str, backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:
     settings = load_settings(folder.weights)
     if folder.do_lower_case:
         settings = replace(settings, lowercase=True)

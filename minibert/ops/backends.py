@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..bert.weights import BertWeights
+from ..runtime import library
 from ..runtime.jit import can_compile
 from ..runtime.threads import forks_wait
 from . import Encoder
@@ -18,14 +19,23 @@ class Backend(NamedTuple):
 
     name: str
     is_available: Callable[[], bool]
-    imports_numba: bool  # then a compiled tokenizer pays sooner
+    is_compiled: bool  # then `make_tokenizer` has a backend of the same name
     load: Callable[[], Callable[[BertWeights], Encoder]]  # imports the backend; gives its `prepare`
+
+
+def _load_library() -> Callable[[BertWeights], Encoder]:
+    found = library.find()
+    if found.library is None:
+        raise ImportError(f"backend='library': {found.reason}; or take backend='auto', the first that can run here")
+    from .compiled.library_loops import prepare
+
+    return prepare
 
 
 def _load_numba() -> Callable[[BertWeights], Encoder]:
     try:
         with forks_wait():
-            from .compiled.encoder import prepare  # imports Numba, which takes a third of a second
+            from .compiled.jit_loops import prepare  # imports Numba, which takes a third of a second
     except ImportError as error:
         raise ImportError(f"backend='numba': Numba does not import here ({error}); install it, or take backend='numpy'") from error
     return prepare
@@ -38,6 +48,7 @@ def _load_numpy() -> Callable[[BertWeights], Encoder]:
 
 
 BACKENDS = (
+    Backend("library", lambda: library.find().library is not None, True, _load_library),
     Backend("numba", can_compile, True, _load_numba),
     Backend("numpy", lambda: True, False, _load_numpy),
 )

@@ -5,33 +5,38 @@ The compiled encoder takes half a second to load, and on its first use ever some
 
 from typing import NamedTuple
 
-from ..runtime.jit import can_compile
+from ..runtime.jit import JitLoop, can_compile
+from ..runtime.library import find
+from ..runtime.records import Loop
 from .compiled import MAX_WORD_CHARS
 from .encoding import BatchEncoder, PackedEncoding
 from .readable import ReadableEncoder
 from .settings import TokenizerSettings
 from .tokenizer import WordPieceTokenizer
 
-BACKENDS = ("auto", "numba", "numpy")
+BACKENDS = ("auto", "library", "numba", "numpy")
 COMPILED_PAYS = 3_000_000  # characters of a call: the readable encoder takes a second for them
 
 
-def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_pays: int = COMPILED_PAYS) -> WordPieceTokenizer:
+def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:
     """Make a tokenizer that encodes batches with the compiled encoder where that pays.
 
     The results are the same.
 
     Args:
-        backend: "numba" always compiles and raises ImportError in a call where that is impossible.
-            "auto" compiles where Numba imports and a call brings `compiled_pays` characters.
-            "numpy" never does.
-        compiled_pays: for "auto", the number of characters of a call from which on it is compiled.
+        backend: who compiled the loops: "library" or "numba". A call raises ImportError where these
+            loops cannot run. "auto" takes the first that can run, and NumPy's encoder if none can.
+            "numpy" is always that one.
+        compiled_pays: the number of characters of a call from which on the loops are used. None is
+            3,000,000 for "auto", and 0 for a backend that is named.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"backend: expected 'auto', 'numba' or 'numpy', found {backend!r}")
+        raise ValueError(f"backend: expected 'auto', 'library', 'numba' or 'numpy', found {backend!r}")
     if backend == "numpy" or not _has_compiled_form(settings):
         return WordPieceTokenizer(settings)
-    return WordPieceTokenizer(settings, Compiled(backend, 0 if backend == "numba" else compiled_pays))
+    if compiled_pays is None:
+        compiled_pays = COMPILED_PAYS if backend == "auto" else 0
+    return WordPieceTokenizer(settings, Compiled(backend, compiled_pays))
 
 
 def _has_compiled_form(settings: TokenizerSettings) -> bool:
@@ -69,11 +74,30 @@ class CompiledWherePays:
 
     def _made(self) -> BatchEncoder:
         if self._compiled is None:
-            if not can_compile():
-                if self._choice.backend == "auto":
-                    return self._readable
-                raise ImportError("backend='numba': Numba does not import here, or may not compile (NUMBA_DISABLE_JIT)")
+            loop = _loop_of(self._choice.backend)
+            if loop is None:
+                return self._readable
             from .compiled.batch import CompiledEncoder
 
-            self._compiled = CompiledEncoder(self._readable.rules, self._readable)
+            self._compiled = CompiledEncoder(self._readable.rules, self._readable, loop)
         return self._compiled
+
+
+def _loop_of(backend: str) -> Loop | None:
+    """The loop of a backend. None for "auto" if no compiled loop can run here.
+
+    Raises ImportError for another backend that cannot run here.
+    """
+    if backend != "numba":
+        found = find()
+        if found.library:
+            return found.library.loops["tokenize"]
+        if backend == "library":
+            raise ImportError(f"backend='library': {found.reason}")
+    if can_compile():
+        from .compiled.loops import encode
+
+        return JitLoop(encode)
+    if backend == "numba":
+        raise ImportError("backend='numba': Numba does not import here, or may not compile (NUMBA_DISABLE_JIT)")
+    return None

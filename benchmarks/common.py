@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minibert.ops.compiled.tiers import host_tier
+from minibert.ops.compiled.jit_loops import host_tier
 from tests.support.models import SIZES, make_config, write_model
 
 Key = TypeVar("Key", bound=Hashable)

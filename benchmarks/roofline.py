@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -23,17 +23,17 @@ from benchmarks.common import SIZES, arguments, median, model_folder, save
 from minibert.bert.quantize import quantize
 from minibert.folders.save import open_weights
 from minibert.ops.compiled import loops, products
-from minibert.ops.compiled.activations import ERF, NO_ACTIVATION
-from minibert.ops.compiled.encoder import CompiledEncoder, prepare
+from minibert.ops.compiled.encoder import CompiledEncoder
+from minibert.ops.compiled.jit_loops import host_tier, prepare
 from minibert.ops.compiled.layer_norm import AddAndNorm, add_layer_norm, norm_at
-from minibert.ops.compiled.loops import LINEAR_PHASES, Attention
+from minibert.ops.compiled.layout import ATTENTION_NORM, COUNTERS, ERF, FIRST, LINEAR_PHASES, NO_ACTIVATION, ONLY_MATRIX, Buffers
+from minibert.ops.compiled.loops import Attention
 from minibert.ops.compiled.memory import address
-from minibert.ops.compiled.packed import ATTENTION_NORM, ONLY_MATRIX, panels_at
-from minibert.ops.compiled.products import Product, Quantization
-from minibert.ops.compiled.simd import FIRST
-from minibert.ops.compiled.tiers import host_tier
+from minibert.ops.compiled.products import Product, Quantization, panels_at
+from minibert.ops.compiled.storage import Storage
 from minibert.ops.compiled.tiles import Dequantization, Operand, int8_tile, int16_tile, panel_tile
 from minibert.ops.compiled.workspace import workspace_of
+from minibert.runtime.records import addresses_of
 
 ROUNDS, QUICK_ROUNDS = 7, 2
 paired = partial(common.paired, pause=0)  # no library keeps threads spinning here, and in a pause a neighbour cools the caches
@@ -101,38 +101,43 @@ def peak(precision: str, num_threads: int, rounds: int) -> float:
 # phase of a layer has.
 
 
+class Memory(NamedTuple):
+    """What a call needs beside its arguments."""
+
+    buffers: Buffers
+    counters: Any
+
+
 @compiled
-def linear_repeated(tier: Any, repeats: Any, table: Any, is_int8: Any, x: Any, activation: Any, out: Any, buffers: Any) -> None:
+def linear_repeated(tier: Any, repeats: Any, table: Any, is_int8: Any, x: Any, activation: Any, out: Any, memory: Any) -> None:
     """What `linear_loop` does."""
     num_tokens, in_features = x.shape
-    workspace, panels = workspace_of(tier, buffers, num_tokens), panels_at(address(table), ONLY_MATRIX)
+    workspace, panels = workspace_of(tier, memory.buffers, memory.counters, num_tokens), panels_at(address(table), ONLY_MATRIX)
     task = Product(address(x), address(out), panels, num_tokens, in_features, out.shape[1], activation, is_int8)
     for number in range(repeats):
         products.linear(task, workspace, FIRST + number * LINEAR_PHASES)
 
 
 @compiled
-def quantize_repeated(tier: Any, repeats: Any, x: Any, buffers: Any) -> None:
+def quantize_repeated(tier: Any, repeats: Any, x: Any, memory: Any) -> None:
     num_tokens, size = x.shape
-    workspace = workspace_of(tier, buffers, num_tokens)
+    workspace = workspace_of(tier, memory.buffers, memory.counters, num_tokens)
     for number in range(repeats):
         products.quantize_rows(Quantization(address(x), num_tokens, size, size), workspace, FIRST + number)
 
 
 @compiled
-def norm_repeated(tier: Any, repeats: Any, table: Any, x: Any, residual: Any, buffers: Any) -> None:
+def norm_repeated(tier: Any, repeats: Any, table: Any, x: Any, residual: Any, memory: Any) -> None:
     num_tokens, size = x.shape
-    workspace, norm = workspace_of(tier, buffers, num_tokens), norm_at(address(table), ATTENTION_NORM)
+    workspace, norm = workspace_of(tier, memory.buffers, memory.counters, num_tokens), norm_at(address(table), ATTENTION_NORM)
     for number in range(repeats):
         add_layer_norm(AddAndNorm(address(x), address(residual), num_tokens, size, norm), workspace, FIRST + number)
 
 
 @compiled
-def attention_repeated(
-    tier: Any, repeats: Any, qkv: Any, cu_seqlens: Any, num_heads: Any, is_int8: Any, context: Any, buffers: Any
-) -> None:
+def attention_repeated(tier: Any, repeats: Any, qkv: Any, cu_seqlens: Any, num_heads: Any, is_int8: Any, context: Any, memory: Any) -> None:
     num_tokens, hidden_size = context.shape
-    workspace, num_sequences = workspace_of(tier, buffers, num_tokens), cu_seqlens.shape[0] - 1
+    workspace, num_sequences = workspace_of(tier, memory.buffers, memory.counters, num_tokens), cu_seqlens.shape[0] - 1
     task = Attention(address(qkv), address(context), address(cu_seqlens), num_sequences, num_heads, hidden_size, is_int8)
     for number in range(repeats):
         loops.attention(task, workspace, FIRST + number)
@@ -153,9 +158,12 @@ class Layer:
 
     def seconds(self, loop: Callable[..., None], *variants: tuple[Any, ...], longest: int = 1, rows: int = TOKENS) -> list[float]:
         """Of one time of a loop, with each of several arguments in turns: medians."""
+        storage = Storage(TIER, self.config, self.is_int8)
+        storage.reserve(rows, longest)
 
         def call(shared: tuple[Any, ...], repeats: int) -> None:
-            self.encoder._run(loop, (repeats, *shared), (rows, longest), LINEAR_PHASES * repeats)
+            counters = np.zeros(LINEAR_PHASES * repeats * COUNTERS, np.int64)
+            loop(TIER, repeats, *shared, Memory(storage.buffers(storage.scratch(0)), counters))
 
         def timed(repeats: int, rounds: int) -> list[float]:
             calls = {number: partial(call, shared, repeats) for number, shared in enumerate(variants)}
@@ -171,7 +179,7 @@ class Layer:
             inner = self.config.intermediate_size if name == "output" else self.config.hidden_size
             x, out = self.floats(TOKENS, inner), np.empty((TOKENS, weights.out_features), np.float32)
             activations = (NO_ACTIVATION, ERF) if name == "intermediate" else (NO_ACTIVATION,)
-            variants = [(weights.addresses, self.is_int8, x, activation, out) for activation in activations]
+            variants = [(addresses_of(*weights.arrays), self.is_int8, x, activation, out) for activation in activations]
             plain, *with_gelu = self.seconds(linear_repeated, *variants)
             found[name] = cost(plain, TOKENS, 2 * inner * weights.out_features)
             if with_gelu:

@@ -10,8 +10,8 @@ import minibert
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.quantize import quantize
 from minibert.ops.compiled import encoder as compiled
-from minibert.ops.compiled.tiers import host_tier
-from minibert.ops.compiled.workspace import Storage
+from minibert.ops.compiled.jit_loops import host_tier
+from minibert.ops.compiled.storage import Storage
 from tests.support.backends import prepare
 from tests.support.compiled_parts import SMALL
 from tests.support.models import make_config, make_weights, write_model
@@ -113,7 +113,7 @@ def test_no_quadratic_memory() -> None:
 def test_a_large_workspace_is_not_kept() -> None:
     encoder = prepare("numba", from_arrays(make_weights(SMALL), SMALL))
     during: list[int] = []
-    encoder.loops = encoder.loops._replace(linear=lambda *_: during.append(len(encoder._idle)))  # type: ignore[attr-defined]
+    encoder.loops = encoder.loops._replace(linear=lambda _: during.append(len(encoder._idle)))  # type: ignore[attr-defined]
     for num_tokens, kept in ((10, 1), (compiled.KEPT_TOKENS + 1, 0)):
         encoder.pooler(np.zeros((num_tokens, 16), np.float32))
         assert len(encoder._idle) == kept  # type: ignore[attr-defined]

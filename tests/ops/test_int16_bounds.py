@@ -105,8 +105,8 @@ def test_probabilities_take_the_same_decision(backend: str) -> None:
 @needs_numba
 def test_scratch_is_large_enough_for_both_kinds_of_attention() -> None:
     from minibert.ops.compiled.packed import rounded_up
+    from minibert.ops.compiled.storage import Storage
     from minibert.ops.compiled.tiers import TIERS
-    from minibert.ops.compiled.workspace import Storage
 
     for tier in TIERS.values():
         for hidden, heads in ((8, 1), (24, 3), (320, 1)):

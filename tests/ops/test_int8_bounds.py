@@ -30,7 +30,7 @@ def product(backend: str, x: np.ndarray, linear: Any) -> np.ndarray:
     if backend == "numpy":
         with np.errstate(all="ignore"):
             return numpy_int8.int8_linear(x, linear)
-    from minibert.ops.compiled.activations import NO_ACTIVATION
+    from minibert.ops.compiled.layout import NO_ACTIVATION
     from tests.support import compiled_parts
 
     with np.errstate(all="ignore"):

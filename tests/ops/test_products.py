@@ -9,7 +9,7 @@ import pytest
 from minibert.bert.int8 import MAX_PAIR_SUM, max_pair_sums
 from minibert.bert.weights import Int8Linear, Linear
 from minibert.ops import numpy_int8, numpy_ops
-from minibert.ops.compiled.activations import ERF, NO_ACTIVATION, TANH
+from minibert.ops.compiled.layout import ERF, NO_ACTIVATION, TANH
 from tests.support.compiled_parts import product, quantized
 
 ACTIVATIONS = {None: NO_ACTIVATION, "none": ERF, "tanh": TANH}

@@ -7,15 +7,15 @@ import numpy as np
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.weights import Int8Linear, Linear
 from minibert.ops.compiled import loops, products
-from minibert.ops.compiled.counters import COUNTERS
-from minibert.ops.compiled.encoder import prepare
+from minibert.ops.compiled.jit_loops import host_tier, prepare
+from minibert.ops.compiled.layout import COUNTERS, FIRST, Buffers
 from minibert.ops.compiled.loops import Attention
 from minibert.ops.compiled.memory import address
 from minibert.ops.compiled.packed import pack, rounded_up
 from minibert.ops.compiled.products import Quantization
-from minibert.ops.compiled.simd import FIRST
-from minibert.ops.compiled.tiers import Tier, host_tier
-from minibert.ops.compiled.workspace import Buffers, Storage, workspace_of
+from minibert.ops.compiled.storage import Storage
+from minibert.ops.compiled.tiers import Tier
+from minibert.ops.compiled.workspace import workspace_of
 from minibert.runtime.jit import jit
 from tests.support.models import make_config, make_weights
 
@@ -25,14 +25,14 @@ SMALL = make_config(1, 16, 2, vocab_size=20, max_position_embeddings=8)
 def product(x: np.ndarray, linear: Linear | Int8Linear, activation: Any) -> np.ndarray:
     """activation(x weight^T + bias) of an encoder whose workspace is large enough."""
     encoder = prepare(from_arrays(make_weights(SMALL), SMALL))
-    encoder._idle.append(Storage(encoder.tier, make_config(1, x.shape[1], 1), isinstance(linear, Int8Linear)))
-    return encoder._linear(x, pack(linear, encoder.tier), activation)
+    encoder._idle.append(Storage(encoder.loops.tier, make_config(1, x.shape[1], 1), isinstance(linear, Int8Linear)))
+    return encoder._linear(x, pack(linear, encoder.loops.tier), activation)
 
 
 @jit
-def quantize_loop(tier: Tier, x: Any, stride: Any, buffers: Buffers) -> None:
+def quantize_loop(tier: Tier, x: Any, stride: Any, buffers: Buffers, counters: Any) -> None:
     num_tokens, in_features = x.shape
-    workspace = workspace_of(tier, buffers, num_tokens)
+    workspace = workspace_of(tier, buffers, counters, num_tokens)
     products.quantize_rows(Quantization(address(x), num_tokens, in_features, stride), workspace, FIRST)
 
 
@@ -42,18 +42,20 @@ def quantized(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     storage = Storage(tier, make_config(1, size, 1), is_int8=True)
     storage.reserve(num_rows, 1)
     stride = rounded_up(size, tier.group)
-    quantize_loop(tier, x, stride, storage.buffers(storage.scratch(0), np.zeros(COUNTERS, np.int64)))
+    quantize_loop(tier, x, stride, storage.buffers(storage.scratch(0)), np.zeros(COUNTERS, np.int64))
     rows = storage.quantized[: num_rows * stride].reshape(num_rows, stride)[:, :size].astype(int) + tier.int8_offset
     return storage.wide[:num_rows], storage.wide[num_rows : 2 * num_rows], rows
 
 
 @jit
-def attention_loop(tier: Tier, query_key_value: Any, cu_seqlens: Any, num_heads: Any, context: Any, buffers: Buffers) -> None:
+def attention_loop(
+    tier: Tier, query_key_value: Any, cu_seqlens: Any, num_heads: Any, context: Any, buffers: Buffers, counters: Any
+) -> None:
     num_tokens, hidden_size = context.shape
     task = Attention(
         address(query_key_value), address(context), address(cu_seqlens), cu_seqlens.shape[0] - 1, num_heads, hidden_size, True
     )  # fmt: skip
-    loops.attention(task, workspace_of(tier, buffers, num_tokens), FIRST)
+    loops.attention(task, workspace_of(tier, buffers, counters, num_tokens), FIRST)
 
 
 def int16_attention(query_key_value: np.ndarray, cu_seqlens: np.ndarray, num_heads: int) -> np.ndarray:
@@ -62,6 +64,6 @@ def int16_attention(query_key_value: np.ndarray, cu_seqlens: np.ndarray, num_hea
     storage = Storage(host_tier(), make_config(1, hidden_size, num_heads), is_int8=True)
     storage.reserve(num_tokens, int(np.diff(cu_seqlens).max()))
     context = np.full((num_tokens, hidden_size), np.nan, np.float32)
-    buffers = storage.buffers(storage.scratch(0), np.zeros(COUNTERS, np.int64))
-    attention_loop(storage.tier, query_key_value, cu_seqlens, num_heads, context, buffers)
+    counters = np.zeros(COUNTERS, np.int64)
+    attention_loop(storage.tier, query_key_value, cu_seqlens, num_heads, context, storage.buffers(storage.scratch(0)), counters)
     return context

@@ -10,10 +10,11 @@ guard_sweeps.py uses it, in a process that may be killed.
 
 import ctypes
 import mmap
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from minibert.runtime.records import Loop, Record
 
 _mprotect = ctypes.CDLL(None, use_errno=True).mprotect
 _mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -44,19 +45,29 @@ def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:
     return copy
 
 
-def between_pages(function: Callable[..., Any], at_end: bool) -> Callable[..., Any]:
-    """The function, but with a guarded copy of each array it is given. Results are copied back."""
+class GuardedRecord:
+    """A record for `between_pages`: the arguments themselves."""
 
-    def call(*arguments: Any) -> Any:
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self.arguments = [*arguments]
+
+    def begin(self, *arguments: Any) -> None:
+        self.arguments[: len(arguments)] = arguments
+
+
+def between_pages(loop: Loop, at_end: bool) -> Any:
+    """The loop, but with a guarded copy of each array in its record. Results are copied back."""
+
+    def call(record: GuardedRecord) -> int:
         pairs: list[tuple[np.ndarray, np.ndarray]] = []
 
         def copied(argument: Any) -> Any:
             if isinstance(argument, np.ndarray):
                 pairs.append((argument, guarded(argument, at_end)))
                 return pairs[-1][1]
-            return type(argument)(*map(copied, argument)) if hasattr(argument, "_fields") else argument
+            return tuple(map(copied, argument)) if isinstance(argument, tuple) else argument
 
-        result = function(*map(copied, arguments))
+        result = loop(Record(tuple(map(copied, record.arguments))))
         for array, copy in pairs:
             if array.flags.writeable:
                 array[...] = copy

@@ -1,10 +1,11 @@
 """The compiled loops between pages that trap: run by test_guard_pages.py in a process of its own.
 
-python -m tests.support.guard_sweeps encoder      prints how many results it compared
-python -m tests.support.guard_sweeps tokenizer    prints how many texts it compared
-python -m tests.support.guard_sweeps trap before  is killed, as is `trap behind`
+python -m tests.support.guard_sweeps encoder BACKEND      prints how many results it compared
+python -m tests.support.guard_sweeps tokenizer BACKEND    prints how many texts it compared
+python -m tests.support.guard_sweeps trap before          is killed, as is `trap behind`
 """
 
+import ctypes
 import random
 import sys
 from dataclasses import replace
@@ -16,21 +17,18 @@ from minibert.bert.config import BertConfig
 from minibert.bert.quantize import quantize
 from minibert.bert.weights import Linear
 from minibert.ops import INT16_TOKENS
-from minibert.ops.compiled import encoder, packed, workspace
-from minibert.ops.compiled import loops as encoder_loops
-from minibert.ops.compiled.encoder import CompiledEncoder, Loops
-from minibert.ops.compiled.memory import address, get
-from minibert.ops.compiled.tiers import host_tier
+from minibert.ops.compiled import encoder, packed, storage
+from minibert.ops.compiled.encoder import CompiledEncoder
+from minibert.ops.compiled.layout import Loops
 from minibert.ops.numpy_encoder import NumpyEncoder
-from minibert.runtime.jit import jit
-from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, make_tokenizer
-from minibert.tokenizer.compiled import batch, loops
+from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
+from minibert.tokenizer.compiled import batch
 from minibert.warmup import warm_up
-from tests.support.guard import GuardedNumPy, between_pages, empty, guarded
+from tests.support.backends import prepare
+from tests.support.guard import GuardedNumPy, GuardedRecord, between_pages, empty, guarded
 from tests.support.hard_texts import adversarial_texts
 from tests.support.models import make_config, make_weights
 
-LOOPS = Loops(encoder_loops.layers_loop, encoder_loops.linear_loop, encoder_loops.probs_loop, encoder_loops.embed_loop)
 LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
 
 
@@ -52,11 +50,11 @@ def shapes(number: int, source: np.random.Generator) -> list[BertConfig]:
     ]  # fmt: skip
 
 
-def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool, source: np.random.Generator) -> int:
+def compare(loops: Loops, config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool, source: np.random.Generator) -> int:
     """Put one batch through both encoders, and return the number of results."""
     weights = from_arrays(make_weights(config), config)
     stored = quantize(weights) if is_int8 else weights
-    ours = CompiledEncoder(Loops(*(between_pages(loop, at_end) for loop in LOOPS)), host_tier(), stored)
+    ours = CompiledEncoder(loops, stored)
     theirs = NumpyEncoder(stored)
     cu_seqlens = np.cumsum([0, *seqlens])
     ids, types = (source.integers(0, size, cu_seqlens[-1]).astype(np.int32) for size in (config.vocab_size, config.type_vocab_size))
@@ -85,11 +83,20 @@ def compare(config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool,
     return 4
 
 
-def sweep_encoder() -> int:
-    warm_up()  # Numba reads names such as `np` when it compiles
+def guarded_loops(backend: str, at_end: bool) -> Loops:
+    zeros = from_arrays(make_weights(shapes(1, np.random.default_rng(0))[0]), shapes(1, np.random.default_rng(0))[0])
+    loops: Loops = prepare(backend, zeros).loops  # type: ignore[attr-defined]
+    four = {name: between_pages(getattr(loops, name), at_end) for name in ("layers", "linear", "probs", "embed")}
+    return loops._replace(record=GuardedRecord, **four)  # type: ignore[arg-type]
+
+
+def sweep_encoder(backend: str) -> int:
+    if backend == "numba":
+        warm_up()  # Numba reads names such as `np` when it compiles
     source, done = np.random.default_rng(1), 0
     for at_end in (True, False):
-        for module in (packed, workspace):
+        loops = guarded_loops(backend, at_end)
+        for module in (packed, storage):
             module.aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
         for module in (packed, encoder):  # biases, norms, scales, counters, tables of addresses
             module.np = GuardedNumPy(at_end)
@@ -97,16 +104,16 @@ def sweep_encoder() -> int:
             for is_int8 in (False, True):
                 single = LENGTHS[index % len(LENGTHS)]
                 several = source.choice(LENGTHS, 4).tolist()
-                done += sum(compare(config, is_int8, seqlens, at_end, source) for seqlens in ([single], several))
+                done += sum(compare(loops, config, is_int8, seqlens, at_end, source) for seqlens in ([single], several))
         long = replace(shapes(13, source)[-1], max_position_embeddings=INT16_TOKENS + 1)
-        done += compare(long, True, [INT16_TOKENS + 1, 3], at_end, source)
+        done += compare(loops, long, True, [INT16_TOKENS + 1, 3], at_end, source)
     return done
 
 
 # The tokenizer
 
 
-def some_tokenizers(source: random.Random) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
+def some_tokenizers(source: random.Random, backend: str) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
     """(readable, compiled) of a random vocabulary and random settings."""
     letters = [*"abcdefgh01.,-'[é漢가\u0301\u0327\u00a0ß\U0001f600", "\ud800"]
     words = {"".join(source.choices(letters, k=source.randrange(1, 18))) for _ in range(source.randrange(0, 80))}
@@ -121,7 +128,7 @@ def some_tokenizers(source: random.Random) -> tuple[WordPieceTokenizer, WordPiec
         handle_chinese_chars=source.random() < 0.5, clean_text=source.random() < 0.5,
         max_input_chars_per_word=source.choice([1, 2, 15, 16, 17, 100]),
     )  # fmt: skip
-    return WordPieceTokenizer(settings), make_tokenizer(settings, backend="numba")
+    return WordPieceTokenizer(settings), make_tokenizer(settings, backend)
 
 
 def some_texts(source: random.Random) -> list[str]:
@@ -137,14 +144,16 @@ def same(actual: PackedEncoding, expected: PackedEncoding) -> bool:
     return all(np.array_equal(getattr(actual, name), getattr(expected, name)) for name in names)
 
 
-def sweep_tokenizer() -> int:
-    warm_up()
+def sweep_tokenizer(backend: str) -> int:
+    if backend == "numba":
+        warm_up()
+    batch.Record = GuardedRecord
     batch.CHUNK_SLOTS = 64  # so that a table is soon full, and soon copied
-    source, done, encode = random.Random(1), 0, loops.encode
+    source, done, loop = random.Random(1), 0, choose._loop_of(backend)
     for at_end in (True, False):
-        loops.encode = between_pages(encode, at_end)
+        choose._loop_of = lambda _, at_end=at_end: between_pages(loop, at_end)
         for _ in range(30):
-            readable, fast = some_tokenizers(source)
+            readable, fast = some_tokenizers(source, backend)
             for _ in range(6):
                 texts, limit = some_texts(source), source.choice([None, 2, 3, 9])
                 for return_offsets in (False, True):
@@ -158,18 +167,17 @@ def trap(where: str) -> None:
     """Read one number outside an array."""
     array = empty(5, np.float32, at_end=where == "behind")
 
-    @jit
-    def read(array: np.ndarray, index: int) -> float:
-        return get(address(array), index)
+    def read(index: int) -> float:
+        return ctypes.c_float.from_address(array.ctypes.data + 4 * index).value
 
-    sys.stdout.write(f"{read(array, 0)} {read(array, 4)}\n")
+    sys.stdout.write(f"{read(0)} {read(4)}\n")
     sys.stdout.flush()
-    read(array, -1 if where == "before" else 5)
+    read(-1 if where == "before" else 5)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "trap":
         trap(sys.argv[2])
     else:
-        done = {"encoder": sweep_encoder, "tokenizer": sweep_tokenizer}[sys.argv[1]]()
+        done = {"encoder": sweep_encoder, "tokenizer": sweep_tokenizer}[sys.argv[1]](sys.argv[2])
         sys.stdout.write(f"{done}\n")

@@ -12,8 +12,9 @@ import numpy as np
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.quantize import quantize
 from minibert.encoder import forward
-from minibert.ops.compiled.encoder import CompiledEncoder, prepare
-from minibert.ops.compiled.tiers import Tier, host_tier
+from minibert.ops.compiled.encoder import CompiledEncoder
+from minibert.ops.compiled.jit_loops import host_tier, loops_for
+from minibert.ops.compiled.tiers import Tier
 from minibert.packing import pack
 from tests.support.golden_cases import CASES, Case
 from tests.support.models import make_weights
@@ -29,7 +30,7 @@ def results(case: Case, tier: Tier) -> dict[str, np.ndarray]:
     weights = from_arrays(make_weights(case.config), case.config)
     found = {}
     for precision, stored in (("float32", weights), ("int8", quantize(weights))):
-        encoder = CompiledEncoder(prepare(stored).loops, tier, stored)
+        encoder = CompiledEncoder(loops_for(tier), stored)
         states = forward(encoder, batch, range(case.config.num_hidden_layers + 1))
         found[precision] = np.stack([*states, encoder.pooler(states[-1])])
     return found

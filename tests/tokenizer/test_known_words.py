@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, make_tokenizer
-from minibert.tokenizer.compiled import batch, known
+from minibert.tokenizer.compiled import batch, known_tables, layout
 from minibert.tokenizer.compiled.layout import Known
 from minibert.tokenizer.loading import load_vocab
 from tests.support.encodings import assert_same, both, compiled_encoder
@@ -38,7 +38,7 @@ def colliding_words(slots: int, number: int) -> list[str]:
     """Words of eight letters that fall into the first 200th of a table."""
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
     words = letters[np.random.default_rng(0).integers(0, 26, (240 * number, 8))]
-    hashes = words.view(np.uint64)[:, 0] * known.MIX ^ np.array([8 << 56], np.uint64) * known.MIX_TOO
+    hashes = words.view(np.uint64)[:, 0] * layout.MIX ^ np.array([8 << 56], np.uint64) * layout.MIX_TOO
     return [bytes(word).decode() for word in words[(hashes >> np.uint64(65 - slots.bit_length())) < slots // 200][:number]]
 
 
@@ -46,7 +46,7 @@ def most_looks(table: Known) -> int:
     """How many slots the longest search that succeeds looks at."""
     keys = table.slots[:, :2]
     taken = np.flatnonzero(keys[:, 1])
-    homes = (keys[taken, 0] * known.MIX ^ keys[taken, 1] * known.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
+    homes = (keys[taken, 0] * layout.MIX ^ keys[taken, 1] * layout.MIX_TOO) >> np.uint64(65 - len(keys).bit_length())
     return int(((taken - homes.astype(np.int64)) % len(keys)).max(initial=0)) + 1
 
 
@@ -56,9 +56,9 @@ def test_colliding_words_take_linear_time() -> None:
     fast.encode_batch(["a"])
     texts = [" ".join(colliding_words(len(compiled_encoder(fast)._words.slots), 5000))]
     assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
-    (memory,) = compiled_encoder(fast)._idle[False]
-    assert 1 < most_looks(memory.words) <= known.PROBES
-    assert most_looks(memory.chunks) <= known.PROBES
+    (workspace,) = compiled_encoder(fast)._idle[False]
+    assert 1 < most_looks(workspace.memory.words) <= layout.PROBES
+    assert most_looks(workspace.memory.chunks) <= layout.PROBES
 
 
 def test_a_vocabulary_of_colliding_words() -> None:
@@ -67,12 +67,12 @@ def test_a_vocabulary_of_colliding_words() -> None:
     texts = [" ".join(words[::7]), *words[:3000]]
     for _ in range(2):
         assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
-    assert most_looks(compiled_encoder(fast)._words) == known.PROBES
+    assert most_looks(compiled_encoder(fast)._words) == layout.PROBES
     assert len(compiled_encoder(fast)._words.slots) == 1 << 16
 
 
 def test_a_large_vocabulary_makes_no_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "MAX_WORDS", 100)
+    monkeypatch.setattr(known_tables, "MAX_WORDS", 100)
     plain, fast = both(TokenizerSettings(VOCABULARY))
     assert_same(fast.encode_batch(TEXTS * 2), plain.encode_batch(TEXTS * 2), TEXTS * 2)
     assert len(compiled_encoder(fast)._words.slots) == 1 << 12
@@ -84,8 +84,8 @@ def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
     source = random.Random(9)
     for _ in range(3):
         fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])
-    (memory,) = compiled_encoder(fast)._idle[False]
-    assert memory.chunks.slots.nbytes == 16 << 20
-    assert memory.words.slots.nbytes == 4 << 20
+    (workspace,) = compiled_encoder(fast)._idle[False]
+    assert workspace.memory.chunks.slots.nbytes == 16 << 20
+    assert workspace.memory.words.slots.nbytes == 4 << 20
     assert sum(table.nbytes for table in compiled_encoder(fast)._tables) < 1.5 * (1 << 20)
-    assert np.count_nonzero(memory.chunks.slots[:, 1]) <= batch.CHUNK_SLOTS // 2
+    assert np.count_nonzero(workspace.memory.chunks.slots[:, 1]) <= batch.CHUNK_SLOTS // 2

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minibert.runtime.jit import JitLoop
 from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, make_tokenizer
 from minibert.tokenizer.compiled import tables
 from minibert.tokenizer.compiled.batch import CompiledEncoder
+from minibert.tokenizer.compiled.loops import encode
 from minibert.tokenizer.loading import load_vocab
 from minibert.tokenizer.readable import ReadableEncoder
 from tests.support.encodings import assert_same, both, compiled_encoder
@@ -180,7 +182,7 @@ def test_a_subclass_of_str_makes_no_bytes_for_the_loops() -> None:
 def test_the_limit_of_a_word_is_checked(limit: int) -> None:
     readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
     with pytest.raises(ValueError, match="max_input_chars_per_word: expected 1 to 10000"):
-        CompiledEncoder(readable.rules._replace(max_word_chars=limit), readable)
+        CompiledEncoder(readable.rules._replace(max_word_chars=limit), readable, JitLoop(encode))
 
 
 @pytest.mark.parametrize("ids", [(-1, 102), (101, 1 << 31)])

@@ -1,4 +1,4 @@
-"""The command line: commands about texts, commands about models, and commands that write folders.
+"""The command line: commands about texts and models, and commands that write folders.
 
 At a terminal the output is a table for people. In a pipe or a file it is one JSON object a line.
 """
@@ -8,7 +8,7 @@ import sys
 import warnings
 from contextlib import redirect_stderr
 
-from . import folder_commands, model_commands, text_commands
+from . import compile_command, folder_commands, model_commands, text_commands
 from .options import Commands
 from .output import find_output
 from .streams import Messages, drop, fill_closed, say
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _commands() -> Commands:
     commands = Commands()
-    for group in (text_commands, model_commands, folder_commands):
+    for group in (text_commands, model_commands, folder_commands, compile_command):
         group.add(commands)
     return commands
 

@@ -84,7 +84,7 @@ def build(tiers: list[str]) -> Iterator[Library]:
 def _start(tier: str, parent: Path) -> Worker:
     folder = parent / tier
     folder.mkdir()
-    command = [sys.executable, "-P", "-m", "minibert.compile.worker", tier, folder / f"{tier}.o"]
+    command = [sys.executable, "-P", "-m", "minibert.compile.worker", tier, str(folder / f"{tier}.o")]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=_environment(tier, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT

@@ -69,7 +69,7 @@ class Elf:
 
     def symbols(self, table: int) -> Symbols:
         """The symbols that are not local, of all tables of a type."""
-        defined, undefined = set(), set()
+        defined, undefined = set[str](), set[str]()
         for section in self.sections:
             if section.type == table:
                 names = self.sections[section.link]

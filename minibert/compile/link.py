@@ -32,7 +32,7 @@ def link(tier: str, path: Path) -> bytes:
     check_object(path.read_bytes())
     library = path.with_name(f"{tier}.so")
     emulation = EMULATIONS[TARGETS[tier].architecture]
-    command = [*LINKER, "-m", emulation, *OPTIONS, "-soname", library.name, "-o", library, path]
+    command = [*LINKER, "-m", emulation, *OPTIONS, "-soname", library.name, "-o", str(library), str(path)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise ValueError(f"the linker failed: {result.stderr or result.stdout}")

@@ -111,7 +111,7 @@ def flaws(content: bytes, exported: frozenset[str], foreign: frozenset[str]) -> 
         "it needs another library": any(tag == NEEDED for tag, _ in dynamic),
         "its code has relocations": any(tag == TEXT_RELOCATIONS or (tag == FLAGS and value & IN_TEXT) for tag, value in dynamic),
         "its stack is executable": not stacks or any(permissions & EXECUTABLE for permissions in stacks),
-        "memory is writable and executable": any(segment.permissions & both == both for segment in elf.segments),
+        "memory is writable and executable": any(each.type != STACK and each.permissions & both == both for each in elf.segments),
         "it still has a table of local symbols": any(section.type == SYMBOLS for section in elf.sections),
     }
     return [flaw for flaw, is_found in found.items() if is_found]

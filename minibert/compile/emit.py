@@ -12,7 +12,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from ..ops.compiled import loops
-from ..ops.compiled.tiers import TIERS, TierType
+from ..ops.compiled.tier_type import TierType
+from ..ops.compiled.tiers import TIERS
 from ..tokenizer.compiled.loops import encode
 from .targets import TARGETS, Target
 
@@ -27,7 +28,7 @@ class Loop(NamedTuple):
 
 
 def loops_of(tier: str) -> dict[str, Loop]:
-    """The loops of a library, by the name of the entry."""
+    """The loops of a library, by the name of the entry. Each takes the address of a record."""
     with_tier = (TierType(TIERS[tier]), types.intp)
     return {
         "minibert_layers": Loop(loops.layers_loop, with_tier),

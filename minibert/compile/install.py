@@ -5,16 +5,18 @@ library that others may write to.
 """
 
 import os
+import platform
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..files.access import NEW_FLAGS, create, errors_name, read_bytes
+from ..files.access import NEW_FLAGS, create, errors_name
 from ..folders.new import exit_on_signals
-from ..runtime.library import TRAILER, host_tier_name, seal, user_folder
+from ..runtime.library import MAX_BYTES, TIERS, processor_features, user_folder, what_is_wrong
+from ..runtime.trusted import check_ours, read, real
 from .build import build, check_tools
-from .link import MAX_BYTES
-from .targets import tiers_of
+from .targets import TARGETS, tiers_of
 
 
 def install(names: list[str] | None, folder: Path | None, is_forced: bool) -> Iterator[str]:
@@ -32,7 +34,7 @@ def install(names: list[str] | None, folder: Path | None, is_forced: bool) -> It
     check_tools()
     tiers = _chosen(names)
     replaces = is_forced or folder is None
-    place = user_folder() if folder is None else folder
+    place = Path(user_folder()) if folder is None else folder
     paths = {tier: place / f"{tier}.so" for tier in tiers}
     current = [tier for tier in tiers if not is_forced and _is_current(paths[tier], tier)]
     missing = [tier for tier in tiers if tier not in current]
@@ -41,6 +43,8 @@ def install(names: list[str] | None, folder: Path | None, is_forced: bool) -> It
         yield f"{paths[tier]}: is there, and fits these sources"
     if missing:
         _make(place)
+    if folder is None:
+        check_ours(real(place))  # else the run time would pass over what is written there
     with exit_on_signals():
         for library in build(missing):
             path = paths[library.tier]
@@ -52,18 +56,20 @@ def _chosen(names: list[str] | None) -> list[str]:
     """The tiers that the caller wants, each once."""
     if names is not None:
         return list(dict.fromkeys(tier for name in names for tier in tiers_of(name)))
-    if (host := host_tier_name()) is None:
-        raise ValueError("there is no library for this processor and system: they serve Linux on x86-64 with AVX2, and on aarch64")
-    return [host]
+    machine = platform.machine() if sys.platform == "linux" else ""
+    features = processor_features(machine)
+    for tier, needed in TIERS.get(machine, {}).items():
+        if needed <= features:
+            return [tier]
+    raise ValueError("there is no library for this processor and system; there are some for Linux on x86-64 with AVX2, and on aarch64")
 
 
 def _is_current(path: Path, tier: str) -> bool:
-    """Whether a file is a whole library of this tier that these sources made."""
+    """Whether the run time would take this file for a library of this tier and these sources."""
     try:
-        content = read_bytes(path, MAX_BYTES + TRAILER.size)
-    except (OSError, ValueError):
+        return not what_is_wrong(read(path, MAX_BYTES + 1), tier, TARGETS[tier].architecture)
+    except OSError:
         return False
-    return content == seal(content[: -TRAILER.size], tier)
 
 
 def _check_free(paths: list[Path]) -> None:

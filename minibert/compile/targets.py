@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-# One entry `minibert_NAME` of a library for each loop
-NAMES = ("layers", "linear", "probs", "embed", "tokenize")
-ENTRIES = frozenset(f"minibert_{name}" for name in NAMES)
+from ..runtime.library import LOOPS
+
+ENTRIES = frozenset(f"minibert_{name}" for name in LOOPS)
 # The libraries of C have it, without a version of the symbol. So one file serves all of them.
 FOREIGN = frozenset({"sched_yield"})
 

@@ -14,7 +14,7 @@ from minibert.bert.checkpoint import from_arrays
 from minibert.bert.config import ARCHITECTURE
 from minibert.bert.quantize import quantize
 from minibert.bert.weights import BertWeights
-from tests.support.backends import BACKENDS, needs_numba, prepare
+from tests.support.backends import BACKENDS, COMPILED, needs_compiled, prepare
 from tests.support.models import make_config, make_weights
 
 CONFIG = make_config(2, 24, 3, vocab_size=20, max_position_embeddings=8)
@@ -118,10 +118,10 @@ HIDDEN_STATES: dict[str, Callable[[], np.ndarray]] = {
 }
 
 
-@needs_numba
+@needs_compiled
 @pytest.mark.parametrize("kind", HIDDEN_STATES)
 def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
-    encoder, cu_seqlens = prepare("numba", weights()), np.array([0, 5])
+    encoder, cu_seqlens = prepare(COMPILED, weights()), np.array([0, 5])
     for call in (
         lambda hidden: encoder.layers(hidden, cu_seqlens, 0, 2),
         lambda hidden: encoder.attention_probs(hidden, cu_seqlens, 0),
@@ -131,14 +131,14 @@ def test_hidden_states_of_another_kind_are_refused(kind: str) -> None:
             call(HIDDEN_STATES[kind]())
 
 
-@needs_numba
+@needs_compiled
 @pytest.mark.parametrize(
     "cu_seqlens",
     [[0, 4], [0, 6], [1, 5], [-1, 5], [0, 3, 2, 5], [0, 3, 3, 5], [0, -3, 5], [0, FAR, 5], [0, FAR, -FAR - 1, -1, 5],
      [0, 2**62, -(2**62), 5], [0, 3 * 2**61, -3 * 2**61, 5], [0], [], [5], [0, 5.0], [[0, 5]], [0, 2, 9, 5]],
 )  # fmt: skip
 def test_wrong_cu_seqlens_are_refused(cu_seqlens: list[Any]) -> None:
-    encoder, hidden = prepare("numba", weights()), np.zeros((5, 24), np.float32)
+    encoder, hidden = prepare(COMPILED, weights()), np.zeros((5, 24), np.float32)
     array = np.array(cu_seqlens)
     array = array if array.size else array.astype(np.int64)
     for call, layers in ((encoder.layers, (0, 2)), (encoder.attention_probs, (0,))):
@@ -146,9 +146,9 @@ def test_wrong_cu_seqlens_are_refused(cu_seqlens: list[Any]) -> None:
             call(hidden, array, *layers)
 
 
-@needs_numba
+@needs_compiled
 def test_layers_out_of_range_are_refused() -> None:
-    encoder, hidden, cu_seqlens = prepare("numba", weights()), np.zeros((5, 24), np.float32), np.array([0, 5])
+    encoder, hidden, cu_seqlens = prepare(COMPILED, weights()), np.zeros((5, 24), np.float32), np.array([0, 5])
     for first, last in ((-1, 1), (0, 3), (2, 1), (0, FAR), (-FAR, FAR), (3, 3)):
         with pytest.raises(ValueError, match=f"expected 0 <= first <= last <= 2, found {first} and {last}"):
             encoder.layers(hidden, cu_seqlens, first, last)

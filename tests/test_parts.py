@@ -35,11 +35,13 @@ def test_a_model_from_parts_cannot_be_pickled(tiny: minibert.MiniBert) -> None:
 
 
 def test_the_first_backend_that_can_run_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [backends.choose(name).name for name in ("numba", "numpy")] == ["numba", "numpy"]
-    absent = backends.BACKENDS[0]._replace(is_available=lambda: False)
-    monkeypatch.setattr(backends, "BACKENDS", (absent, *backends.BACKENDS[1:]))
-    assert backends.choose("auto").name == "numpy"
-    assert backends.choose("numba").name == "numba"  # by name it is chosen, and its import says what is missing
+    names = ["library", "numba", "numpy"]
+    assert [backends.choose(name).name for name in names] == names
+    for number, expected in enumerate(names):
+        chosen = [each._replace(is_available=lambda is_there=index >= number: is_there) for index, each in enumerate(backends.BACKENDS)]
+        monkeypatch.setattr(backends, "BACKENDS", chosen)
+        assert backends.choose("auto").name == expected
+        assert backends.choose("library").name == "library"  # by name it is chosen, and its import says what is missing
 
 
 def test_the_last_step_normalises_truncates_and_normalises() -> None:

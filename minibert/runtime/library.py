@@ -11,11 +11,11 @@ The checks of the trailer find mistakes, such as a damaged file or one from othe
 write the file is what keeps attacks out.
 """
 
-import ctypes
 import os
 import struct
 import sys
 import zlib
+from ctypes import CDLL, c_int64
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +60,7 @@ class LibraryLoop:
 
     def __init__(self, entry: Any) -> None:
         self._entry = entry
-        entry.restype = ctypes.c_int64
+        entry.restype = c_int64
 
     def __call__(self, record: Any) -> int:
         """Run the loop without the GIL. Returns its number."""
@@ -90,8 +90,7 @@ class Found(NamedTuple):
 @cache
 def find() -> Found:
     """Look for the library of this processor, once in a process."""
-    machine = os.uname().machine if sys.platform == "linux" else ""
-    if machine not in TIERS:
+    if (machine := machine_here()) not in TIERS:
         return Found(None, "there are libraries for Linux on x86-64 and aarch64 only")
     features = processor_features(machine)
     tier = next((name for name, needed in TIERS[machine].items() if needed <= features), None)
@@ -104,6 +103,11 @@ def find() -> Found:
     if not found:
         return Found(None, f"no library for {tier} is installed; install a wheel for this platform, or run `minibert compile`")
     return next((each for each in found if each.library), found[0])
+
+
+def machine_here() -> str:
+    """The architecture of this processor, or "" on a system that has no libraries."""
+    return os.uname().machine if sys.platform == "linux" else ""
 
 
 def _places(tier: str) -> list[tuple[str, bool]]:
@@ -121,7 +125,8 @@ def _try(path: str, tier: str, machine: str, is_package: bool) -> Found:
     try:
         return Found(_load(path, tier, machine, is_package), path)
     except (OSError, ValueError, AttributeError) as error:
-        return Found(None, str(error))
+        reason = str(error)
+        return Found(None, reason if path in reason else f"{path}: {reason}")
 
 
 def _load(path: str, tier: str, machine: str, is_package: bool) -> Library:
@@ -133,7 +138,7 @@ def _load(path: str, tier: str, machine: str, is_package: bool) -> Library:
     problem = what_is_wrong(read(path, MAX_BYTES + 1), tier, machine)
     if problem:
         raise ValueError(f"{path}: {problem}")
-    opened = ctypes.CDLL(path)
+    opened = CDLL(path)
     if not os.path.samestat(before, after := os.stat(path)) or before.st_mtime_ns != after.st_mtime_ns:
         raise ValueError(f"{path}: the file was replaced while it was read; start the program again")
     return Library(path, tier, {name: LibraryLoop(getattr(opened, f"minibert_{name}")) for name in LOOPS})

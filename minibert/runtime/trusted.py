@@ -71,7 +71,9 @@ def read(path: Path | str, max_bytes: int) -> bytes:
     with open(os.open(path, READ), "rb") as file:
         status = os.fstat(file.fileno())
         if not (stat.S_ISREG(status.st_mode) and _is_ours(status.st_uid) and _is_closed(status.st_mode)):
-            raise PermissionError(f"{path}: expected a file that only this user may write to")
+            raise PermissionError(
+                f"{path}: expected a file that belongs to this user or root, and that no one else may write; try `chmod go-w {path}`"
+            )
         return file.read(max_bytes)
 
 

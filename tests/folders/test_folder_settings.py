@@ -11,7 +11,7 @@ import pytest
 import minibert
 from minibert.folders.settings import load_folder
 from tests.fuzz.fuzz_folders import Fuzzer
-from tests.support.backends import needs_numba
+from tests.support.backends import needs_compiled
 from tests.support.small_folders import TEXTS, write_json
 
 
@@ -224,7 +224,7 @@ def test_the_smallest_limit_of_the_length_holds(folder: Path) -> None:
     assert minibert.load(folder).max_length == 9
 
 
-@pytest.mark.parametrize("name", ["folder", pytest.param("folder_compiled", marks=needs_numba)])
+@pytest.mark.parametrize("name", ["folder", pytest.param("folder_compiled", marks=needs_compiled)])
 def test_damaged_folders_are_read_or_refused_by_name(tmp_path: Path, name: str) -> None:
     """Run the first inputs of tests/fuzz/fuzz_folders.py. The others must be refused by name."""
     fuzzer = Fuzzer(name, tmp_path)

@@ -70,7 +70,7 @@ def test_modules_after_the_pooling_equal_their_definition(
 def test_a_text_has_the_same_bits_in_any_batch_after_modules(name: str, tiny_folder: Path, tmp_path: Path) -> None:
     folder = write_chain(tmp_path / "model", tiny_folder, *CHAINS[name], pooling=list(POOLINGS[:1]))
     model, one_thread = minibert.load(folder, num_threads=4), minibert.load(folder, num_threads=1)
-    if model.backend != "numba":  # the rounding of BLAS depends on the size of the batch
+    if model.backend == "numpy":  # the rounding of BLAS depends on the size of the batch
         np.testing.assert_allclose(model.encode(TEXTS * 40), np.tile(one_thread.encode(TEXTS), (40, 1)), rtol=0, atol=2e-5)
         return
     expected = np.stack([one_thread.encode(text) for text in TEXTS])

@@ -1,16 +1,12 @@
-"""The compiled attention beside that of NumPy. Needs Numba."""
+"""The compiled attention of int8 models beside that of NumPy. Needs Numba."""
 
 import math
 
 import numpy as np
 import pytest
 
-from minibert.bert.checkpoint import from_arrays
-from minibert.bert.quantize import quantize
 from minibert.ops import numpy_int8
-from tests.support.backends import prepare
-from tests.support.compiled_parts import int16_attention
-from tests.support.models import make_config, make_weights
+from tests.support.jit_parts import int16_attention
 
 random = np.random.default_rng(0)
 
@@ -68,21 +64,6 @@ def test_values_too_small_for_a_unit() -> None:
         np.testing.assert_allclose(attend(qkv, np.array([0, 5]), 1), 0, rtol=0, atol=1e-35)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_huge_scores(precision: str) -> None:
-    """Scores of thousands of millions, whose last bit is worth hundreds.
-
-    The greatest probability of each token is where NumPy has it.
-    """
-    config = make_config(1, 16, 1, vocab_size=20, max_position_embeddings=64)
-    weights = from_arrays(make_weights(config), config)
-    hidden_states, cu_seqlens = normal(40, 16) * np.float32(3e5), np.array([0, 40])
-    stored = quantize(weights) if precision == "int8" else weights
-    expected, actual = (prepare(name, stored).attention_probs(hidden_states, cu_seqlens, 0)[0] for name in ("numpy", "numba"))
-    np.testing.assert_array_equal(actual.argmax(axis=-1), expected.argmax(axis=-1))
-    np.testing.assert_allclose(actual.sum(axis=-1), 1, rtol=1e-5)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("column", [3, 13, 23])
 def test_attention_in_integers_keeps_what_is_broken(column: int, value: float) -> None:
@@ -95,13 +76,3 @@ def test_attention_in_integers_keeps_what_is_broken(column: int, value: float) -
         assert np.isnan(found[4:, :5]).all()
         assert np.isfinite(found[:4]).all()
         assert np.isfinite(found[4:, 5:]).all()
-
-
-def test_probabilities_of_an_int8_model() -> None:
-    config = make_config(2, 30, 3, vocab_size=50, max_position_embeddings=70)
-    weights = quantize(from_arrays(make_weights(config), config))
-    cu_seqlens, hidden_states = np.array([0, 65, 66, 96]), normal(96, 30)
-    pair = [prepare(name, weights).attention_probs(hidden_states, cu_seqlens, 1) for name in ("numpy", "numba")]
-    for expected, actual, size in zip(*pair, (65, 1, 30), strict=True):
-        assert actual.shape == (3, size, size)
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-3)

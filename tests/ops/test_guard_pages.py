@@ -1,4 +1,4 @@
-"""No compiled loop reads or writes outside the arrays that it is given. Needs Numba.
+"""No compiled loop reads or writes outside the arrays that it is given.
 
 Every array ends or begins at a page that traps, packed weights, tables and scratch memory included.
 A trap kills the process, so each sweep has a process of its own.
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.backends import needs_numba
+from tests.support.backends import COMPILED, needs_compiled
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [needs_numba, pytest.mark.skipif(sys.platform == "win32", reason="no mprotect here")]
+pytestmark = [needs_compiled, pytest.mark.skipif(sys.platform == "win32", reason="no mprotect here")]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("sweep", "compared"), [("encoder", 1736), ("tokenizer", 10204)])
 def test_no_loop_touches_memory_outside_an_array(sweep: str, compared: int) -> None:
     """Shapes that no register divides, random vocabularies, texts of awkward lengths."""
-    result = run(sweep)
+    result = run(sweep, COMPILED)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout == f"{compared}\n"
 

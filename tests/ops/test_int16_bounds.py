@@ -9,7 +9,7 @@ from minibert.bert.checkpoint import from_arrays
 from minibert.bert.int8 import MAX_INT8_INPUTS
 from minibert.bert.quantize import quantize
 from minibert.ops import INT16_TOKENS, numpy_int8, numpy_ops
-from tests.support.backends import BACKENDS, needs_numba, prepare
+from tests.support.backends import BACKENDS, prepare
 from tests.support.models import make_config, make_weights
 
 INT32 = 2**31 - 1
@@ -102,7 +102,6 @@ def test_probabilities_take_the_same_decision(backend: str) -> None:
         assert (error <= 2e-5) == (len(part) == long), error
 
 
-@needs_numba
 def test_scratch_is_large_enough_for_both_kinds_of_attention() -> None:
     from minibert.ops.compiled.packed import rounded_up
     from minibert.ops.compiled.storage import Storage

@@ -14,7 +14,7 @@ from minibert.bert.int8 import MAX_INT8_INPUTS, MAX_PAIR_SUM, max_pair_sums
 from minibert.bert.quantize import LEAST_SCALE, quantize
 from minibert.bert.weights import BertWeights, Int8Linear
 from minibert.ops import LEAST_SPAN, numpy_int8
-from tests.support.backends import BACKENDS, needs_numba
+from tests.support.backends import BACKENDS
 from tests.support.models import make_config, make_weights
 
 SMALL = make_config(1, 16, 2, vocab_size=20, max_position_embeddings=8)
@@ -47,7 +47,6 @@ def test_the_most_inputs_are_the_least_of_the_three_bounds() -> None:
     assert MAX_PAIR_SUM * pairs <= 2**24  # whole numbers of float32
 
 
-@needs_numba
 @pytest.mark.parametrize("kind", ["vnni", "dot", "pairs", "single"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_greatest_sum_fits_into_each_kind_of_instruction(kind: str, sign: int) -> None:

@@ -1,4 +1,4 @@
-"""The compiled products beside those of NumPy. Needs Numba."""
+"""The compiled products beside those of NumPy."""
 
 import math
 from typing import Any
@@ -10,8 +10,10 @@ from minibert.bert.int8 import MAX_PAIR_SUM, max_pair_sums
 from minibert.bert.weights import Int8Linear, Linear
 from minibert.ops import numpy_int8, numpy_ops
 from minibert.ops.compiled.layout import ERF, NO_ACTIVATION, TANH
-from tests.support.compiled_parts import product, quantized
+from tests.support.backends import needs_compiled
+from tests.support.compiled_parts import product
 
+pytestmark = needs_compiled
 ACTIVATIONS = {None: NO_ACTIVATION, "none": ERF, "tanh": TANH}
 random = np.random.default_rng(0)
 
@@ -64,16 +66,3 @@ def test_integer_products_are_exact(in_features: int) -> None:
     actual = product(x, linear, NO_ACTIVATION)
     np.testing.assert_array_equal(actual, (np.float32(255) * np.float32(1 / 255)) * expected.astype(np.float32))
     np.testing.assert_array_equal(numpy_int8.int8_linear(x, linear), actual)
-
-
-@pytest.mark.parametrize("size", [1, 15, 16, 130, 768])
-def test_quantized_rows_are_those_of_numpy(size: int) -> None:
-    x = normal(40, size) * np.float32(3)
-    x[3], x[4, 0], x[5, -1] = 2.5, np.nan, np.inf
-    with np.errstate(invalid="ignore"):
-        low, unit, expected = numpy_int8.quantize_rows(x)
-    lows, units, actual = quantized(x)
-    finite = np.isfinite(x).all(axis=1)
-    np.testing.assert_array_equal(actual[finite], expected[finite])
-    np.testing.assert_array_equal(lows[finite], low[finite, 0])
-    np.testing.assert_array_equal(units, np.where(finite, unit[:, 0], np.nan))

@@ -1,7 +1,4 @@
-"""A text has the same bits, whatever is in its batch, and whichever threads work on it.
-
-Needs Numba.
-"""
+"""A text has the same bits, whatever is in its batch, and whichever threads work on it."""
 
 import multiprocessing
 import sys
@@ -14,10 +11,11 @@ import numpy as np
 import pytest
 
 import minibert
-from minibert.ops.compiled import attention, attention_int16, layer_norm, loops, products
 from minibert.runtime import team
+from tests.support.backends import COMPILED, needs_compiled
 from tests.support.models import SIZES, make_config, write_model
 
+pytestmark = needs_compiled
 WORDS = "the cat sat on a mat antibiotics are no painkillers nobody hates naïve kiwis".split()  # noqa: SIM905
 
 
@@ -30,7 +28,7 @@ def some_texts(number: int, longest: int = 40) -> list[str]:
 def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[int, minibert.MiniBert]:
     """By number of threads."""
     folder = write_model(tmp_path_factory.mktemp("L8_H128"), make_config(*SIZES["L8_H128"]))
-    return {number: minibert.load(folder, backend="numba", precision=request.param, num_threads=number) for number in (1, 2, 5)}
+    return {number: minibert.load(folder, backend=COMPILED, precision=request.param, num_threads=number) for number in (1, 2, 5)}
 
 
 def test_a_text_has_one_vector(models: dict[int, minibert.MiniBert]) -> None:
@@ -128,14 +126,3 @@ def test_after_a_fork(models: dict[int, minibert.MiniBert]) -> None:
     assert ours.poll(60)
     np.testing.assert_array_equal(ours.recv(), expected)
     process.join()
-
-
-def test_every_loop_is_compiled_once(models: dict[int, minibert.MiniBert]) -> None:
-    """One layout and one mutability of arrays; a second signature would be a second compilation."""
-    models[1].encode(some_texts(3), layer=(0, 3))
-    models[2]([[101, 7592, 102]], output_hidden_states=True, output_attentions=True)
-    for loop in (loops.layers_loop, loops.linear_loop, loops.embed_loop, loops.probs_loop):
-        assert len(loop.signatures) == 1, loop
-    attentions = (attention.attend, attention.any_tile, attention_int16.attend_int16, attention_int16.any_int16_tile)
-    for function in (products.multiply, products.quantize_rows, layer_norm.add_layer_norm, *attentions):
-        assert len(function.signatures) <= 1, function.signatures  # none, if the loops came from the cache

@@ -9,11 +9,12 @@ import numpy as np
 from minibert.tokenizer import PackedEncoding, TokenizerSettings, WordPieceTokenizer, make_tokenizer
 from minibert.tokenizer.choose import CompiledWherePays
 from minibert.tokenizer.compiled.batch import CompiledEncoder
+from tests.support.backends import COMPILED
 
 
 def both(settings: TokenizerSettings) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:
     """(readable, compiled)."""
-    return WordPieceTokenizer(settings), make_tokenizer(settings, backend="numba")
+    return WordPieceTokenizer(settings), make_tokenizer(settings, COMPILED)
 
 
 def compiled_encoder(tokenizer: WordPieceTokenizer) -> CompiledEncoder:

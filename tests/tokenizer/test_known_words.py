@@ -1,4 +1,4 @@
-"""The hash tables of the compiled tokenizer: full, colliding, large, and bounded. Needs Numba."""
+"""The hash tables of the compiled tokenizer: full, colliding, large, and bounded."""
 
 import random
 
@@ -9,9 +9,11 @@ from minibert.tokenizer import TokenizerSettings, WordPieceTokenizer, make_token
 from minibert.tokenizer.compiled import batch, known_tables, layout
 from minibert.tokenizer.compiled.layout import Known
 from minibert.tokenizer.loading import load_vocab
+from tests.support.backends import COMPILED, needs_compiled
 from tests.support.encodings import assert_same, both, compiled_encoder
 from tests.support.hard_texts import TEXTS, VOCAB
 
+pytestmark = needs_compiled
 VOCABULARY = load_vocab(VOCAB)
 
 
@@ -80,7 +82,7 @@ def test_a_large_vocabulary_makes_no_large_table(monkeypatch: pytest.MonkeyPatch
 
 def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
     """The docstring of batch.py states the size of the tables and of the memory of a call."""
-    fast = make_tokenizer(uncased.settings, backend="numba")
+    fast = make_tokenizer(uncased.settings, backend=COMPILED)
     source = random.Random(9)
     for _ in range(3):
         fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])

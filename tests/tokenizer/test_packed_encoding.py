@@ -11,7 +11,7 @@ import pytest
 
 from minibert.packing import PackedBatch, pack
 from minibert.tokenizer import AddedToken, PackedEncoding, WordPieceTokenizer, make_tokenizer
-from tests.support.backends import TOKENIZER_BACKENDS
+from tests.support.backends import BACKENDS
 from tests.support.hard_texts import TEXTS, adversarial_texts
 
 
@@ -77,7 +77,7 @@ ADDED = [
 ]
 
 
-@pytest.mark.parametrize("backend", TOKENIZER_BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("compat", ["hf", "google"])
 @pytest.mark.parametrize("max_length", [None, 2, 3, 9])
 def test_a_batch_gives_what_each_call_gives(uncased: WordPieceTokenizer, backend: str, compat: str, max_length: int | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import minibert
 from minibert.tokenizer import make_tokenizer
-from tests.support.backends import BACKENDS, TOKENIZER_BACKENDS
+from tests.support.backends import BACKENDS
 from tests.support.models import make_config, write_model
 
 WORDS = ["the", "a", "cat", "unaffable", "[SEP]", "hello,", "world!", "naïve", "漢字", "antidisestablishment", "\ud800"]
@@ -21,7 +21,7 @@ def some_text(source: random.Random) -> str:
     return " ".join(source.choice(WORDS) for _ in range(source.randrange(12)))
 
 
-@pytest.mark.parametrize("backend", TOKENIZER_BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("max_length", [None, 3, 4, 5, 8, 13, 30])
 def test_a_batch_of_pairs_is_one_pair_after_the_other(tiny: minibert.MiniBert, backend: str, max_length: int | None) -> None:
     tokenizer, source = make_tokenizer(tiny.tokenizer.settings, backend), random.Random(str(max_length))

@@ -1,4 +1,4 @@
-"""The compiled tokenizer beside the readable one. Needs Numba."""
+"""The compiled tokenizer beside the readable one."""
 
 import json
 import pickle
@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minibert.runtime.jit import JitLoop
-from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, make_tokenizer
+from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
 from minibert.tokenizer.compiled import tables
 from minibert.tokenizer.compiled.batch import CompiledEncoder
-from minibert.tokenizer.compiled.loops import encode
 from minibert.tokenizer.loading import load_vocab
 from minibert.tokenizer.readable import ReadableEncoder
+from tests.support.backends import COMPILED, needs_compiled
 from tests.support.encodings import assert_same, both, compiled_encoder
 from tests.support.hard_texts import (
     COMPATS,
@@ -31,6 +30,7 @@ from tests.support.hard_texts import (
     digest,
 )
 
+pytestmark = needs_compiled
 DIGESTS = json.loads((Path(__file__).parents[1] / "golden" / "code_points.json").read_text())["digests"]
 VOCABULARY = load_vocab(VOCAB)
 SPECIAL = tuple(AddedToken(token, VOCABULARY[token]) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
@@ -38,7 +38,7 @@ SPECIAL = tuple(AddedToken(token, VOCABULARY[token]) for token in ("[PAD]", "[UN
 
 @pytest.fixture(scope="module")
 def uncased() -> WordPieceTokenizer:
-    return make_tokenizer(TokenizerSettings(VOCABULARY, added_tokens=SPECIAL), backend="numba")
+    return make_tokenizer(TokenizerSettings(VOCABULARY, added_tokens=SPECIAL), backend=COMPILED)
 
 
 @pytest.fixture(scope="module", params=[*SETTINGS, *COMPATS["google"]])
@@ -49,7 +49,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[WordPieceTokenizer, WordPieceT
 
 @pytest.mark.parametrize("name", DIGESTS)
 def test_every_code_point_as_the_original_has_it(name: str) -> None:
-    tokenizer = make_tokenizer(character_settings(name), backend="numba")
+    tokenizer = make_tokenizer(character_settings(name), backend=COMPILED)
     for first, last in code_point_ranges():
         texts = code_points(first, last)
         encoding = tokenizer.encode_batch(texts, return_offsets=True)
@@ -180,9 +180,10 @@ def test_a_subclass_of_str_makes_no_bytes_for_the_loops() -> None:
 
 @pytest.mark.parametrize("limit", [-1, 0, 10_001])
 def test_the_limit_of_a_word_is_checked(limit: int) -> None:
-    readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
+    readable, loop = ReadableEncoder(TokenizerSettings(VOCABULARY)), choose._loop_of(COMPILED)
+    assert loop
     with pytest.raises(ValueError, match="max_input_chars_per_word: expected 1 to 10000"):
-        CompiledEncoder(readable.rules._replace(max_word_chars=limit), readable, JitLoop(encode))
+        CompiledEncoder(readable.rules._replace(max_word_chars=limit), readable, loop)
 
 
 @pytest.mark.parametrize("ids", [(-1, 102), (101, 1 << 31)])
@@ -194,7 +195,7 @@ def test_ids_of_special_tokens_are_checked(ids: tuple[int, int]) -> None:
 
 
 def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:
-    fast = make_tokenizer(uncased.settings, backend="numba")
+    fast = make_tokenizer(uncased.settings, backend=COMPILED)
     texts = [list(adversarial_texts(500, seed)) for seed in range(8)]
     expected = [uncased.encode_batch(each).input_ids for each in texts]
     found: list[bool] = []

@@ -5,15 +5,13 @@ library that others may write to.
 """
 
 import os
-import platform
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..files.access import NEW_FLAGS, create, errors_name
 from ..folders.new import exit_on_signals
-from ..runtime.library import MAX_BYTES, TIERS, processor_features, user_folder, what_is_wrong
+from ..runtime.library import MAX_BYTES, tier_here, user_folder, what_is_wrong
 from ..runtime.trusted import check_ours, read, real
 from .build import build, check_tools
 from .targets import TARGETS, tiers_of
@@ -56,11 +54,8 @@ def _chosen(names: list[str] | None) -> list[str]:
     """The tiers that the caller wants, each once."""
     if names is not None:
         return list(dict.fromkeys(tier for name in names for tier in tiers_of(name)))
-    machine = platform.machine() if sys.platform == "linux" else ""
-    features = processor_features(machine)
-    for tier, needed in TIERS.get(machine, {}).items():
-        if needed <= features:
-            return [tier]
+    if tier := tier_here():
+        return [tier]
     raise ValueError("there is no library for this processor and system; there are some for Linux on x86-64 with AVX2, and on aarch64")
 
 

@@ -25,7 +25,7 @@ from .trusted import cache_folder, check_ours, read, real, say
 ABI = 1  # of the entries: how they are called, and how a record is read
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(PACKAGE, "libraries")  # a wheel for one platform has them here
-SOURCES = ("ops/__init__.py", "ops/compiled", "runtime/jit.py", "runtime/records.py", "runtime/unpack.py", "tokenizer/compiled")
+SOURCES = ("compile", "ops/__init__.py", "ops/compiled", "runtime/jit.py", "runtime/records.py", "runtime/unpack.py", "tokenizer/compiled")
 LOOPS = ("layers", "linear", "probs", "embed", "tokenize")  # entries `int64 minibert_NAME(int64 address_of_a_record)`
 
 # Behind the ELF file: magic, ABI, checksum and size of the ELF file, tier, hash of the sources
@@ -38,7 +38,7 @@ MACHINES = {"x86_64": 62, "aarch64": 183}  # of an ELF header
 # Tier -> the features that its code needs, with the names of /proc/cpuinfo; the best tier first.
 # The levels are those of the x86-64 psABI, because LLVM uses all instructions of a level.
 X86_64_V3 = frozenset(
-    ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "cx16", "popcnt", "sse4_1", "sse4_2", "ssse3", "xsave")
+    ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3", "xsave")
 )
 X86_64_V4 = X86_64_V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 TIERS: dict[str, dict[str, frozenset[str]]] = {
@@ -92,9 +92,7 @@ def find() -> Found:
     """Look for the library of this processor, once in a process."""
     if (machine := machine_here()) not in TIERS:
         return Found(None, "there are libraries for Linux on x86-64 and aarch64 only")
-    features = processor_features(machine)
-    tier = next((name for name, needed in TIERS[machine].items() if needed <= features), None)
-    if tier is None:
+    if (tier := tier_here()) is None:
         return Found(None, "no library runs on this processor")
     found = [_try(path, tier, machine, is_package) for path, is_package in _places(tier)]
     for each in found:
@@ -103,6 +101,13 @@ def find() -> Found:
     if not found:
         return Found(None, f"no library for {tier} is installed; install a wheel for this platform, or run `minibert compile`")
     return next((each for each in found if each.library), found[0])
+
+
+def tier_here() -> str | None:
+    """The best tier that this processor and this system can run."""
+    machine = machine_here()
+    features = processor_features(machine)
+    return next((tier for tier, needed in TIERS.get(machine, {}).items() if needed <= features), None)
 
 
 def machine_here() -> str:

@@ -1,8 +1,8 @@
 """Records: how the arguments of a loop lie in memory.
 
 A loop that Python calls takes one number, the address of a record. The record holds the fields of a
-NamedTuple in numbers of eight bytes: an integer as it is, an array as its address and its shape. A
-NamedTuple inside it lies there in the same way. `unpack.py` is the other side.
+NamedTuple in numbers of eight bytes. An integer stands there as it is, an array as its address and
+its shape, and a NamedTuple as its own fields. `unpack.py` is the other side.
 
 So a call is the same whether Numba compiled the loop or a library holds it. A record stays from
 call to call, and a call overwrites the first numbers only.

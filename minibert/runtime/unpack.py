@@ -2,9 +2,13 @@
 
     call = unpack(numbers, LayersCall)
 
-`numbers` is the address of a record, and `call` the NamedTuple that it holds. The annotations of
-its fields say what they are: `int` and `Any` are an int64, `np.uint64` is one, and `NDArray[dtype]`
-is a C-contiguous array of one dimension. `Annotated[NDArray[dtype], 2]` has two dimensions.
+`numbers` is the address of a record, and `call` the NamedTuple that it holds. The annotation of a
+field says what it is:
+
+* `int` or `Any`: an int64
+* `np.uint64`: an uint64
+* `NDArray[dtype]`: a C-contiguous array of one dimension
+* `Annotated[NDArray[dtype], 2]`: one of two dimensions
 """
 
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints

@@ -1,4 +1,7 @@
-"""A library gives the bits of Numba's loops, on every tier that runs here. Needs Numba and ziglang."""
+"""A library of any tier that runs here gives the bits of Numba's loops.
+
+Needs Numba and ziglang. test_tiers.py compares the tiers of Numba's loops with each other.
+"""
 
 import platform
 from pathlib import Path
@@ -10,9 +13,8 @@ import minibert
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.quantize import quantize
 from minibert.ops.compiled.encoder import CompiledEncoder
-from minibert.ops.compiled.jit_loops import loops_for
+from minibert.ops.compiled.jit_loops import host_tier, loops_for
 from minibert.ops.compiled.library_loops import loops_of
-from minibert.ops.compiled.tiers import TIERS
 from minibert.runtime import library, team
 from minibert.tokenizer import WordPieceTokenizer, choose, make_tokenizer
 from tests.support.encodings import assert_same
@@ -43,7 +45,7 @@ def test_every_number_of_the_encoder(built: library.Library, precision: str, mon
     """Hidden states of short and long texts, probabilities, pooler, in one thread and in three."""
     weights = from_arrays(make_weights(CONFIG), CONFIG)
     stored = quantize(weights) if precision == "int8" else weights
-    pair = [CompiledEncoder(loops, stored) for loops in (loops_for(TIERS[built.tier]), loops_of(built))]
+    pair = [CompiledEncoder(loops, stored) for loops in (loops_for(host_tier()), loops_of(built))]
     seqlens = [1, 2, 15, 16, 17, 64, 300]
     cu_seqlens = np.cumsum([0, *seqlens])
     ids = random.integers(0, 60, cu_seqlens[-1]).astype(np.int32)
@@ -76,7 +78,7 @@ def tokenizers(name: str, loop: library.LibraryLoop, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("name", [*SETTINGS, *COMPATS["google"]])
 def test_every_number_of_the_tokenizer(built: library.Library, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids, offsets and word ids, in two calls, since the second one knows the words of the first."""
+    """Ids, offsets and word ids. The second of two calls knows the words of the first."""
     jit, ahead = tokenizers(name, built.loops["tokenize"], monkeypatch)
     texts = [*TEXTS, *adversarial_texts(60, seed=3), "the unaffable kiwis " * 200]
     for return_offsets in (False, True):

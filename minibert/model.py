@@ -50,7 +50,7 @@ class MiniBert(ModelBase):
     Attributes:
         config: the numbers of the architecture, a BertConfig.
         tokenizer: text -> ids; see WordPieceTokenizer.
-        backend, precision: what is in use: "numba" or "numpy", "float32" or "int8".
+        backend, precision: what is in use: "library", "numba" or "numpy"; "float32" or "int8".
         num_threads: threads of a call.
         num_parameters: how many numbers the weights of the encoder have, pooler included.
         max_length: tokens of the longest text that is not cut, [CLS] and [SEP] included.

@@ -94,13 +94,16 @@ def find() -> Found:
         return Found(None, "there are libraries for Linux on x86-64 and aarch64 only")
     if (tier := tier_here()) is None:
         return Found(None, "no library runs on this processor")
-    found = [_try(path, tier, machine, is_package) for path, is_package in _places(tier)]
-    for each in found:
-        if each.library is None:
-            say(f"a library is passed over: {each.reason}")
-    if not found:
-        return Found(None, f"no library for {tier} is installed; install a wheel for this platform, or run `minibert compile`")
-    return next((each for each in found if each.library), found[0])
+    passed_over: list[Found] = []
+    for path, is_package in _places(tier):
+        found = _try(path, tier, machine, is_package)
+        if found.library:
+            return found
+        say(f"a library is passed over: {found.reason}")
+        passed_over.append(found)
+    if passed_over:
+        return passed_over[0]
+    return Found(None, f"no library for {tier} is installed; install a wheel for this platform, or run `minibert compile`")
 
 
 def tier_here() -> str | None:

@@ -38,7 +38,7 @@ def numbers_of(arguments: Iterable[Any]) -> list[int]:
     """The numbers of integers, of arrays, and of tuples of them."""
     numbers: list[int] = []
     for each in arguments:
-        if type(each) is np.ndarray:
+        if isinstance(each, np.ndarray):
             numbers.append(address_of(each))
             numbers += each.shape
         elif isinstance(each, tuple):

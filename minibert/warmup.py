@@ -1,7 +1,7 @@
-"""Compile everything once: in the build of an image, or before the first request of a service.
+"""Compile all loops with Numba once: in the build of an image, or before a service gets requests.
 
-The compiled code does not depend on the sizes of a model. So a very small model with zeros for
-weights is enough.
+Where a library runs, this is not needed. The compiled code does not depend on the sizes of a model.
+So a very small model with zeros for weights is enough.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ CONFIG = BertConfig(
 
 
 def warm_up() -> None:
-    """Compile the loops for both precisions, and those of the tokenizer.
+    """Compile Numba's loops for both precisions, and those of the tokenizer.
 
     Raises ImportError without Numba.
     """

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..folders.bundled import BUNDLED
 from ..runtime.cache import where_kept
+from ..runtime.library import find
 from ..warmup import warm_up
+from .backend_list import backend_lines, backend_rows, tokenizer_backend
 from .options import Commands, add_backend, add_model, add_output, load_model
 from .output import write
 from .streams import show
@@ -25,6 +27,7 @@ VERIFY = """
 """
 WARMUP = """
   minibert warmup                                                       # for example in the build of an image
+  minibert warmup --backend numba                                       # also where a library runs
 """
 
 
@@ -37,17 +40,21 @@ def add(commands: Commands) -> None:
     add_output(commands.add("models", run_models, "List the models that have names.", MODELS), ".jsonl")
     verify = commands.add("verify", run_verify, "Compare a model's vectors with published numbers.", VERIFY)
     verify.add_argument("model", metavar="MODEL", help="name or folder of a model")
-    commands.add("warmup", run_warmup, "Compile everything once, for this processor.", WARMUP)
+    warmup = commands.add("warmup", run_warmup, "Compile Numba's loops once, for this processor.", WARMUP)
+    backend = "auto compiles only if no library runs here, since it is then that Numba's loops are used (default: auto)"
+    warmup.add_argument("--backend", choices=("auto", "numba"), default="auto", help=backend)
 
 
 def run_info(options: argparse.Namespace) -> None:
-    """Write what is known of a model."""
+    """Write what is known of a model, and of what computes it here."""
     model = load_model(options)
     settings = model.tokenizer.settings
+    backends = backend_rows(model)
     description: dict[str, Any] = {
         "model": options.model or BUNDLED,
         **vars(model.config),
         "backend": model.backend,
+        "tokenizer_backend": tokenizer_backend(model),
         "precision": model.precision,
         "max_length": model.max_length,
         "pooling": model.pooling,
@@ -62,7 +69,12 @@ def run_info(options: argparse.Namespace) -> None:
         "vocabulary": len(settings.vocab),
         "parameters": model.num_parameters,
     }
-    write(options.output, None, [description], lambda: (f"{name:<24} {value}" for name, value in description.items()))
+
+    def people() -> Iterator[str]:
+        yield from (f"{name:<24} {value}" for name, value in description.items())
+        yield from backend_lines(backends)
+
+    write(options.output, None, [description | {"backends": backends}], people)
 
 
 def run_models(options: argparse.Namespace) -> None:
@@ -119,7 +131,11 @@ def print_verdicts(name: str, folder: Path) -> None:
 
 
 def run_warmup(options: argparse.Namespace) -> None:
-    """Compile all loops, and say where the compiled code is kept."""
+    """Compile Numba's loops if they are used, and say where the compiled code is kept."""
+    library = find().library
+    if library and options.backend == "auto":
+        show([f"nothing to compile: {library.path} has the loops for this processor"])
+        return
     start = time.perf_counter()
     try:
         warm_up()

@@ -1,6 +1,18 @@
-"""For PyInstaller: the files of the bundled model, and modules that a function imports."""
+"""For PyInstaller: the bundled model, modules that a function imports, and libraries of the loops.
+
+A library runs only with the sources that it was made from, so a frozen program gets these too.
+"""
+
+import os
 
 from minibert.folders.bundled import bundled_folder
+from minibert.runtime.library import FOLDER, PACKAGE, SOURCES
 
 datas = [(str(bundled_folder()), "minibert/bundled")]
 hiddenimports = ["minibert.tokenizer.tables_google", "minibert.tokenizer.tables_hf"]
+if os.path.isdir(FOLDER):
+    datas.append((FOLDER, "minibert/libraries"))
+    for name in SOURCES:
+        path = os.path.join(PACKAGE, name)
+        is_folder = os.path.isdir(path)
+        datas.append((os.path.join(path, "*.py") if is_folder else path, f"minibert/{name if is_folder else os.path.dirname(name)}"))

@@ -1,17 +1,20 @@
 """The package without its sources: bytecode alone, a zip archive, a frozen program."""
 
+import glob
 import os
 import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import minibert
 from minibert.__pyinstaller import hook_dirs
 from minibert.folders.bundled import BUNDLED, bundled_folder
+from minibert.runtime import library
 
 PACKAGE = Path(minibert.__file__).parent
 
@@ -74,9 +77,15 @@ def test_an_archive_without_the_model_says_what_to_do(bytecode: Path, tmp_path: 
     assert "install the package again, with its data files" in result.stderr
 
 
-def test_the_hook_of_pyinstaller_names_the_model_and_modules_that_are_there() -> None:
+def hook() -> dict[str, Any]:
+    """What the hook of PyInstaller says."""
     (folder,) = hook_dirs()
-    found = runpy.run_path(str(Path(folder) / "hook-minibert.py"))
+    return runpy.run_path(str(Path(folder) / "hook-minibert.py"))
+
+
+def test_the_hook_of_pyinstaller_names_the_model_and_modules_that_are_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(library, "FOLDER", str(tmp_path / "libraries"))  # none is installed
+    found = hook()
     ((source, target),) = found["datas"]
     assert (Path(source) / "model.safetensors").is_file()
     assert target == "minibert/bundled"
@@ -84,3 +93,22 @@ def test_the_hook_of_pyinstaller_names_the_model_and_modules_that_are_there() ->
         assert (PACKAGE.parent / f"{name.replace('.', '/')}.py").is_file()
     tables = {f"minibert.tokenizer.{path.stem}" for path in PACKAGE.glob("tokenizer/tables_*.py")}
     assert set(found["hiddenimports"]) == tables
+
+
+def test_a_frozen_program_has_the_libraries_and_the_sources_of_their_hash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    installed = tmp_path / "libraries"
+    installed.mkdir()
+    (installed / "avx2.so").write_bytes(b"a library")
+    monkeypatch.setattr(library, "FOLDER", str(installed))
+    for pattern, target in hook()["datas"]:  # copy them as PyInstaller does
+        (tmp_path / "frozen" / target).mkdir(parents=True, exist_ok=True)
+        for source in glob.glob(pattern):
+            if os.path.isdir(source):
+                shutil.copytree(source, tmp_path / "frozen" / target, dirs_exist_ok=True)
+            else:
+                shutil.copy(source, tmp_path / "frozen" / target)
+    frozen = tmp_path / "frozen" / "minibert"
+    assert (frozen / "libraries" / "avx2.so").read_bytes() == b"a library"
+    expected = library.source_hash()
+    monkeypatch.setattr(library, "PACKAGE", str(frozen))
+    assert library.source_hash.__wrapped__() == expected

@@ -3,6 +3,8 @@
 import doctest
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from benchmarks import report
 
 ROOT = Path(__file__).parent.parent
 FRONT, READING_DOOR = ROOT / "README.md", ROOT / "minibert" / "README.md"
+RELEASE, EVERYTHING = ROOT / ".github" / "RELEASE.md", ROOT / ".ci" / "run"
 FOLDERS = ("minibert", "minibert/tokenizer", "benchmarks", "tests", "weights", "weights/minibert-L8-H128", ".github")
 PAGES = [FRONT, *sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))]
 WIDTH = 100  # columns of prose
@@ -32,6 +35,7 @@ def name(page: Path) -> str:
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=name)
 every_written_page = pytest.mark.parametrize("page", WRITTEN, ids=name)
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 
 
 @pytest.fixture
@@ -100,6 +104,25 @@ def test_the_front_page_begins_with_two_commands() -> None:
     assert "pip install . && minibert embed" in commands[0]
     assert "[test]" in commands[1]
     assert "pytest" in commands[1]
+
+
+@needs_bash
+def test_commands_of_a_release_are_run_by_ci() -> None:
+    """They take minutes, so they are only parsed here."""
+    commands = "".join(blocks(RELEASE, "bash"))
+    assert all(part in commands for part in ("MINIBERT_COMPILE=x86_64", "MINIBERT_COMPILE=aarch64", "auditwheel", "readelf", "sha256sum"))
+    subprocess.run(["bash", "-n"], input=commands, text=True, check=True)
+    assert re.search(r'bash -euo pipefail -c "\$\(commands \.github/RELEASE\.md\)"', text(EVERYTHING))
+
+
+@needs_bash
+def test_ci_finds_the_commands_of_a_page() -> None:
+    (function,) = re.findall(r"^commands\(\) \{.*?^\}$", text(EVERYTHING), re.M | re.S)
+    for page, numbers in ((FRONT, "0"), (FRONT, "1"), (RELEASE, "")):
+        program = f"{function}\ncommands {page} {numbers}"
+        found = subprocess.run(["bash", "-euc", program], capture_output=True, text=True, check=True).stdout
+        expected = blocks(page, "bash")
+        assert found.strip() == "".join([expected[int(numbers)]] if numbers else expected).strip()
 
 
 def test_the_front_page_is_short() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 import minibert
 from benchmarks import report
+from minibert.ops.backends import NAMES
+from minibert.runtime.library import TIERS
 
 ROOT = Path(__file__).parent.parent
 FRONT, READING_DOOR = ROOT / "README.md", ROOT / "minibert" / "README.md"
@@ -202,6 +204,14 @@ def test_the_reading_paths_count_lines_honestly() -> None:
         files = re.findall(r"`([^`]+)`", cell)
         lines = sum(len(text(READING_DOOR.parent / file).splitlines()) for file in files)
         assert abs(int(said) - lines) <= max(40, lines // 3), f"{cell}: {lines} lines, not {said}"
+
+
+def test_the_guide_names_every_backend_and_every_tier() -> None:
+    guide = text(READING_DOOR.parent / "GUIDE.md")
+    for backend in NAMES:
+        assert f'| `"{backend}"`' in guide, backend
+    for tier in (tier for tiers in TIERS.values() for tier in tiers):
+        assert f"`{tier}`" in guide, tier
 
 
 def test_the_changelog_begins_with_this_version() -> None:

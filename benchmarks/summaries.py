@@ -61,7 +61,7 @@ def _slower(rows: list[dict[str, Any]]) -> list[str]:
         "torch (float32 or bfloat16) is faster than compiled float32": ("minibert float32", "torch"),
         "onnxruntime is faster than compiled float32": ("minibert float32", "onnxruntime float32"),
         "onnxruntime's int8 is faster than ours": ("minibert int8", "onnxruntime int8"),
-        "Without Numba, onnxruntime is faster than minibert": ("minibert numpy", "onnxruntime float32"),
+        "On NumPy alone, onnxruntime is faster than minibert": ("minibert numpy", "onnxruntime float32"),
     }
     sentences = []
     for sentence, (ours, theirs) in pairs.items():

@@ -31,7 +31,7 @@ class Accelerator(Protocol):
 
     @property
     def backend(self) -> str:
-        """The backend that was chosen: "auto" or "numba"."""
+        """The backend that was chosen: "auto", "library" or "numba"."""
 
     def encoder(self, readable: ReadableEncoder) -> BatchEncoder:
         """An encoder with the results of the readable one, which it may call."""
@@ -64,8 +64,8 @@ class WordPieceTokenizer:
         unk_id: the id of [UNK].
         special_tokens: [CLS] and [SEP] with their ids, and the token type of a second text.
         normalize: a character -> the text that replaces it.
-        backend: what encodes a batch: "numpy" (the readable encoder), "numba" (the compiled
-            encoder) or "auto" (the compiled encoder where that pays).
+        backend: what encodes a batch: "numpy" (the readable encoder), "library" or "numba" (the
+            compiled encoder where that pays), or "auto" (the first of these that can run).
     """
 
     __slots__ = (

@@ -1,10 +1,10 @@
 """The compiled encoder: texts as UTF-8 bytes into the loops, and encodings out of them.
 
 Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls
-have learnt: at most 16 MB of chunks and, for that vocabulary, 4 MB of words. No two calls hold the
-same memory, so there is one for each call at a time. A table that is full of other texts than the
-present ones is emptied (words: except the vocabulary). No vocabulary makes more than 16 MB of
-words.
+have learnt: at most 16 MB of chunks and, for that vocabulary, 4 MB of words. It also borrows arrays
+of at most 0.4 MB. No two calls hold the same memory, so there is one for each call at a time. A
+table that is full of other texts than the present ones is emptied (words: except the vocabulary).
+No vocabulary makes more than 16 MB of words.
 
 The loops check no index, so nothing that reaches them is read again from the settings. Sizes, ids
 and roots are taken from the rules once, when the tables are made, and `_options` checks them.

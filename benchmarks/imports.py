@@ -5,53 +5,21 @@
 The wheel is built from this checkout, with the setuptools of this environment. It is installed into
 two new virtual environments with NumPy and safetensors, one of them with Numba too, in the versions
 of this environment. pip takes them from the package index. Every figure is the median of fresh
-processes, which take turns. `benchmarks.start` records the same figures.
+processes, which take turns.
 """
 
 import argparse
-import shutil
 import subprocess
-import sys
 import tempfile
-import venv
-from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.checkouts import HERE
 from benchmarks.common import machine, median
+from benchmarks.environments import build_environment, build_wheel
 
 ROUNDS = 21
-CONTENT = ("minibert", "weights", "pyproject.toml", "README.md", "LICENSE")
 ENVIRONMENTS = {"without Numba": ("numpy", "safetensors"), "with Numba": ("numpy", "safetensors", "numba")}
 MODULES = ("numpy", "minibert")
 PROGRAM = "import sys, time; start = time.perf_counter(); import {}; print(1e3 * (time.perf_counter() - start), 'numba' in sys.modules)"
-
-
-def build_wheel(work: Path) -> Path:
-    """The wheel of this checkout. A copy is built, since setuptools writes beside the sources."""
-    copy = work / "source"
-    copy.mkdir()
-    for name in CONTENT:
-        if (HERE / name).is_dir():
-            shutil.copytree(HERE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "work"))
-        else:
-            shutil.copy(HERE / name, copy)
-    pip(Path(sys.executable), "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", work, copy)
-    (wheel,) = work.glob("*.whl")
-    return wheel
-
-
-def build_environment(folder: Path, packages: tuple[str, ...], wheel: Path) -> Path:
-    """The Python of a new environment with these packages and the wheel."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    pip(python, "install", *(f"{name}=={version(name)}" for name in packages))
-    pip(python, "install", "--no-deps", wheel)
-    return python
-
-
-def pip(python: Path, *arguments: str | Path) -> None:
-    subprocess.run([python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments], check=True)
 
 
 def import_ms(python: Path, module: str, folder: Path) -> float:

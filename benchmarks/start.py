@@ -1,117 +1,220 @@
-"""Measure what the start costs: the first vector, its memory, compiling, and the size on disk.
+"""Measure what the start costs: a process up to its first vector, its memory, and the size on disk.
 
     pip install onnxruntime onnx onnxscript sympy tokenizers==0.23.3 torch==2.13.0
-    pip install transformers sentence-transformers
-    python -m benchmarks.start
+    pip install transformers sentence-transformers numba ziglang "setuptools>=77"
+    python -m benchmarks.start [--environments FOLDER] [--rounds 17]
 
-Every figure is the median of fresh processes, which take turns: import, load, one text. The time of
-`import minibert` beside that of `import numpy` comes from imports.py. About four minutes.
+It builds the pure wheel of this checkout and the one with libraries, and installs them into new
+virtual environments. Another one has onnxruntime and tokenizers. Every figure is the median of
+fresh processes, which take turns. A process imports, loads, and encodes one text. Its time begins
+before the interpreter starts. About 12 minutes, three of them for the environments.
+
+`--environments` says where the environments are made and stay. Those of an earlier run are used
+again, so remove them when the sources have changed.
 """
 
 import importlib.metadata
-import json
 import os
 import subprocess
-import sys
 import tempfile
+import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 
-import minibert
-from benchmarks import imports
-from benchmarks.common import SIZES, arguments, median, model_folder, save
+from benchmarks.common import SIZES, median, model_folder, parsed, parser_of, ratio, save
+from benchmarks.environments import build_environment, build_wheel, clean_environment, python_of, size_mb
 from benchmarks.rivals import make_graphs
 from minibert.bert.config import load_config
+from minibert.folders.bundled import BUNDLED
 
-RUNS, COMPILATIONS = 5, 3
-BEGIN = """
-import json, sys, time
-start = time.perf_counter()
-"""
+ROUNDS, COMPILATIONS = 17, 3
+LIBRARIES, NUMBA, NUMPY = "minibert with libraries", "minibert with Numba", "minibert on NumPy alone"
+ONNXRUNTIME = "onnxruntime, tokenizers"
+PACKAGES = {
+    LIBRARIES: ("numpy", "safetensors"),
+    NUMBA: ("numpy", "safetensors", "numba"),
+    NUMPY: ("numpy", "safetensors"),
+    ONNXRUNTIME: ("numpy", "onnxruntime", "tokenizers"),
+}
+TORCH = ("torch", "transformers", "sentence-transformers")  # only its size is measured
 END = """
-encoded = time.perf_counter()
+import time
+there = time.monotonic()
 with open("/proc/self/status") as status:  # a process inherits ru_maxrss from its parent
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024 / 1e6
-print(json.dumps({"import_ms": 1e3 * (imported - start), "load_ms": 1e3 * (loaded - imported), "first_vector_ms": 1e3 * (encoded - loaded),
-                  "total_ms": 1e3 * (encoded - start), "peak_mb": peak}))
+    print(there, next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
-MINIBERT = """
-import minibert
-imported = time.perf_counter()
-model = minibert.load(sys.argv[1], backend=sys.argv[2], precision=sys.argv[3])
-loaded = time.perf_counter()
-model.encode("I love NLP")
-"""
-ONNXRUNTIME = """
-import numpy, onnxruntime, tokenizers
-imported = time.perf_counter()
-tokenizer = tokenizers.BertWordPieceTokenizer(sys.argv[1] + "/vocab.txt")
-session = onnxruntime.InferenceSession(sys.argv[2], providers=["CPUExecutionProvider"])
-loaded = time.perf_counter()
-ids = numpy.array([tokenizer.encode("I love NLP").ids])
-inputs = {"input_ids": ids, "attention_mask": numpy.ones_like(ids), "token_type_ids": numpy.zeros_like(ids)}
-session.run(None, inputs)[0].mean(axis=1)
+ENCODE = """
+import sys, minibert
+model = minibert.load(sys.argv[1] or None, backend=sys.argv[2], precision=sys.argv[3], mmap=len(sys.argv) > 4)
+model.encode("I hate cancer")
 """
 TOKENIZE = """
-model.tokenizer.encode_batch(["I love NLP"] * 2000)  # enough for the compiled tokenizer
+model.tokenizer.encode_batch(["I hate cancer"] * 2000)  # enough for the compiled tokenizer
 """
-INSTALLED = {
-    "minibert without Numba": ("numpy", "safetensors"),
-    "minibert": ("numpy", "safetensors", "numba"),
-    "onnxruntime, tokenizers": ("onnxruntime", "tokenizers", "numpy"),
-    "torch, transformers, sentence-transformers": ("torch", "transformers", "sentence-transformers"),
-}
+RUN_GRAPH = """
+import sys, numpy, onnxruntime, tokenizers
+tokenizer = tokenizers.BertWordPieceTokenizer(sys.argv[1])
+options = onnxruntime.SessionOptions()
+options.log_severity_level = 3
+if len(sys.argv) > 3:  # what makes the start of a fused graph shorter
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.disable_prepacking", "1")
+session = onnxruntime.InferenceSession(sys.argv[2], options, providers=["CPUExecutionProvider"])
+ids = numpy.array([tokenizer.encode("I hate cancer").ids])
+inputs = {"input_ids": ids, "attention_mask": numpy.ones_like(ids), "token_type_ids": numpy.zeros_like(ids)}
+vectors = session.run(None, inputs)[0].mean(axis=1)
+vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
+"""
 
 
-def run(source: str, arguments: list[str], environment: dict[str, str] | None = None) -> dict[str, float]:
-    """The measurements of a fresh process."""
-    command = [sys.executable, "-c", BEGIN + source + END, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    found: dict[str, float] = json.loads(result.stdout)
+class Way(NamedTuple):
+    """A program to start, and the environment that it needs."""
+
+    environment: str
+    program: str
+    arguments: tuple[str | Path, ...] = ()
+
+
+class Cost(NamedTuple):
+    """What one process cost, from its start."""
+
+    vector_ms: float  # wall time up to the vector
+    end_ms: float  # up to the end of the process
+    cpu_ms: float  # of all its threads
+    peak_mb: float
+
+
+FLOOR = {"python -c pass": Way(LIBRARIES, "pass"), "import numpy": Way(LIBRARIES, "import numpy")}
+
+
+def make_environments(parent: Path) -> dict[str, Path]:
+    """The environments, as far as they are not there yet."""
+    for name, packages in PACKAGES.items():
+        if not (parent / name).exists():
+            with tempfile.TemporaryDirectory() as work:
+                wheel = None if name == ONNXRUNTIME else build_wheel(Path(work), with_libraries=name == LIBRARIES)
+                build_environment(parent / name, packages, wheel)
+    return {name: parent / name for name in PACKAGES}
+
+
+def run(way: Way, environments: dict[str, Path], cache: Path) -> Cost:
+    """Start a process, and wait for its end."""
+    command = [python_of(environments[way.environment]), "-c", way.program + END, *way.arguments]
+    variables = clean_environment() | {"XDG_CACHE_HOME": str(cache)}
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cache, env=variables, text=True)
+    assert process.stdout
+    with process.stdout as output:
+        printed = output.read().split()
+    _, status, usage = os.wait4(process.pid, 0)
+    end = time.monotonic()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"this program failed in {command[0]}:\n{way.program}")
+    there, peak = float(printed[0]), int(printed[1]) * 1024 / 1e6
+    return Cost(1e3 * (there - start), 1e3 * (end - start), 1e3 * (usage.ru_utime + usage.ru_stime), peak)
+
+
+def ways(name: str, folder: Path, work: Path) -> dict[str, dict[str, Way]]:
+    """Systems, and the configurations of each."""
+    given = "" if name == BUNDLED else folder
+    found = {"libraries float32, mapped": {"": Way(LIBRARIES, ENCODE, (given, "library", "float32", "mmap"))}}
+    for label, backend, environment in (("libraries", "library", LIBRARIES), ("Numba", "numba", NUMBA), ("NumPy", "numpy", NUMPY)):
+        for precision in ("float32", "int8"):
+            found[f"{label} {precision}"] = {"": Way(environment, ENCODE, (given, backend, precision))}
+    return found | graph_ways(folder, work)
+
+
+def graph_ways(folder: Path, work: Path) -> dict[str, dict[str, Way]]:
+    """The graphs that onnxruntime's optimizer has fused.
+
+    It maps weights that lie beside their graph, and copies those inside it.
+    """
+    config = load_config(folder / "config.json")
+    found = {}
+    for precision, paths in make_graphs(folder, work, config.num_attention_heads, config.hidden_size).items():
+        vocab, graph = folder / "vocab.txt", paths["fused"]
+        found[f"onnxruntime {precision}"] = {
+            "as it is": Way(ONNXRUNTIME, RUN_GRAPH, (vocab, graph)),
+            "for a short start": Way(ONNXRUNTIME, RUN_GRAPH, (vocab, graph, "short")),
+            "for a short start, mapped": Way(ONNXRUNTIME, RUN_GRAPH, (vocab, with_weights_beside(graph), "short")),
+        }
     return found
 
 
-def processes(folder: Path, work: Path) -> dict[str, tuple[str, list[str]]]:
-    """The programs to start: a source and its arguments.
+def with_weights_beside(graph: Path) -> Path:
+    """A copy of a graph whose weights are in a file of their own."""
+    import onnx
 
-    onnxruntime's optimizer has fused the graphs, so that loading takes less time.
+    path = graph.with_name(f"{graph.stem}.mapped.onnx")
+    onnx.save(onnx.load(graph), path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=1024)
+    return path
+
+
+def measure(systems: dict[str, dict[str, Way]], environments: dict[str, Path], cache: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    """Costs of each system in its best configuration, in turns.
+
+    A first round compiles, and reads the files into memory.
     """
-    config = load_config(folder / "config.json")
-    graphs = make_graphs(folder, work, config.num_attention_heads, config.hidden_size)
-    choices = {"minibert float32": ("numba", "float32"), "minibert int8": ("numba", "int8"), "minibert numpy": ("numpy", "float32")}
-    found = {name: (MINIBERT, [str(folder), *choice]) for name, choice in choices.items()}
-    return found | {f"onnxruntime {name}": (ONNXRUNTIME, [str(folder), str(paths["fused"])]) for name, paths in graphs.items()}
+    programs = {(system, label): way for system, configurations in systems.items() for label, way in configurations.items()}
+    costs: dict[tuple[str, str], list[Cost]] = {key: [] for key in programs}
+    for number in range(-1, rounds):
+        keys = list(programs)
+        for key in keys[number % len(keys) :] + keys[: number % len(keys)]:  # another one begins each round
+            cost = run(programs[key], environments, cache)
+            if number >= 0:
+                costs[key].append(cost)
+    found = {}
+    for system, configurations in systems.items():
+        label = min(configurations, key=lambda label: median([cost.vector_ms for cost in costs[system, label]]))
+        theirs, ours = costs[system, label], costs.get((f"libraries {precision_of(system)}", ""))
+        found[system] = summary(theirs) | {"configuration": label}
+        if ours and system not in FLOOR:
+            found[system]["to_libraries"] = ratio([cost.vector_ms for cost in theirs], [cost.vector_ms for cost in ours])
+    return found
 
 
-def begin(folder: Path, work: Path, runs: int) -> dict[str, dict[str, float]]:
-    """Medians of each, in turns. A first round compiles, and reads the files into memory."""
-    programs = processes(folder, work)
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
-    for round_number in range(runs + 1):
-        for name, (source, given) in programs.items():
-            measured = run(source, given)
-            if round_number:
-                found[name].append(measured)
-    return {name: {key: round(median([each[key] for each in many]), 1) for key in many[0]} for name, many in found.items()}
+def precision_of(system: str) -> str:
+    return "int8" if "int8" in system else "float32"
 
 
-def first_compilation(folder: Path, runs: int) -> dict[str, float]:
+def summary(costs: list[Cost]) -> dict[str, float]:
+    """The median and the least of each cost."""
+    found = {}
+    for field, values in zip(Cost._fields, zip(*costs, strict=True), strict=True):
+        found |= {field: round(median(list(values)), 1), f"least_{field}": round(min(values), 1)}
+    return found
+
+
+def first_compilation(environments: dict[str, Path], runs: int) -> dict[str, float]:
     """Seconds up to the first vector with an empty cache.
 
     A second figure is what the compiled tokenizer adds in the first large batch.
     """
     seconds: dict[str, list[float]] = {"first_vector_s": [], "tokenizer_adds_s": []}
+    arguments = ("", "numba", "float32")
     for _ in range(runs):
-        with tempfile.TemporaryDirectory() as cache:
-            environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | {"XDG_CACHE_HOME": cache}
-            given = [str(folder), "numba", "float32"]
-            seconds["first_vector_s"].append(run(MINIBERT, given, environment)["total_ms"] / 1e3)
-            cached = run(MINIBERT, given, environment)["total_ms"] / 1e3
-            seconds["tokenizer_adds_s"].append(run(MINIBERT + TOKENIZE, given, environment)["total_ms"] / 1e3 - cached)
+        with tempfile.TemporaryDirectory() as parent:
+            first, cached, both = (
+                run(Way(NUMBA, program, arguments), environments, Path(parent)).vector_ms / 1e3
+                for program in (ENCODE, ENCODE, ENCODE + TOKENIZE)
+            )
+        seconds["first_vector_s"].append(first)
+        seconds["tokenizer_adds_s"].append(both - cached)
     return {name: round(median(many), 1) for name, many in seconds.items()}
+
+
+def installed(environments: dict[str, Path]) -> list[dict[str, Any]]:
+    """The size on disk of each way of making vectors. The wheels of minibert hold a model."""
+    rows = [{"what": name, "mb": round(size_mb(folder), 1)} for name, folder in environments.items()]
+    files = [Path(str(file.locate())) for name in with_requirements(TORCH) for file in importlib.metadata.files(name) or []]
+    size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+    return [*rows, {"what": ", ".join(TORCH), "mb": round(size, 1)}]
 
 
 def with_requirements(names: tuple[str, ...]) -> set[str]:
@@ -130,41 +233,27 @@ def with_requirements(names: tuple[str, ...]) -> set[str]:
     return found
 
 
-def size_mb(distribution: str) -> float:
-    """The size of all files that an installation wrote."""
-    files = importlib.metadata.files(distribution) or []
-    return sum(Path(str(file.locate())).stat().st_size for file in files if Path(str(file.locate())).is_file()) / 1e6
-
-
-def installed() -> list[dict[str, Any]]:
-    """The size on disk of each way of making vectors.
-
-    minibert may be installed as a link to a clone, so its sources are counted.
-    """
-    ours = sum(file.stat().st_size for file in Path(minibert.__file__).parent.rglob("*.py")) / 1e6
-    rows = []
-    for name, wanted in INSTALLED.items():
-        distributions = with_requirements(wanted)
-        size = sum(map(size_mb, distributions)) + (ours if name.startswith("minibert") else 0)
-        rows.append({"what": name, "mb": round(size, 1), "distributions": len(distributions) + name.startswith("minibert")})
-    return rows
-
-
 def main() -> None:
-    options = arguments(__doc__, tuple(SIZES))
+    parser = parser_of(__doc__, (BUNDLED, *SIZES))
+    parser.add_argument("--environments", type=Path, help="where the environments are, or are made")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="processes of each kind")
+    options = parsed(parser)
+    rounds, compilations = (1, 1) if options.quick else (options.rounds, COMPILATIONS)
     warnings.filterwarnings("ignore")
-    results: dict[str, Any] = {"installed": installed(), "import": imports.measure(3 if options.quick else imports.ROUNDS), "begin": []}
-    print(results["installed"], results["import"], flush=True)
-    for name in options.models:
-        with tempfile.TemporaryDirectory() as parent:
-            folder = model_folder(name, Path(parent))
-            systems = begin(folder, Path(parent), 1 if options.quick else RUNS)
-            file_mb = round((folder / "model.safetensors").stat().st_size / 1e6, 1)
-            results["begin"].append({"model": name, "file_mb": file_mb, "systems": systems})
-            print(results["begin"][-1], flush=True)
-            if name == options.models[-1]:
-                results["compilation"] = first_compilation(folder, 1 if options.quick else COMPILATIONS)
-                print(results["compilation"], flush=True)
+    with nullcontext(options.environments) if options.environments else tempfile.TemporaryDirectory() as parent:
+        environments = make_environments(Path(parent).absolute())
+        results: dict[str, Any] = {"rounds": rounds, "installed": installed(environments), "begin": []}
+        print(results["installed"], flush=True)
+        for name in options.models:
+            with tempfile.TemporaryDirectory() as work:
+                folder = model_folder(name, Path(work))
+                systems = {floor: {"": way} for floor, way in FLOOR.items()} | ways(name, folder, Path(work))
+                file_mb = round((folder / "model.safetensors").stat().st_size / 1e6, 1)
+                measured = measure(systems, environments, Path(work), rounds)
+                results["begin"].append({"model": name, "file_mb": file_mb, "systems": measured})
+                print(results["begin"][-1], flush=True)
+        results["compilation"] = first_compilation(environments, compilations)
+        print(results["compilation"], flush=True)
     save("start", results, options.folder)
 
 

@@ -86,7 +86,8 @@ class TokenizerSettings:
         for token in self.added_tokens:
             if (id := self.vocab.get(token.content, token.id)) != token.id:
                 raise ValueError(f"the added token {shown(token.content)} has id {token.id}, and in the vocabulary {id}")
-        needed = ((self.unk_token, self.vocab), (self.cls_token, self.ids), (self.sep_token, self.ids))
+        ids = self.ids
+        needed = ((self.unk_token, self.vocab), (self.cls_token, ids), (self.sep_token, ids))
         missing = sorted({token for token, entries in needed if token not in entries})
         if missing:
             raise ValueError(
@@ -158,7 +159,7 @@ class TokenizerSettings:
         """
         ids, vocab = self.ids, self.vocab.copy()
         vocab.pop("", None)
-        return max(ids[self.cls_token], ids[self.sep_token], *vocab.values())
+        return max(ids[self.cls_token], ids[self.sep_token], max(vocab.values(), default=0))
 
     @property
     def ids(self) -> dict[str, int]:

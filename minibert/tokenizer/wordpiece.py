@@ -12,12 +12,20 @@ Sources: Wu et al. 2016 (WordPiece); google-research/bert, tokenization.py; Hugg
 `BertNormalizer`, `BertPreTokenizer` and `WordPiece`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from .encoding import Pieces, SpecialTokens
 from .settings import TokenizerSettings
 from .unicode import CAPITAL_SIGMA, CharacterMap, canonical_order, final_sigmas
+
+
+class Entries(NamedTuple):
+    """Entries of the vocabulary."""
+
+    ids: dict[str, int]  # a piece -> id
+    longest: int  # characters of the longest piece
 
 
 class Rules(NamedTuple):
@@ -30,7 +38,7 @@ class Rules(NamedTuple):
     settings: TokenizerSettings
     normalize: CharacterMap  # a character -> the text that replaces it
     first: dict[str, int]  # a piece that begins a word -> id
-    following: dict[str, int]  # a piece that continues a word, without its prefix -> id
+    continuing: Callable[[], Entries]  # pieces that continue a word, without their prefix; made when they are first needed
     unk_id: int
     max_word_chars: int  # a longer word is one [UNK]
     special_tokens: SpecialTokens
@@ -40,15 +48,24 @@ def make_rules(settings: TokenizerSettings) -> Rules:
     """The rules of a tokenizer. Pieces that are longer than a word can be are left out."""
     ids, cls_token, sep_token = settings.ids, settings.cls_token, settings.sep_token
     limit, prefix = settings.max_input_chars_per_word, settings.continuing_subword_prefix
-    return Rules(
-        settings=settings,
-        normalize=settings.character_map(),
-        first={token: id for token, id in settings.vocab.items() if len(token) <= limit},
-        following={
+    first = settings.vocab.copy()
+    for token in [token for token in first if len(token) > limit]:
+        del first[token]
+
+    @cache
+    def continuing() -> Entries:
+        following = {
             token[len(prefix) :]: id
             for token, id in settings.vocab.items()
             if token.startswith(prefix) and len(token) - len(prefix) < limit
-        },
+        }
+        return Entries(following, max(map(len, following), default=0))
+
+    return Rules(
+        settings=settings,
+        normalize=settings.character_map(),
+        first=first,
+        continuing=continuing,
         unk_id=ids[settings.unk_token],
         max_word_chars=limit,
         special_tokens=SpecialTokens(cls_token, ids[cls_token], sep_token, ids[sep_token], int(settings.has_types)),
@@ -71,13 +88,12 @@ class WordPiece:
     [(0, 0, 9)]
     """
 
-    __slots__ = ("_alone", "_letters", "_longest_first", "_longest_following", "_sorts_sigmas", "_whitespace", "rules")
+    __slots__ = ("_alone", "_letters", "_longest_first", "_sorts_sigmas", "_whitespace", "rules")
 
     def __init__(self, rules: Rules) -> None:
         settings, original = rules.settings, rules.normalize.original
         self.rules = rules
         self._longest_first = max(map(len, rules.first), default=0)
-        self._longest_following = max(map(len, rules.following), default=0)
         self._whitespace = original.characters("WHITESPACE")
         self._alone: frozenset[str] = original.characters("PUNCTUATION") if settings.split_punctuation else frozenset()
         self._letters = original.ranges("WORD_CHARACTERS") if settings.split_symbols else None
@@ -162,5 +178,5 @@ class WordPiece:
             else:
                 return unknown
             spans.append((id, start, end))
-            start, pieces, longest = end, self.rules.following, self._longest_following
+            start, (pieces, longest) = end, self.rules.continuing()
         return spans

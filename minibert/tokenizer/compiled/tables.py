@@ -29,7 +29,7 @@ def make_tables(rules: Rules, added: list[AddedToken]) -> Tables:
     punctuation = rules.normalize.original.characters("PUNCTUATION")
     entries = [
         (root, token, id)
-        for root, pieces in ((FIRST, rules.first), (FOLLOWING, rules.following))
+        for root, pieces in ((FIRST, rules.first), (FOLLOWING, rules.continuing().ids))
         for token, id in pieces.items()
         if token and (len(token) == 1 or punctuation.isdisjoint(token))  # punctuation is always a token of its own
     ]

@@ -5,6 +5,7 @@ pieces.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,7 +78,8 @@ class WordPieceTokenizer:
         self._accelerator = accelerator
         self._readable = readable
         self._batch_encoder: BatchEncoder = readable if accelerator is None else accelerator.encoder(readable)
-        self._token_of = {id: token for token, id in settings.ids.items()}
+        ids = settings.ids  # a copy
+        self._token_of = cache(lambda: {id: token for token, id in ids.items()})  # made when it is first needed
         self.settings = settings
         self.vocab = settings.vocab
         self.unk_id = readable.rules.unk_id
@@ -142,16 +144,16 @@ class WordPieceTokenizer:
         kept = truncate(lengths, max_length, truncation)
         num_truncated = sum(lengths) - sum(kept)
         around = self.special_tokens.around
-        encoding = around(pieces, [(0, length) for length in kept], self._token_of, num_truncated)
+        encoding = around(pieces, [(0, length) for length in kept], self._token_of(), num_truncated)
         if return_overflowing_tokens and num_truncated:
             windows_of = [windows(*numbers, stride) for numbers in zip(lengths, kept, strict=True)]
-            encoding.overflowing.extend(around(pieces, each, self._token_of, 0) for each in overflow(windows_of))
+            encoding.overflowing.extend(around(pieces, each, self._token_of(), 0) for each in overflow(windows_of))
         return encoding
 
     @explain("tokenize", habits.TOKENIZE)
     def tokenize(self, text: str, split_special_tokens: bool = False) -> list[str]:
         """The pieces of a text, without special tokens around them."""
-        return [self._token_of[id] for id in self._readable.pieces(check_text(text), split_special_tokens).ids]
+        return self.tokens_of(self._readable.pieces(check_text(text), split_special_tokens).ids)
 
     @explain("encode_batch", habits.ENCODE_BATCH)
     def encode_batch(
@@ -202,7 +204,7 @@ class WordPieceTokenizer:
 
     def tokens_of(self, ids: Iterable[int]) -> list[str]:
         """The spelling of each id in the vocabulary."""
-        return [self._token_of[id] for id in ids]
+        return list(map(self._token_of().__getitem__, ids))
 
     @explain("decode", habits.DECODE)
     def decode(self, ids: Any, skip_special_tokens: bool = True) -> str:
@@ -222,8 +224,8 @@ class WordPieceTokenizer:
         special |= {self.special_tokens.cls_id, self.special_tokens.sep_id}
         tokens = []
         for id in whole_numbers(ids):
-            if (token := self._token_of.get(id)) is None:
-                raise ValueError(f"expected ids of the vocabulary of {len(self._token_of)} tokens, found {shown(id)}")
+            if (token := self._token_of().get(id)) is None:
+                raise ValueError(f"expected ids of the vocabulary of {len(self._token_of())} tokens, found {shown(id)}")
             if not (skip_special_tokens and id in special):
                 tokens.append(token)
         return joined(tokens, self.settings.continuing_subword_prefix, self.settings.decoder_cleanup)

@@ -48,16 +48,15 @@ def make_rules(settings: TokenizerSettings) -> Rules:
     """The rules of a tokenizer. Pieces that are longer than a word can be are left out."""
     ids, cls_token, sep_token = settings.ids, settings.cls_token, settings.sep_token
     limit, prefix = settings.max_input_chars_per_word, settings.continuing_subword_prefix
-    first = settings.vocab.copy()
+    vocab = settings.vocab.copy()
+    first = vocab.copy()
     for token in [token for token in first if len(token) > limit]:
         del first[token]
 
     @cache
     def continuing() -> Entries:
         following = {
-            token[len(prefix) :]: id
-            for token, id in settings.vocab.items()
-            if token.startswith(prefix) and len(token) - len(prefix) < limit
+            token[len(prefix) :]: id for token, id in vocab.items() if token.startswith(prefix) and len(token) - len(prefix) < limit
         }
         return Entries(following, max(map(len, following), default=0))
 

@@ -1,8 +1,8 @@
 """The parameters of an encoder in the layout of a backend, and the lookup of embeddings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,7 @@ INT32 = np.dtype(np.int32)
 Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One encoder layer as a backend keeps it."""
 
     query_key_value: Prepared  # hidden_size -> 3 * hidden_size
@@ -28,8 +27,7 @@ class Layer:
     output_norm: LayerNorm
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(NamedTuple):
     """BertWeights as a backend keeps them. The word embeddings stay as they are stored."""
 
     config: BertConfig

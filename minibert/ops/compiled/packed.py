@@ -19,8 +19,7 @@ A loop finds the parameters by their addresses, in the order of `arrays`.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +34,7 @@ CACHE_LINE = 64
 NOTHING = np.zeros(0, np.float32)
 
 
-@dataclass(frozen=True)
-class PackedLinear:
+class PackedLinear(NamedTuple):
     """A Linear for `float32_tile`."""
 
     panels: Float32  # (num_panels, in_features, width, 1)
@@ -50,8 +48,7 @@ class PackedLinear:
         return self.panels, self.bias, NOTHING, NOTHING, NOTHING
 
 
-@dataclass(frozen=True)
-class PackedInt8Linear:
+class PackedInt8Linear(NamedTuple):
     """An Int8Linear for `int8_tile`. `k_steps` is in_features / group, rounded up."""
 
     panels: Int8  # (num_panels, k_steps, width, group)

@@ -9,10 +9,11 @@ from minibert.bert.checkpoint import from_arrays
 from minibert.bert.int8 import MAX_INT8_INPUTS
 from minibert.bert.quantize import quantize
 from minibert.ops import INT16_TOKENS, numpy_int8, numpy_ops
-from tests.support.backends import BACKENDS, prepare
+from tests.support.backends import BACKENDS, needs_numba, prepare
 from tests.support.models import make_config, make_weights
 
 INT32 = 2**31 - 1
+BY_ITSELF = [pytest.param("numpy"), pytest.param("numba", marks=needs_numba)]  # a library has no entry for attention alone
 random = np.random.default_rng(0)
 
 
@@ -25,7 +26,7 @@ def attention(backend: str, qkv: np.ndarray, seqlens: list[int], num_heads: int)
     cu_seqlens = np.cumsum([0, *seqlens])
     if backend == "numpy":
         return numpy_int8.int16_attention(qkv, cu_seqlens, num_heads)
-    from tests.support.compiled_parts import int16_attention
+    from tests.support.jit_parts import int16_attention
 
     return int16_attention(qkv, cu_seqlens, num_heads)
 
@@ -37,7 +38,7 @@ def test_scores_and_contexts_fit_into_int32(head_dim: int) -> None:
     assert (32767 + INT16_TOKENS // 2) * 32767 <= INT32
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BY_ITSELF)
 def test_heads_as_wide_as_they_can_be(backend: str) -> None:
     head_dim = MAX_INT8_INPUTS
     qkv = np.ones((4, 3 * head_dim), np.float32)
@@ -56,7 +57,7 @@ def with_one_share(size: int, share: float) -> tuple[np.ndarray, np.ndarray]:
     return qkv, np.full((size, 1), 1 - 2 * share)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BY_ITSELF)
 @pytest.mark.parametrize("size", [512, INT16_TOKENS, INT16_TOKENS + 1, 20_000])
 def test_small_shares_of_a_long_text_are_not_lost(backend: str, size: int) -> None:
     """The error of the mean is at most twice what rounding takes from the shares, size / 65534.
@@ -72,7 +73,7 @@ def test_small_shares_of_a_long_text_are_not_lost(backend: str, size: int) -> No
         assert np.abs(attention(backend, qkv, [size], 1) - expected).max() <= most
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BY_ITSELF)
 def test_a_long_text_has_float32_attention_whatever_stands_beside_it(backend: str) -> None:
     long, short = INT16_TOKENS + 1, 40
     qkv = normal(long + short, 3 * 16)

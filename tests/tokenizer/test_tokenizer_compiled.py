@@ -188,10 +188,11 @@ def test_the_limit_of_a_word_is_checked(limit: int) -> None:
 
 @pytest.mark.parametrize("ids", [(-1, 102), (101, 1 << 31)])
 def test_ids_of_special_tokens_are_checked(ids: tuple[int, int]) -> None:
-    readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
+    readable, loop = ReadableEncoder(TokenizerSettings(VOCABULARY)), choose._loop_of(COMPILED)
+    assert loop
     special = readable.rules.special_tokens._replace(cls_id=ids[0], sep_id=ids[1])
     with pytest.raises(ValueError, match="expected ids from 0"):
-        CompiledEncoder(readable.rules._replace(special_tokens=special), readable)
+        CompiledEncoder(readable.rules._replace(special_tokens=special), readable, loop)
 
 
 def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:

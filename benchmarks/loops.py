@@ -19,11 +19,11 @@ from minibert.folders.bundled import BUNDLED
 
 BACKENDS = ("library", "numba")
 KINDS = ("about 20 tokens", "about 130 tokens")
-TOKENS = {BUNDLED: 12_000, "L6_H768": 1_500}  # of a call, about
-TOKENIZED = 400_000
+TOKENS = {BUNDLED: 6_000, "L6_H768": 800}  # of a call, about
+TOKENIZED = 200_000
 SHORT = 9  # tokens
 SHORT_CALLS = {BUNDLED: 300, "L6_H768": 20}
-ROUNDS = 21
+ROUNDS = 17
 
 
 def compare(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def main() -> None:
                 for threads in (1, 2):
                     rows += encode_rows(model, folder, precision, threads, rounds)
                     print(rows[-1], flush=True)
-    save("loops", rows, options.folder)
+    save("loops", {"rounds": rounds, "rows": rows}, options.folder)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "roofline": speed_tables.roofline,
     "tokenizer": tables.tokenizer,
     "start": speed_tables.start,
+    "loops": speed_tables.loops,
     "convert": speed_tables.convert,
     "fuzz": tables.fuzz,
     "text": tables.text,

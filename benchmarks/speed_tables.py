@@ -4,6 +4,8 @@ from typing import Any
 
 from .markdown import load, machine_and_versions, measured_on, paragraph, table
 
+FLOOR = ("python -c pass", "import numpy")  # of start.json
+
 
 def is_single(row: dict[str, Any]) -> bool:
     """True if texts come one by one."""
@@ -101,28 +103,73 @@ def start() -> str:
     """The cost of a fresh process, and of an installation."""
     content = load("start")
     results = content["results"]
-    keys = {"import_ms": "ms", "load_ms": "ms", "first_vector_ms": "ms", "total_ms": "ms", "peak_mb": "MB"}
-    rows = [
-        [f"{row['model']} ({row['file_mb']:.0f} MB)", system, *(f"{found[key]:,.0f} {unit}" for key, unit in keys.items())]
+    first = results["begin"][0]["systems"]
+    rows = [["", *_process(name, first[name])] for name in FLOOR]
+    rows += [
+        [f"{row['model']} ({row['file_mb']:.0f} MB)", *_process(name, found)]
         for row in results["begin"]
-        for system, found in row["systems"].items()
+        for name, found in row["systems"].items()
+        if name not in FLOOR
     ]
-    installed = [[row["what"], f"{row['mb']:,.0f} MB", str(row["distributions"])] for row in results["installed"]]
+    installed = [[row["what"], f"{row['mb']:,.0f} MB"] for row in results["installed"]]
     compilation = results["compilation"]
     return "\n\n".join(
         [
-            table(["model", "system", "import", "load", "first vector", "all three", "greatest memory"], rows),
+            table(["model", "process", "to the vector (least)", "to its end", "processor", "memory", "time / libraries"], rows),
             paragraph(
-                f"The very first time, the kernels are compiled: {compilation['first_vector_s']:.0f} s up to the first vector. The first",
+                f"The very first time, Numba compiles the kernels: {compilation['first_vector_s']:.0f} s up to the first vector. The first",
                 f"large call then compiles the tokenizer: {compilation['tokenizer_adds_s']:.0f} s more.",
             ),
-            table(["installed, with dependencies", "size", "distributions"], installed),
+            table(["installed, with dependencies", "size"], installed),
             paragraph(
-                "Medians of 5 fresh processes (3 for the compilation). `benchmarks/start.py`;",
+                f"Medians of {results['rounds']} fresh processes (3 for the compilation), and the least. The last column divides the times",
+                "up to the vector, and has the spread of the runs. `benchmarks/start.py`;",
                 measured_on(content, "numpy", "numba", "onnxruntime", "tokenizers"),
             ),
         ]
     )
+
+
+def _process(name: str, found: dict[str, Any]) -> list[str]:
+    return [
+        name,
+        f"{found['vector_ms']:,.0f} ms ({found['least_vector_ms']:,.0f})",
+        f"{found['end_ms']:,.0f} ms",
+        f"{found['cpu_ms']:,.0f} ms",
+        f"{found['peak_mb']:,.0f} MB",
+        _spread(found["to_libraries"]),
+    ]
+
+
+def loops() -> str:
+    """The loops of a library beside those that Numba compiles for the processor."""
+    content = load("loops")
+    rows = [
+        [
+            row.get("model", "tokenizer alone"),
+            row.get("precision", ""),
+            row["texts"] + (", 2 threads" if row.get("threads") == 2 else ""),
+            *(_speed(row, name) for name in ("library", "numba")),
+            f"{row['ratio']:.3f}",
+            f"{row['ratio_of_least']:.3f}",
+        ]
+        for row in content["results"]["rows"]
+    ]
+    return "\n\n".join(
+        [
+            table(["model", "precision", "texts", "library", "Numba", "time, library / Numba", "of the least times"], rows),
+            paragraph(
+                f"Medians of {content['results']['rounds']} runs, in turns. `benchmarks/loops.py`;",
+                measured_on(content, "numpy", "numba"),
+            ),
+        ]
+    )
+
+
+def _speed(row: dict[str, Any], name: str) -> str:
+    """Tokens per second, or the time of one text."""
+    seconds = row["seconds"][name]
+    return f"{row['tokens'] / seconds:,.0f}" if "tokens" in row else f"{1e6 * seconds / row['calls']:,.0f} µs"
 
 
 def convert() -> str:

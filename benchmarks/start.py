@@ -60,7 +60,7 @@ import sys, numpy, onnxruntime, tokenizers
 tokenizer = tokenizers.BertWordPieceTokenizer(sys.argv[1])
 options = onnxruntime.SessionOptions()
 options.log_severity_level = 3
-if len(sys.argv) > 3:  # what makes the start of a fused graph shorter
+if len(sys.argv) > 3:  # lean: what makes the start shorter
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.disable_prepacking", "1")
@@ -120,17 +120,18 @@ def run(way: Way, environments: dict[str, Path], cache: Path) -> Cost:
     return Cost(1e3 * (there - start), 1e3 * (end - start), 1e3 * (usage.ru_utime + usage.ru_stime), peak)
 
 
-def ways(name: str, folder: Path, work: Path) -> dict[str, dict[str, Way]]:
-    """Systems, and the configurations of each."""
+def ways(name: str, folder: Path, work: Path) -> dict[str, Way]:
+    """The programs that are measured with a model."""
     given = "" if name == BUNDLED else folder
-    found = {"libraries float32, mapped": {"": Way(LIBRARIES, ENCODE, (given, "library", "float32", "mmap"))}}
+    found = dict(FLOOR)
     for label, backend, environment in (("libraries", "library", LIBRARIES), ("Numba", "numba", NUMBA), ("NumPy", "numpy", NUMPY)):
         for precision in ("float32", "int8"):
-            found[f"{label} {precision}"] = {"": Way(environment, ENCODE, (given, backend, precision))}
+            found[f"{label} {precision}"] = Way(environment, ENCODE, (given, backend, precision))
+    found["libraries float32, mapped"] = Way(LIBRARIES, ENCODE, (given, "library", "float32", "mmap"))
     return found | graph_ways(folder, work)
 
 
-def graph_ways(folder: Path, work: Path) -> dict[str, dict[str, Way]]:
+def graph_ways(folder: Path, work: Path) -> dict[str, Way]:
     """The graphs that onnxruntime's optimizer has fused.
 
     It maps weights that lie beside their graph, and copies those inside it.
@@ -139,11 +140,9 @@ def graph_ways(folder: Path, work: Path) -> dict[str, dict[str, Way]]:
     found = {}
     for precision, paths in make_graphs(folder, work, config.num_attention_heads, config.hidden_size).items():
         vocab, graph = folder / "vocab.txt", paths["fused"]
-        found[f"onnxruntime {precision}"] = {
-            "as it is": Way(ONNXRUNTIME, RUN_GRAPH, (vocab, graph)),
-            "for a short start": Way(ONNXRUNTIME, RUN_GRAPH, (vocab, graph, "short")),
-            "for a short start, mapped": Way(ONNXRUNTIME, RUN_GRAPH, (vocab, with_weights_beside(graph), "short")),
-        }
+        found[f"onnxruntime {precision}"] = Way(ONNXRUNTIME, RUN_GRAPH, (vocab, graph))
+        found[f"onnxruntime {precision}, lean"] = Way(ONNXRUNTIME, RUN_GRAPH, (vocab, graph, "lean"))
+        found[f"onnxruntime {precision}, lean, mapped"] = Way(ONNXRUNTIME, RUN_GRAPH, (vocab, with_weights_beside(graph), "lean"))
     return found
 
 
@@ -156,31 +155,27 @@ def with_weights_beside(graph: Path) -> Path:
     return path
 
 
-def measure(systems: dict[str, dict[str, Way]], environments: dict[str, Path], cache: Path, rounds: int) -> dict[str, dict[str, Any]]:
-    """Costs of each system in its best configuration, in turns.
+def measure(programs: dict[str, Way], environments: dict[str, Path], cache: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    """Costs of each program, in turns.
 
     A first round compiles, and reads the files into memory.
     """
-    programs = {(system, label): way for system, configurations in systems.items() for label, way in configurations.items()}
-    costs: dict[tuple[str, str], list[Cost]] = {key: [] for key in programs}
+    costs: dict[str, list[Cost]] = {name: [] for name in programs}
+    names = list(programs)
     for number in range(-1, rounds):
-        keys = list(programs)
-        for key in keys[number % len(keys) :] + keys[: number % len(keys)]:  # another one begins each round
-            cost = run(programs[key], environments, cache)
+        for name in names[number % len(names) :] + names[: number % len(names)]:  # another one begins each round
+            cost = run(programs[name], environments, cache)
             if number >= 0:
-                costs[key].append(cost)
-    found = {}
-    for system, configurations in systems.items():
-        label = min(configurations, key=lambda label: median([cost.vector_ms for cost in costs[system, label]]))
-        theirs, ours = costs[system, label], costs.get((f"libraries {precision_of(system)}", ""))
-        found[system] = summary(theirs) | {"configuration": label}
-        if ours and system not in FLOOR:
-            found[system]["to_libraries"] = ratio([cost.vector_ms for cost in theirs], [cost.vector_ms for cost in ours])
+                costs[name].append(cost)
+    found: dict[str, dict[str, Any]] = {}
+    for name, theirs in costs.items():
+        ours = costs[f"libraries {precision_of(name)}"]
+        found[name] = summary(theirs) | {"to_libraries": ratio([each.vector_ms for each in theirs], [each.vector_ms for each in ours])}
     return found
 
 
-def precision_of(system: str) -> str:
-    return "int8" if "int8" in system else "float32"
+def precision_of(name: str) -> str:
+    return "int8" if "int8" in name else "float32"
 
 
 def summary(costs: list[Cost]) -> dict[str, float]:
@@ -247,9 +242,8 @@ def main() -> None:
         for name in options.models:
             with tempfile.TemporaryDirectory() as work:
                 folder = model_folder(name, Path(work))
-                systems = {floor: {"": way} for floor, way in FLOOR.items()} | ways(name, folder, Path(work))
                 file_mb = round((folder / "model.safetensors").stat().st_size / 1e6, 1)
-                measured = measure(systems, environments, Path(work), rounds)
+                measured = measure(ways(name, folder, Path(work)), environments, Path(work), rounds)
                 results["begin"].append({"model": name, "file_mb": file_mb, "systems": measured})
                 print(results["begin"][-1], flush=True)
         results["compilation"] = first_compilation(environments, compilations)

@@ -25,7 +25,10 @@ class Target(NamedTuple):
         return f"{self.architecture}-unknown-linux-gnu"
 
 
-AVX2, AVX512 = "+avx2,+fma", "+avx2,+fma,+avx512f,+avx512bw,+avx512vl"
+# LLVM tunes its levels of x86-64 for processors on which an LEA of three operands is slow. Without
+# that, the tokenizer is 3 % faster (Sapphire Rapids), as if it was compiled for the very processor.
+AVX2 = "+avx2,+fma,-slow-3ops-lea"
+AVX512 = f"{AVX2},+avx512f,+avx512bw,+avx512vl"
 TARGETS = {
     "avx2": Target("x86_64", "x86-64-v3", AVX2),
     "avxvnni": Target("x86_64", "x86-64-v3", f"{AVX2},+avxvnni"),

@@ -26,9 +26,11 @@ python -m tests.platforms.results write "$folder/results" numba
 make musl "$x86_64"
 make aarch64 "$aarch64"
 tier=$(python -c 'from minibert.ops.compiled.jit_loops import host_tier; print(host_tier().name)')
-check musl "$tier" tests/ops tests/tokenizer/test_tokenizer_compiled.py tests/runtime/test_library.py
+check musl "$tier" tests/ops/test_compiled_encoder.py tests/ops/test_guard_pages.py tests/runtime/test_library.py &
+musl=$!
 # The emulator is 20 to 50 times slower than a processor: these tests would take hours.
 fast=(--ignore tests/ops/test_guard_pages.py --ignore tests/ops/test_same_bits.py -k "not batch_tokens_bounds_memory")
 # The first processor has no dot products, the second has them.
 QEMU_CPU=cortex-a72 check aarch64 neon tests/ops "${fast[@]}"
 QEMU_CPU=neoverse-n1 check aarch64 neondot tests/ops "${fast[@]}"
+wait "$musl"

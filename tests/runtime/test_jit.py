@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import minibert
-from minibert.runtime import cache
+from minibert.runtime import trusted
 from tests.support.backends import needs_numba
 
 pytestmark = needs_numba
@@ -112,25 +112,25 @@ def test_files_that_others_may_write_are_not_used(tmp_path: Path, spoil: str) ->
 def test_every_folder_above_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
-    cache._check_ours(folder)
+    trusted.check_ours(folder)
     folder.parent.chmod(0o1777)  # such as /tmp: others may not rename our entries
-    cache._check_ours(folder)
+    trusted.check_ours(folder)
     with pytest.raises(PermissionError):
-        cache._check_ours(folder.parent)
+        trusted.check_ours(folder.parent)
     for mode in (0o777, 0o775):
         folder.parent.chmod(mode)
         with pytest.raises(PermissionError):
-            cache._check_ours(folder)
+            trusted.check_ours(folder)
     folder.parent.chmod(0o755)
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(NotADirectoryError):
-        cache._check_ours(tmp_path / "link")
+        trusted.check_ours(tmp_path / "link")
     if IS_ROOT:
         os.chown(folder.parent, OTHER_USER, -1)
     else:
         monkeypatch.setattr(os, "geteuid", lambda: OTHER_USER)
     with pytest.raises(PermissionError):
-        cache._check_ours(folder)
+        trusted.check_ours(folder)
 
 
 @pytest.mark.parametrize("environment", [{"NUMBA_CACHE_DIR": "/proc/nowhere"}, {"NUMBA_CACHE_DIR": "/dev/null"}, {"HOME": "nowhere"}])
@@ -176,7 +176,7 @@ from minibert.tokenizer import TokenizerSettings, make_tokenizer
 tokenizer = make_tokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}))
 print(tokenizer.encode_batch(["a a"] * 1_000_001).input_ids.size, tokenizer._batch_encoder._compiled)
 """
-    variables = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    variables = os.environ | {"NUMBA_DISABLE_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path)}  # where no library is either
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=variables, check=True)
     assert result.stdout == "4000004 None\n"
 

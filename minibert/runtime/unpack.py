@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hin
 
 import numba
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.np.arrayobj import make_array, populate_array
@@ -35,7 +36,17 @@ def dimensions(hint: Any) -> int:
     """The number of dimensions of an annotated array; 0 for a number."""
     if get_origin(hint) is Annotated:
         return int(hint.__metadata__[0])
-    return 1 if get_origin(hint) is np.ndarray else 0
+    return 1 if get_origin(hint) in (np.ndarray, npt.NDArray) else 0
+
+
+def dtype_of(hint: Any) -> Any:
+    """The dtype of an annotated array.
+
+    From Python 3.12 on, `NDArray[dtype]` is an alias. Before, it is `ndarray[shape, dtype]`.
+    """
+    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
+    *_, last = get_args(hint)
+    return np.dtype(get_args(last)[0] if get_origin(hint) is np.ndarray else last)
 
 
 def type_of(kind: Any) -> Any:
@@ -45,8 +56,7 @@ def type_of(kind: Any) -> Any:
         if hasattr(hint, "_fields"):
             return type_of(hint)
         if number := dimensions(hint):
-            _, dtype = get_args(hint.__origin__ if get_origin(hint) is Annotated else hint)
-            return types.Array(numba.from_dtype(np.dtype(get_args(dtype)[0])), number, "C")
+            return types.Array(numba.from_dtype(dtype_of(hint)), number, "C")
         return types.uint64 if hint is np.uint64 else types.intp
 
     return types.NamedTuple([field(hint) for hint in hints_of(kind).values()], kind)

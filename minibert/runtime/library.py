@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .threads import forks_wait
 from .trusted import cache_folder, check_ours, read, real, say
 
 ABI = 1  # of the entries: how they are called, and how a record is read
@@ -141,12 +142,15 @@ def _load(path: str, tier: str, machine: str, is_package: bool) -> Library:
     if is_package:  # an installer may make links to files
         path = os.path.realpath(path)
     else:
-        check_ours(real(Path(path).parent))
+        folder = real(Path(path).parent)
+        check_ours(folder)
+        path = str(folder / os.path.basename(path))  # so that what was checked is what is opened
     before = os.stat(path)
     problem = what_is_wrong(read(path, MAX_BYTES + 1), tier, machine)
     if problem:
         raise ValueError(f"{path}: {problem}")
-    opened = CDLL(path)
+    with forks_wait():  # a fork while the linker works leaves its lock held in the child
+        opened = CDLL(path)
     if not os.path.samestat(before, after := os.stat(path)) or before.st_mtime_ns != after.st_mtime_ns:
         raise ValueError(f"{path}: the file was replaced while it was read; start the program again")
     return Library(path, tier, {name: LibraryLoop(getattr(opened, f"minibert_{name}")) for name in LOOPS})
@@ -196,15 +200,17 @@ def user_folder() -> str:
 def source_hash() -> str:
     """A hash of the sources that the loops are made from: 16 hexadecimal digits.
 
+    It tells versions apart, so a checksum and the length do. hashlib takes longer to import than
+    these files to read.
+
     Raises OSError if they cannot be read, as in a package of bytecode alone.
     """
-    length = first = second = 0
+    length = checksum = 0
     for name in _source_files():
         with open(os.path.join(PACKAGE, name), "rb") as file:
             content = name.encode() + b"\0" + file.read().replace(b"\r\n", b"\n")
-        length += len(content)
-        first, second = zlib.crc32(content, first), zlib.adler32(content, second)
-    return f"{first:08x}{(second ^ length) & 0xFFFFFFFF:08x}"
+        length, checksum = length + len(content), zlib.crc32(content, checksum)
+    return f"{checksum:08x}{length:08x}"
 
 
 def _source_files() -> list[str]:

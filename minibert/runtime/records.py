@@ -66,14 +66,17 @@ class Record:
     __slots__ = ("_memory", "address", "pointer")
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
-        self._memory = bytearray(8 * len(numbers_of(arguments)))
+        numbers = numbers_of(arguments)
+        self._memory = bytearray(8 * len(numbers))
         self.address = _addressof(_from_buffer(self._memory))
         self.pointer = ctypes.c_void_p(self.address)
-        self.begin(*arguments)
+        self._write(numbers)
 
     def begin(self, *arguments: Any) -> None:
-        """Overwrite the first numbers."""
-        numbers = numbers_of(arguments)
+        """Overwrite the first numbers with those of arguments."""
+        self._write(numbers_of(arguments))
+
+    def _write(self, numbers: list[int]) -> None:
         _packer(len(numbers))(self._memory, 0, *numbers)
 
 

@@ -1,12 +1,12 @@
 """Unpacking of records, inside a loop. Needs Numba.
 
-    call = unpack(numbers, LayersCall)
+    call = unpack(record, LayersCall)
 
-`numbers` is the address of a record, and `call` the NamedTuple that it holds. The annotation of a
+`record` is the address of a record, and `call` the NamedTuple that it holds. The annotation of a
 field says what it is:
 
 * `int` or `Any`: an int64
-* `np.uint64`: an uint64
+* `np.uint64`: a uint64
 * `NDArray[dtype]`: a C-contiguous array of one dimension
 * `Annotated[NDArray[dtype], 2]`: one of two dimensions
 """
@@ -62,8 +62,8 @@ def type_of(kind: Any) -> Any:
     return types.NamedTuple([field(hint) for hint in hints_of(kind).values()], kind)
 
 
-def _emit(context: Any, builder: Any, kind: Any, address: Any) -> Any:
-    numbers, place = builder.inttoptr(address, WORD.as_pointer()), 0
+def _emit(context: Any, builder: Any, kind: Any, record: Any) -> Any:
+    numbers, place = builder.inttoptr(record, WORD.as_pointer()), 0
 
     def take() -> Any:
         nonlocal place
@@ -88,9 +88,9 @@ def _emit(context: Any, builder: Any, kind: Any, address: Any) -> Any:
     return value(kind)
 
 
-def _emulated(numbers: Any, kind: Any) -> Any:
+def _emulated(record: Any, kind: Any) -> Any:
     """`unpack` where nothing is compiled: an array stands in the place of its address."""
-    rest = iter(numbers)
+    rest = iter(record)
 
     def fields(kind: Any) -> Any:
         found = []
@@ -104,7 +104,7 @@ def _emulated(numbers: Any, kind: Any) -> Any:
 
 
 @intrinsic
-def _compiled(typing_context: Any, numbers: Any, kind: Any) -> Any:
+def _compiled(typing_context: Any, record: Any, kind: Any) -> Any:
     result = type_of(kind.instance_class)
     return result(types.intp, kind), lambda context, builder, _, arguments: _emit(context, builder, result, arguments[0])
 

@@ -12,9 +12,9 @@ import pytest
 import minibert
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.quantize import quantize
+from minibert.ops.compiled import library_loops
 from minibert.ops.compiled.encoder import CompiledEncoder
 from minibert.ops.compiled.jit_loops import host_tier, loops_for
-from minibert.ops.compiled.library_loops import loops_of
 from minibert.runtime import library, team
 from minibert.tokenizer import WordPieceTokenizer, choose, make_tokenizer
 from tests.support.encodings import assert_same
@@ -45,7 +45,7 @@ def test_every_number_of_the_encoder(built: library.Library, precision: str, mon
     """Hidden states of short and long texts, probabilities, pooler, in one thread and in three."""
     weights = from_arrays(make_weights(CONFIG), CONFIG)
     stored = quantize(weights) if precision == "int8" else weights
-    pair = [CompiledEncoder(loops, stored) for loops in (loops_for(host_tier()), loops_of(built))]
+    pair = [CompiledEncoder(loops, stored) for loops in (loops_for(host_tier()), library_loops.loops_of(built))]
     seqlens = [1, 2, 15, 16, 17, 64, 300]
     cu_seqlens = np.cumsum([0, *seqlens])
     ids = random.integers(0, 60, cu_seqlens[-1]).astype(np.int32)
@@ -90,7 +90,7 @@ def test_every_number_of_the_tokenizer(built: library.Library, name: str, monkey
 
 def test_a_model_by_name(tiny_folder: Path, built: library.Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "find", lambda: library.Found(built, built.path))
-    for module in (choose, __import__("minibert.ops.compiled.library_loops", fromlist=["find"])):
+    for module in (choose, library_loops):
         monkeypatch.setattr(module, "find", library.find)
     model = minibert.load(tiny_folder, backend="library")
     texts = ["a few words", "word " * 50, *TEXTS] * 100

@@ -123,48 +123,18 @@ def test_a_thread_that_dies_leaves_its_batch_to_the_caller() -> None:
     assert sorted(done) == [0, 1, 2, 3, 4]
 
 
-def test_a_signal_handler_that_raises_leaves_no_team() -> None:
-    """Python calls the handler after a function that is written in C.
+def interruptions(run: Callable[[], object], is_there: Callable[[FrameType, str], bool], check: Callable[[], None]) -> int:
+    """Run again and again, with a KeyboardInterrupt at the first place, the second one, and so on.
 
-    If a team were left, later calls would run without one.
+    `is_there` says whether a profiler's event is such a place. After each, `check` is called.
+    Returns how many places there are.
     """
 
     def is_interrupted(after: int) -> bool:
         events = []
 
         def handle(caller: FrameType, event: str, _: object) -> None:
-            if event == "c_return" and caller.f_code is team.run.__code__:
-                events.append(event)
-                if len(events) == after:
-                    raise KeyboardInterrupt
-
-        before = sys.getprofile()
-        with team.limit_threads(2, []):
-            sys.setprofile(handle)
-            try:
-                team.run(team.Call(lambda scratch: None, lambda: None, lambda: True), None)
-            except KeyboardInterrupt:
-                return True
-            finally:
-                sys.setprofile(before)
-        return False
-
-    interruptions = 0
-    while is_interrupted(interruptions + 1):
-        interruptions += 1
-        assert not team._team
-    assert interruptions > 5
-
-
-@pytest.mark.parametrize("context", [threads.forks_wait, lambda: team.limit_threads(2, [])], ids=["forks_wait", "limit_threads"])
-def test_a_signal_handler_that_raises_leaves_no_context(context: Callable[[], AbstractContextManager[None]]) -> None:
-    """Python also calls the handler at the start of a function, such as `__exit__`."""
-
-    def is_interrupted(after: int) -> bool:
-        events = []
-
-        def handle(caller: FrameType, event: str, _: object) -> None:
-            if event in ("call", "c_return"):
+            if is_there(caller, event):
                 events.append(event)
                 if len(events) == after:
                     raise KeyboardInterrupt
@@ -172,17 +142,46 @@ def test_a_signal_handler_that_raises_leaves_no_context(context: Callable[[], Ab
         before = sys.getprofile()
         try:
             sys.setprofile(handle)
-            with context():
-                pass
+            run()
         except KeyboardInterrupt:
             return True
         finally:
             sys.setprofile(before)
         return False
 
-    interruptions = 0
-    while is_interrupted(interruptions + 1):
-        interruptions += 1
+    number = 0
+    while is_interrupted(number + 1):
+        number += 1
+        check()
+    return number
+
+
+def test_a_signal_handler_that_raises_leaves_no_team() -> None:
+    """Python calls the handler after a function that is written in C.
+
+    If a team were left, later calls would run without one.
+    """
+
+    def is_there(caller: FrameType, event: str) -> bool:
+        return event == "c_return" and caller.f_code is team.run.__code__
+
+    def check() -> None:
+        assert not team._team
+
+    with team.limit_threads(2, []):
+        assert interruptions(lambda: team.run(team.Call(lambda scratch: None, lambda: None, lambda: True), None), is_there, check) > 5
+
+
+@pytest.mark.parametrize("context", [threads.forks_wait, lambda: team.limit_threads(2, [])], ids=["forks_wait", "limit_threads"])
+def test_a_signal_handler_that_raises_leaves_no_context(context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Python also calls the handler at the start of a function, such as `__exit__`."""
+
+    def run() -> None:
+        with context():
+            pass
+
+    def check() -> None:
         assert not threads._inside
         assert team._setting() == (1, [])
-    assert interruptions > 5
+
+    assert interruptions(run, lambda _, event: event in ("call", "c_return"), check) > 5

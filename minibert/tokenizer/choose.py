@@ -3,7 +3,7 @@
 The compiled encoder takes half a second to load, and on its first use ever some seconds to compile.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ..runtime.jit import JitLoop, can_compile
 from ..runtime.library import find
@@ -12,7 +12,10 @@ from .compiled import MAX_WORD_CHARS
 from .encoding import BatchEncoder, PackedEncoding
 from .readable import ReadableEncoder
 from .settings import TokenizerSettings
-from .tokenizer import WordPieceTokenizer
+from .tokenizer import AcceleratedEncoder, WordPieceTokenizer
+
+if TYPE_CHECKING:
+    from .compiled.batch import CompiledEncoder
 
 BACKENDS = ("auto", "library", "numba", "numpy")
 COMPILED_PAYS = 3_000_000  # characters of a call: the readable encoder takes a second for them
@@ -51,7 +54,7 @@ class Compiled(NamedTuple):
     backend: str
     pays: int
 
-    def encoder(self, readable: ReadableEncoder) -> BatchEncoder:
+    def encoder(self, readable: ReadableEncoder) -> AcceleratedEncoder:
         return CompiledWherePays(readable, self)
 
 
@@ -71,6 +74,11 @@ class CompiledWherePays:
         pays = self._choice.pays
         encoder = self._readable if pays and sum(map(len, texts)) < pays else self._made()
         return encoder.encode_batch(texts, max_length, split_special_tokens, return_offsets)
+
+    def compiled(self) -> "CompiledEncoder | None":
+        """The compiled encoder, if it has been made or pays for any text."""
+        made = self._compiled if self._choice.pays else self._made()
+        return None if made is self._readable else cast("CompiledEncoder | None", made)
 
     def _made(self) -> BatchEncoder:
         if self._compiled is None:

@@ -7,7 +7,7 @@ pieces.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .readable import ReadableEncoder
 from .settings import TokenizerSettings
 from .truncation import TruncationStrategy, check_max_length, join_pairs, overflow, truncate, windows
 
+if TYPE_CHECKING:
+    from .compiled.batch import CompiledEncoder
+
 MAX_TEXT_CHARS = (1 << 31) - 1  # offsets are 32-bit numbers
 SEVERAL = "encode_batch takes several texts"
 STR_ONLY = frozenset({str})
@@ -34,8 +37,15 @@ class Accelerator(Protocol):
     def backend(self) -> str:
         """The backend that was chosen: "auto", "library" or "numba"."""
 
-    def encoder(self, readable: ReadableEncoder) -> BatchEncoder:
+    def encoder(self, readable: ReadableEncoder) -> "AcceleratedEncoder":
         """An encoder with the results of the readable one, which it may call."""
+
+
+class AcceleratedEncoder(BatchEncoder, Protocol):
+    """What an accelerator makes."""
+
+    def compiled(self) -> "CompiledEncoder | None":
+        """The compiled encoder, if it has been made or pays for any text."""
 
 
 @explain_attributes(habits.TOKENIZER_ATTRIBUTES)
@@ -70,14 +80,16 @@ class WordPieceTokenizer:
     """
 
     __slots__ = (
-        "_accelerator", "_batch_encoder", "_readable", "_token_of", "normalize", "settings", "special_tokens", "unk_id", "vocab",
+        "_accelerated", "_accelerator", "_batch_encoder", "_readable", "_token_of", "normalize", "settings", "special_tokens", "unk_id",
+        "vocab",
     )  # fmt: skip
 
     def __init__(self, settings: TokenizerSettings, accelerator: Accelerator | None = None) -> None:
         readable = ReadableEncoder(settings)
         self._accelerator = accelerator
         self._readable = readable
-        self._batch_encoder: BatchEncoder = readable if accelerator is None else accelerator.encoder(readable)
+        self._accelerated = None if accelerator is None else accelerator.encoder(readable)
+        self._batch_encoder: BatchEncoder = self._accelerated or readable
         ids = settings.ids  # a copy
         self._token_of = cache(lambda: {id: token for token, id in ids.items()})  # made when it is first needed
         self.settings = settings
@@ -94,6 +106,10 @@ class WordPieceTokenizer:
     @property
     def backend(self) -> str:
         return "numpy" if self._accelerator is None else self._accelerator.backend
+
+    def compiled(self) -> "CompiledEncoder | None":
+        """The compiled encoder, if it has been made or pays for any text."""
+        return None if self._accelerated is None else self._accelerated.compiled()
 
     def __setattr__(self, name: str, value: object) -> None:
         if hasattr(self, name):

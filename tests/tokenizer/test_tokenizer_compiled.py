@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minibert.runtime.records import Record
 from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
-from minibert.tokenizer.compiled import tables
+from minibert.tokenizer.compiled import batch, tables
 from minibert.tokenizer.compiled.batch import CompiledEncoder
 from minibert.tokenizer.loading import load_vocab
 from minibert.tokenizer.readable import ReadableEncoder
@@ -211,6 +212,27 @@ def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:
         thread.join()
     assert found == [True] * 160
     assert len(compiled_encoder(fast)._idle[False]) <= 8
+
+
+def test_a_work_that_a_caller_keeps(uncased: WordPieceTokenizer) -> None:
+    loop = choose._loop_of(COMPILED)
+    assert loop
+    encoder = uncased.compiled()
+    assert encoder
+    assert not encoder.leaves_added_tokens
+    work = encoder.work_for(64, max_length=6)
+    for text in (*TEXTS, "a [MASK]", *adversarial_texts(300, seed=11)):
+        content = text.encode("utf-8", "surrogatepass")
+        if len(content) <= 64:
+            work.data[: len(content) + len(batch.PADDING)] = np.frombuffer(content + batch.PADDING, np.uint8)[: len(work.data)]
+            work.ends[0] = len(content)
+            n = loop(Record(work._replace(data=work.data[: len(content) + len(batch.PADDING)])))
+            assert not work.output.needs_fallback[0]
+            expected = uncased.encode_batch([text], 6)
+            assert work.output.input_ids[:n].tolist() == expected.input_ids.tolist(), text
+            assert work.output.num_truncated[0] == expected.num_truncated[0]
+            work = encoder.renew(work)
+    assert make_tokenizer(uncased.settings, compiled_pays=100).compiled() is None
 
 
 def test_nothing(uncased: WordPieceTokenizer) -> None:

@@ -90,24 +90,50 @@ class CompiledEncoder:
         # `split_special_tokens`, it is any added token, if some of them are not special.
         self._fallback_tokens = {False: others, True: AddedTokens(() if are_all_special else all_added)}
         self._tables = make_tables(rules, added)
+        self.leaves_added_tokens = bool(self._fallback_tokens[False])  # whether only the fallback finds some of them
         self._options = _options(rules, ADDED if added else -1)
         self._words = vocabulary_table(rules.first)
         # What calls have learnt and no call holds, for each value of `split_special_tokens`.
         # `append` and `pop` are atomic.
         self._idle: dict[bool, list[Workspace]] = {False: [], True: []}
 
+    def work_for(self, num_bytes: int, num_texts: int = 1, max_length: int | None = None) -> Work:
+        """The arrays of a call of the loop, which a caller keeps for many calls, one at a time.
+
+        The caller writes UTF-8 at the beginning of `data`, a line feed behind each text, and the
+        place of that line feed to `ends`. Behind the last text, `data` goes on with line feeds: all
+        of PADDING. Every text is whole where no text of the call needs the fallback.
+
+        Args:
+            num_bytes: most bytes of all texts together.
+            num_texts: texts of a call.
+            max_length: tokens that each text may have.
+        """
+        options = self._options._replace(max_pieces=_max_pieces(max_length))
+        output, scratch = _buffers(num_bytes + num_texts + len(PADDING), num_texts, options.max_word_chars, False)
+        data = np.full(num_bytes + num_texts + len(PADDING), PADDING[0], np.uint8)
+        return Work(data, np.zeros(num_texts, np.int64), options, output, scratch, self._tables, self._new_memory())
+
+    def renew(self, work: Work) -> Work:
+        """The same Work after a call, or one with other tables where the call has filled them.
+
+        It may be left out after a call. The tables are full then, and no text is wrong.
+        """
+        self._forget(work.memory, int(work.scratch.ahead[1]) // 2)
+        return work
+
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
         """Encode each text, as BatchEncoder says."""
         split_special_tokens = bool(split_special_tokens)
         options = self._options._replace(
             added_root=-1 if split_special_tokens else self._options.added_root,
-            max_pieces=sys.maxsize if max_length is None else min(int(max_length) - 2, sys.maxsize),
+            max_pieces=_max_pieces(max_length),
         )
         idle, fallback_tokens = self._idle[split_special_tokens], self._fallback_tokens[split_special_tokens]
         try:
             workspace = idle.pop()
         except IndexError:
-            workspace = Workspace(self._tables, Memory(empty_table(CHUNK_SLOTS), copy_table(self._words)), options.max_word_chars)
+            workspace = Workspace(self._tables, self._new_memory(), options.max_word_chars)
         parts: list[PackedEncoding] = []
         for start, stop, data, ends in _blocks(texts):
             if data.size > MAX_BYTES:
@@ -130,6 +156,9 @@ class CompiledEncoder:
         idle.append(workspace)
         return concatenate(parts, return_offsets)
 
+    def _new_memory(self) -> Memory:
+        return Memory(empty_table(CHUNK_SLOTS), copy_table(self._words))
+
     def _forget(self, memory: Memory, num_chunks: int) -> None:
         """Empty a table that is full of other texts than these.
 
@@ -151,6 +180,11 @@ def _options(rules: Rules, added_root: int) -> Options:
     if not all(0 <= id < MAX_IDS for id in ids):
         raise ValueError(f"expected ids from 0 to 2^31 - 1, found {ids}")
     return Options(SPACES if rules.settings.lowercase else ZERO, *ids, added_root, limit, sys.maxsize)
+
+
+def _max_pieces(max_length: int | None) -> int:
+    """How many pieces of a text stay beside [CLS] and [SEP]."""
+    return sys.maxsize if max_length is None else min(int(max_length) - 2, sys.maxsize)
 
 
 def _buffers(num_bytes: int, num_texts: int, max_word_chars: int, return_offsets: bool) -> tuple[Output, Scratch]:

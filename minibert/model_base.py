@@ -9,9 +9,12 @@ from typing import Any, NamedTuple, NoReturn, Self
 from .arguments import check_poolings
 from .bert.config import BertConfig
 from .folders.sentence_modules import Module, Step, prepare_module, size_after
-from .ops import Encoder
+from .ops import Encoder, Float32, ShortTexts
 from .pooling import Pooling
 from .tokenizer import PackedEncoding, WordPieceTokenizer
+
+MOST_SHORT_TEXTS = 8  # for more, batches and threads are worth their cost
+ONLY_STR = frozenset({str})
 
 
 class ModelSettings(NamedTuple):
@@ -52,6 +55,7 @@ class ModelBase:
     _encoder: Encoder
     _steps: tuple[Step, ...]  # the functions of the modules
     _settings: ModelSettings
+    _short_texts: ShortTexts | None
 
     def __init__(self, encoder: Encoder, tokenizer: WordPieceTokenizer, settings: ModelSettings) -> None:
         poolings = check_poolings(settings.poolings)
@@ -75,6 +79,7 @@ class ModelBase:
             _encoder=encoder,
             _steps=tuple(prepare_module(module, encoder) for module in settings.modules),
             _settings=settings,
+            _short_texts=_short_texts(encoder, tokenizer, settings),
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -98,6 +103,20 @@ class ModelBase:
         config = self.config
         size = f"{config.num_hidden_layers} layers of {config.hidden_size}"
         return f"MiniBert({self._settings.name!r}: {size}, {self.backend}, {self.precision})"
+
+    def _encode_short(self, texts: object, prefix: str, is_normalized: bool) -> Float32 | None:
+        """Return vectors as `encode` does, or None if these texts have to go the usual path."""
+        if self._short_texts is None or (prefix and not self.include_prompt):
+            return None
+        if type(texts) is str:
+            vectors = self._short_texts([prefix + texts], is_normalized)
+            return None if vectors is None else vectors[0]
+        if type(texts) is not list or len(texts) > MOST_SHORT_TEXTS:
+            return None
+        several = texts.copy()  # another thread may change the list
+        if {*map(type, several)} != ONLY_STR:
+            return None
+        return self._short_texts([prefix + text for text in several] if prefix else several, is_normalized)
 
     def _check_pooler(self, poolings: tuple[Pooling, ...]) -> None:
         if "pooler" in poolings and not self._encoder.has_pooler:
@@ -126,3 +145,9 @@ class ModelBase:
     def _google_tokenizer(self) -> WordPieceTokenizer:
         settings = self.tokenizer.settings
         return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())
+
+
+def _short_texts(encoder: Encoder, tokenizer: WordPieceTokenizer, settings: ModelSettings) -> ShortTexts | None:
+    if len(settings.poolings) > 1 or settings.modules or settings.truncate_dim is not None:
+        return None
+    return encoder.short_texts(tokenizer, settings.poolings[0], settings.max_length, settings.num_threads)

@@ -1,21 +1,24 @@
 """Hidden states of a packed batch -> one vector per text."""
 
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from .ops import Float32, Int64
+from .ops.sums import add_halves, reduce_rows, sum_rows
 
 Pooling = Literal["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "pooler", "mean_words"]
 WordPooling = Literal["first", "mean"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+SumRows = Callable[[Float32, Int64, Int64], Float32]
 
 
-def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_length: int = 0) -> Float32:
+def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_length: int = 0, sum_rows: SumRows = sum_rows) -> Float32:
     """Return one vector per text, (num_sequences, hidden_size).
 
-    The first `prompt_length` positions of each text do not count.
+    The first `prompt_length` positions of each text do not count. `sum_rows` is the encoder's.
 
     | pooling | vector, as sentence-transformers computes it |
     |---|---|
@@ -34,48 +37,24 @@ def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_len
     if pooling == "pooler" or (pooling == "cls" and not prompt_length):
         return hidden_states[starts]
     is_inner = pooling == "mean_words"
-    firsts = starts + max(prompt_length, 1) if is_inner else starts + prompt_length if prompt_length else starts
-    ends = ends - 1 if is_inner else ends
+    firsts = starts + (max(prompt_length, 1) if is_inner else prompt_length)
+    ends = ends - is_inner
     if pooling == "cls":
         return hidden_states[np.where(firsts < ends, firsts, starts)]
-    result = _pool_rows(hidden_states, starts, firsts, ends, pooling)
-    if firsts is not starts:
-        result[firsts >= ends] = 0
-    return result
-
-
-def _pool_rows(hidden_states: Float32, starts: Int64, firsts: Int64, ends: Int64, pooling: Pooling) -> Float32:
-    """Pool rows `firsts` to `ends` - 1 of each text. An empty span has an arbitrary result."""
-    counts = ends - firsts
-    if firsts is not starts:  # some positions do not count, so a text may have none that do
-        counts = np.maximum(counts, 1)
-    result: Float32
     if pooling == "max":
-        return _reduce(np.maximum, hidden_states, starts, firsts, ends)
+        return reduce_rows(np.maximum, hidden_states, firsts, ends)
     if pooling == "lasttoken":
-        return hidden_states[ends - 1]
+        return np.where(_column(firsts < ends), hidden_states[ends - 1], np.float32(0))
+    counts = np.maximum(ends - firsts, 1)
     if pooling == "weightedmean":
-        seqlens = np.diff(starts, append=len(hidden_states))
-        numbers = np.arange(1, len(hidden_states) + 1) - np.repeat(starts, seqlens)
-        result = _reduce(np.add, hidden_states * _column(numbers), starts, firsts, ends)
+        numbers = np.arange(1, len(hidden_states) + 1) - np.repeat(starts, np.diff(cu_seqlens))
         least = firsts - starts + 1
+        result = sum_rows(hidden_states * _column(numbers), firsts, ends)
         result /= _column(counts * (2 * least + counts - 1) / 2)  # least + ... + greatest
         return result
-    result = _reduce(np.add, hidden_states, starts, firsts, ends)
+    result = sum_rows(hidden_states, firsts, ends)
     result /= np.sqrt(_column(counts)) if pooling == "mean_sqrt_len_tokens" else _column(counts)
     return result
-
-
-def _reduce(function: np.ufunc, rows: Float32, starts: Int64, firsts: Int64, ends: Int64) -> Float32:
-    """Apply a ufunc over the rows of each text.
-
-    The order of its operations depends on the number of these rows alone.
-    """
-    if firsts is starts:
-        return function.reduceat(rows, starts, axis=0)
-    # every second result is from firsts[i] to ends[i]; of an empty span, reduceat gives a row
-    bounds = np.stack([np.minimum(firsts, len(rows) - 1), ends], axis=1).ravel()
-    return function.reduceat(rows, bounds[:-1] if bounds[-1] == len(rows) else bounds, axis=0)[::2]
 
 
 def pool_words(vectors: Float32, offsets: npt.NDArray[Any], words: list[tuple[int, int]], pooling: WordPooling) -> Float32:
@@ -95,7 +74,10 @@ def pool_words(vectors: Float32, offsets: npt.NDArray[Any], words: list[tuple[in
     if words and len(offsets):
         owners = np.searchsorted([start for start, _ in words], offsets[:, 1] - 1, side="right") - 1
         seen, first, num_pieces = np.unique(owners, return_index=True, return_counts=True)
-        result[seen] = vectors[first] if pooling == "first" else np.add.reduceat(vectors, first, axis=0) / _column(num_pieces)
+        if pooling == "first":
+            result[seen] = vectors[first]
+        else:
+            result[seen] = sum_rows(vectors, first, first + num_pieces) / _column(num_pieces)
     return result
 
 
@@ -116,7 +98,13 @@ def finish(vectors: Float32, is_normalized: bool, truncate_dim: int | None, norm
 
 
 def unit_length(vectors: Float32) -> Float32:
-    """Divide each row by its Euclidean length. A row of zeros stays."""
-    lengths = np.sqrt(np.einsum("td,td->t", vectors, vectors, dtype=np.float64))  # the square of a float32 may overflow
-    unit: Float32 = (vectors / np.maximum(lengths, 1e-12)[:, np.newaxis]).astype(np.float32)
+    """Divide each row by its Euclidean length. A row of zeros stays.
+
+    The squares are added in halves, in float64: the square of a float32 may overflow.
+    """
+    squares = vectors.astype(np.float64)
+    squares *= squares
+    add_halves(squares.T)
+    lengths = np.sqrt(squares[:, :1])
+    unit: Float32 = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit

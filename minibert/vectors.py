@@ -27,6 +27,6 @@ def pool_all(encoder: Encoder, hidden_states: Float32, cu_seqlens: Int64, poolin
     """
     parts = []
     for each in poolings:
-        vectors = pool(hidden_states, cu_seqlens, each, prompt_length)
+        vectors = pool(hidden_states, cu_seqlens, each, prompt_length, encoder.sum_rows)
         parts.append(encoder.pooler(vectors) if each == "pooler" else vectors)
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -11,7 +11,7 @@ from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from ..ops.compiled import loops
+from ..ops.compiled.jit_loops import LOOPS
 from ..ops.compiled.tier_type import TierType
 from ..ops.compiled.tiers import TIERS
 from ..tokenizer.compiled.loops import encode
@@ -30,13 +30,8 @@ class Loop(NamedTuple):
 def loops_of(tier: str) -> dict[str, Loop]:
     """The loops of a library, by the name of the entry. Each takes the address of a record."""
     with_tier = (TierType(TIERS[tier]), types.intp)
-    return {
-        "minibert_layers": Loop(loops.layers_loop, with_tier),
-        "minibert_linear": Loop(loops.linear_loop, with_tier),
-        "minibert_probs": Loop(loops.probs_loop, with_tier),
-        "minibert_embed": Loop(loops.embed_loop, with_tier),
-        "minibert_tokenize": Loop(encode, (types.intp,)),
-    }
+    encoder = {f"minibert_{name}": Loop(loop, with_tier) for name, loop in LOOPS.items()}
+    return encoder | {"minibert_tokenize": Loop(encode, (types.intp,))}
 
 
 def object_of(tier: str) -> bytes:

@@ -10,8 +10,10 @@ backends. `numpy_encoder.py` is the one in NumPy, with one function for each equ
 | `embed(input_ids, position_ids, token_type_ids)` | hidden states | sum of three rows, LayerNorm |
 | `layers(hidden_states, cu_seqlens, first, last)` | hidden states | layers first..last - 1 |
 | `attention_probs(hidden_states, cu_seqlens, layer)` | a list | softmax of one layer |
+| `sum_rows(rows, firsts, ends)` | (num_spans, hidden_size) | sums in the order of `sums.py` |
 | `pooler(hidden_states)` | (num_rows, hidden_size) | tanh of a linear layer |
 | `dense(linear, activation)` | a function | one more linear layer, prepared once |
+| `short_texts(tokenizer, ...)` | a function, or None | short texts to vectors in one call |
 
 The arrays of the contract are C-contiguous float32. Hidden states are (num_tokens, hidden_size).
 The probabilities of each text are (num_heads, seq_len, seq_len). `layers` may overwrite its
@@ -42,12 +44,16 @@ import numpy.typing as npt
 
 from ..bert.config import BertConfig
 from ..bert.weights import Linear
+from ..tokenizer import WordPieceTokenizer
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 GeluForm = Literal["none", "tanh"]
 Dense = Callable[[Float32], Float32]  # vectors (num_rows, in_features) -> (num_rows, out_features)
+# (texts, whether vectors get the length 1) -> (num_texts, hidden_size). None is for texts that need
+# the other methods: they are too long or many, they are cut, or something about them is reported.
+ShortTexts = Callable[[list[str], bool], Float32 | None]
 # The longest text whose attention an int8 model computes in int16. A probability below 1/65534 is
 # rounded to 0. In a row of n tokens these are at most n / 65534 of the whole, 3.2 % here. A longer
 # text has float32 attention, whatever else is in its batch.
@@ -82,5 +88,7 @@ class Encoder(Protocol):
     def embed(self, input_ids: Int32, position_ids: Int32, token_type_ids: Int32) -> Float32: ...
     def layers(self, hidden_states: Float32, cu_seqlens: Int64, first: int, last: int) -> Float32: ...
     def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]: ...
+    def sum_rows(self, rows: Float32, firsts: Int64, ends: Int64) -> Float32: ...
     def pooler(self, hidden_states: Float32) -> Float32: ...
     def dense(self, linear: Linear, activation: str) -> Dense: ...
+    def short_texts(self, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, num_threads: int) -> ShortTexts | None: ...

@@ -7,8 +7,10 @@ import numpy as np
 
 from ..arrays import widen
 from ..bert.weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
+from ..tokenizer import WordPieceTokenizer
 from . import INT16_TOKENS, Dense, Float32, Int32, Int64, numpy_int8, numpy_ops
 from .parameters import Layer, Parameters, arrange, check_ids, look_up
+from .sums import sum_rows
 
 
 def prepare(weights: BertWeights) -> "NumpyEncoder":
@@ -74,6 +76,13 @@ class NumpyEncoder:
             probs = numpy_int8.int16_attention_probs if key.shape[2] <= longest else numpy_ops.attention_probs
             every.extend(probs(query, key))
         return every
+
+    def sum_rows(self, rows: Float32, firsts: Int64, ends: Int64) -> Float32:
+        """Return the sum of rows `firsts` to `ends` - 1 of each span; see sums.py."""
+        return sum_rows(rows, firsts, ends)
+
+    def short_texts(self, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, num_threads: int) -> None:
+        """Return None: NumPy has no faster road for short texts."""
 
     def pooler(self, hidden_states: Float32) -> Float32:
         """Return tanh(x weight^T + bias) of vectors of position 0, which is [CLS].

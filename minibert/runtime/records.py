@@ -70,13 +70,14 @@ class Record:
         self._memory = bytearray(8 * len(numbers))
         self.address = _addressof(_from_buffer(self._memory))
         self.pointer = ctypes.c_void_p(self.address)
-        self._write(numbers)
+        self.write(*numbers)
 
     def begin(self, *arguments: Any) -> None:
         """Overwrite the first numbers with those of arguments."""
-        self._write(numbers_of(arguments))
+        self.write(*numbers_of(arguments))
 
-    def _write(self, numbers: list[int]) -> None:
+    def write(self, *numbers: int) -> None:
+        """Overwrite the first numbers."""
         _packer(len(numbers))(self._memory, 0, *numbers)
 
 

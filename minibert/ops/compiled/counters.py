@@ -82,6 +82,20 @@ def wait(counters: Address, phase: Integer, number: Integer) -> None:
     """
 
 
+def _emit_reset(builder: Any, counters: Any, phase: Any) -> None:
+    for which in (TAKEN, FINISHED):
+        builder.store_atomic(ir.Constant(I64, 0), _counter(builder, counters, phase, which), "monotonic", 8)
+
+
+@operation(types.void, (types.intp, types.intp), _emit_reset)
+def reset(counters: Address, phase: Integer) -> None:
+    """Make both counters zero.
+
+    LLVM makes no call of memset out of atomic stores. No library has that function.
+    """
+    counters[phase * COUNTERS + TAKEN] = counters[phase * COUNTERS + FINISHED] = 0
+
+
 @pasted
 def in_blocks(work_on: Callable[..., None], task: Any, num_blocks: Integer, workspace: Any, phase: Integer) -> None:
     """Do one phase: `work_on(block, task, workspace)` for each block, in any order.

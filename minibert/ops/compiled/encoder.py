@@ -5,6 +5,7 @@ compared with the sizes of the weights, and what another thread could change mea
 first. Then a method takes a workspace and calls a loop.
 """
 
+import sys
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,8 @@ from ...arrays import FLOAT32, release_pages, widen
 from ...bert.weights import BertWeights, FloatArray, LayerNorm, Linear, Matrix
 from ...runtime import team
 from ...runtime.records import Loop, Record
-from .. import Dense, Float32, Int32, Int64
+from ...tokenizer import WordPieceTokenizer
+from .. import Dense, Float32, Int32, Int64, ShortTexts
 from ..numpy_ops import activated
 from ..parameters import Layer, Parameters, arrange, check_ids, look_up, outside
 from .layout import (
@@ -33,8 +35,10 @@ from .layout import (
     Loops,
     ProbsCall,
     Stack,
+    SumCall,
 )
 from .packed import Packed, PackedInt8Linear, pack
+from .short_texts import Parts, short_texts
 from .storage import Storage
 from .tiers import Tier
 
@@ -63,7 +67,7 @@ class CompiledEncoder:
         self._layer_size = config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)  # weights in its matrices
         self._eps = np.array([config.layer_norm_eps], np.float32)  # of the norms of all layers
         self._embeddings_eps = np.array([self.parameters.embeddings_norm.eps], np.float32)
-        self._stack = Stack(
+        self.stack = Stack(
             np.stack([self._addresses(layer) for layer in self.parameters.layers]), int(weights.is_int8), config.num_attention_heads,
             config.intermediate_size, int(FORMS[config.gelu]),
         )  # fmt: skip
@@ -84,22 +88,41 @@ class CompiledEncoder:
         parameters = self.parameters
         check_ids(input_ids, position_ids, token_type_ids)
         out = look_up("input_ids", parameters.word_embeddings, input_ids)
-        positions, types, norm = parameters.position_embeddings, parameters.token_type_embeddings, parameters.embeddings_norm
         try:
             record, last_read = self._idle_embeds.pop()
             record.begin(out, position_ids, token_type_ids)
         except IndexError:
-            last_read = np.zeros(2, np.int64)
-            call = EmbedCall(out, position_ids, token_type_ids, positions, types, norm.weight, norm.bias, self._embeddings_eps, last_read)
-            record = self.loops.record(call)
+            call = self.embed_call(out, position_ids, token_type_ids)
+            record, last_read = self.loops.record(call), call.last_read
         done = self.loops.embed(record)
         position, kind = last_read.tolist()
         self._idle_embeds.append((record, last_read))
         if done < len(out):
-            is_position = not 0 <= position < len(positions)
-            name, table, found = ("position_ids", positions, position) if is_position else ("token_type_ids", types, kind)
-            raise outside(name, len(table), found, found)
+            num_positions = len(parameters.position_embeddings)
+            if not 0 <= position < num_positions:
+                raise outside("position_ids", num_positions, position, position)
+            raise outside("token_type_ids", len(parameters.token_type_embeddings), kind, kind)
         return out
+
+    def embed_call(self, hidden_states: Float32, position_ids: Int32, token_type_ids: Int32) -> EmbedCall:
+        """The arguments of `embed_loop`, for word embeddings in `hidden_states`."""
+        tables = self.parameters
+        positions, types, norm = tables.position_embeddings, tables.token_type_embeddings, tables.embeddings_norm
+        return EmbedCall(
+            hidden_states, position_ids, token_type_ids, positions, types, norm.weight, norm.bias, self._embeddings_eps,
+            np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    def sum_rows(self, rows: Float32, firsts: Int64, ends: Int64) -> Float32:
+        """Return the sum of rows `firsts` to `ends` - 1 of each span; see sums.py."""
+        hidden_size = self.parameters.config.hidden_size
+        _check_hidden_states(rows, hidden_size)
+        spans = np.stack([np.minimum(firsts, ends), ends], axis=1).astype(np.int64)  # an empty span may begin anywhere
+        if len(spans) and (spans.min() < 0 or spans.max() > len(rows)):
+            raise ValueError(f"firsts, ends: expected 0 to {len(rows)}, found {spans.min()} to {spans.max()}")
+        call = SumCall(rows.copy(), spans, np.empty((len(spans), hidden_size), np.float32))
+        self.loops.sum_rows(self.loops.record(call))
+        return call.sums
 
     def layers(self, hidden_states: Float32, cu_seqlens: Int64, first: int, last: int) -> Float32:
         """Overwrite the hidden states with those after layers `first` to `last` - 1."""
@@ -110,9 +133,19 @@ class CompiledEncoder:
             raise ValueError(f"first, last: expected 0 <= first <= last <= {num_layers}, found {first} and {last}")
         counters = np.zeros((last - first) * LAYER_PHASES * COUNTERS, np.int64)
         arguments = (hidden_states, own_cu_seqlens, first, last, counters)
-        multiplications = num_tokens * self._layer_size * (last - first)
-        self._run(self.loops.layers, LayersCall, arguments, (num_tokens, longest), (self._stack,), multiplications)
+        multiplications = self.multiplications(num_tokens, last - first)
+        self._run(self.loops.layers, LayersCall, arguments, (num_tokens, longest), (self.stack,), multiplications)
         return hidden_states
+
+    def multiplications(self, num_tokens: int, num_layers: int) -> int:
+        """How many there are in the matrix products of some layers."""
+        return num_tokens * self._layer_size * num_layers
+
+    def short_texts(self, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, num_threads: int) -> ShortTexts | None:
+        """Return a function that does the whole path of a few short texts; see short_texts.py."""
+        parts = Parts(self.loops, self.parameters, self.stack, self.embed_call)
+        most_tokens = sys.maxsize if num_threads == 1 else (team.PAYS - 1) // self.multiplications(1, len(self.parameters.layers))
+        return short_texts(parts, tokenizer, pooling, max_length, most_tokens)
 
     def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]:
         """Return softmax(query key^T / sqrt(head_dim)), (num_heads, seq_len, seq_len) per text."""
@@ -127,7 +160,7 @@ class CompiledEncoder:
             seq_len = len(text)
             context = np.empty((seq_len, config.hidden_size), np.float32)
             probs = np.empty((config.num_attention_heads, seq_len, seq_len), np.float32)
-            arguments = (text, config.num_attention_heads, self._stack.is_int8, context, probs.reshape(-1), np.zeros(0, np.int64))
+            arguments = (text, config.num_attention_heads, self.stack.is_int8, context, probs.reshape(-1), np.zeros(0, np.int64))
             self._run(self.loops.probs, ProbsCall, arguments, (seq_len, seq_len))
             every.append(probs)
         return every
@@ -172,7 +205,7 @@ class CompiledEncoder:
         try:
             storage = self._idle.pop()
         except IndexError:
-            storage = Storage(self.loops.tier, self.parameters.config, bool(self._stack.is_int8))
+            storage = Storage(self.loops.tier, self.parameters.config, bool(self.stack.is_int8))
         storage.reserve(*capacity)
 
         def new_record(scratch: Float32) -> Record:

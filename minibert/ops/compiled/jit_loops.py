@@ -13,9 +13,19 @@ from ...runtime.jit import JitLoop
 from ...runtime.records import Record
 from .encoder import CompiledEncoder
 from .layout import Addresses, Loops
-from .loops import embed_loop, layers_loop, linear_loop, probs_loop
+from .loops import embed_loop, layers_loop, linear_loop, probs_loop, sum_rows_loop
+from .texts_loop import texts_loop
 from .tier_type import EMULATED, present
 from .tiers import TIERS, Tier, tier_for
+
+LOOPS = {
+    "layers": layers_loop,
+    "linear": linear_loop,
+    "probs": probs_loop,
+    "embed": embed_loop,
+    "sum_rows": sum_rows_loop,
+    "texts": texts_loop,
+}
 
 
 def prepare(weights: BertWeights) -> CompiledEncoder:
@@ -39,10 +49,10 @@ def host_tier() -> Tier:
 
 def loops_for(tier: Tier) -> Loops:
     """The loops for a tier. Nothing is compiled before the first call."""
-    layers, linear, probs, embed = (JitLoop(loop, tier) for loop in (layers_loop, linear_loop, probs_loop, embed_loop))
-    if EMULATED:
-        return Loops("numba", tier, layers, linear, probs, embed, EmulatedRecord, emulated_addresses, may_share=False)
-    return Loops("numba", tier, layers, linear, probs, embed)
+    loops: dict[str, Any] = {name: JitLoop(loop, tier) for name, loop in LOOPS.items()}
+    if EMULATED:  # a record of a record is an address
+        return Loops("numba", tier, **loops | {"texts": None}, record=EmulatedRecord, addresses_of=emulated_addresses, may_share=False)
+    return Loops("numba", tier, **loops)
 
 
 class EmulatedRecord(Record):

@@ -2,7 +2,7 @@
 
 Nothing here needs Numba, so a process that has the loops in a library can import it.
 
-A call is what one of the four loops is given, see runtime/records.py. The fields that change from
+A call is what one of the loops is given, see runtime/records.py. The fields that change from
 call to call come first.
 """
 
@@ -23,6 +23,7 @@ LANES = 16  # numbers in a Vector
 COUNTERS = 16  # int64 for each phase. Two are used, 64 bytes apart, so no two share a cache line.
 LINEAR_PHASES = 2
 LAYER_PHASES = 11  # four linear layers, attention, two norms
+STORED_FLOAT32, STORED_FLOAT16, STORED_BFLOAT16, STORED_INT8 = map(np.int64, range(4))
 NO_ACTIVATION, ERF, TANH, POOL = map(np.int64, range(4))
 
 # Places in the addresses of a layer: five of each matrix, then weight, bias and eps of each norm
@@ -105,8 +106,47 @@ class EmbedCall(NamedTuple):
     last_read: Int64  # (2,): receives the position and the type that were read last
 
 
+class SumCall(NamedTuple):
+    """What `sum_rows_loop` is given: sums[i] = the sum of rows spans[i, 0] to spans[i, 1] - 1."""
+
+    rows: Rows  # (num_rows, hidden_size), overwritten
+    spans: Annotated[Int64, 2]  # (num_spans, 2): they do not overlap
+    sums: Rows  # (num_spans, hidden_size)
+
+
+class TextsCall(NamedTuple):
+    """What `texts_loop` is given: a few short texts, from UTF-8 to vectors.
+
+    It calls the loops of three steps, and each has a record of its own. `texts_loop` writes the
+    numbers that depend on the texts into these records.
+    """
+
+    num_bytes: int  # of the texts and of what follows them
+    num_texts: int
+    is_normalized: int  # whether vectors get the length 1
+    max_tokens: int  # for which there is room
+    tokenize: int  # the address of the record of a Work
+    embed: int  # of an EmbedCall
+    layers: int  # of a LayersCall with all layers
+    words: int  # the address of the word embeddings
+    num_words: int
+    stored: int  # in which form they are stored: one of STORED_...
+    scale: Float32  # (num_words,) where they are int8, else (0,)
+    takes_first: int  # whether the vector is that of the first token; else it is the mean
+    position_ids: Int32  # (max_tokens,), those of the EmbedCall
+    counters: Int64  # those of the LayersCall
+    hidden_states: Rows  # (max_tokens, hidden_size), those of both
+    squares: npt.NDArray[np.float64]  # (hidden_size,)
+    vectors: Rows  # (room for texts, hidden_size)
+
+
+# Numbers of a record that `texts_loop` writes, by their place
+NUM_BYTES, NUM_ENDS = map(np.int64, (1, 3))  # in the record of a Work
+NUM_TOKENS, NUM_CU_SEQLENS = map(np.int64, (1, 4))  # of an EmbedCall and of a LayersCall; of a LayersCall
+
+
 class Loops(NamedTuple):
-    """The four loops, compiled for a tier, and how their arguments are made."""
+    """The loops of an encoder, compiled for a tier, and how their arguments are made."""
 
     backend: str
     tier: Tier
@@ -114,6 +154,8 @@ class Loops(NamedTuple):
     linear: Loop
     probs: Loop
     embed: Loop
+    sum_rows: Loop
+    texts: Loop | None  # None where nothing is compiled
     record: Callable[[Any], Record] = Record
     addresses_of: Callable[..., Addresses] = addresses_of
     may_share: bool = True  # whether several threads may do one call together

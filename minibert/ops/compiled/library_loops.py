@@ -1,5 +1,7 @@
 """The loops of a shared library, see runtime/library.py."""
 
+from typing import Any
+
 from ...bert.weights import BertWeights
 from ...runtime.library import Library, find
 from .encoder import CompiledEncoder
@@ -15,6 +17,6 @@ def prepare(weights: BertWeights) -> CompiledEncoder:
 
 
 def loops_of(library: Library) -> Loops:
-    """The four loops of the encoder."""
-    loops = library.loops
-    return Loops("library", TIERS[library.tier], loops["layers"], loops["linear"], loops["probs"], loops["embed"])
+    """The loops of the encoder."""
+    loops: dict[str, Any] = {name: loop for name, loop in library.loops.items() if name in Loops._fields}
+    return Loops("library", TIERS[library.tier], **loops)

@@ -1,4 +1,4 @@
-"""The four loops that Python calls: whole layers without Python.
+"""The loops of the encoder that Python calls: whole layers without Python.
 
 Each loop takes a tier and a record of arrays and sizes (layout.py), and fills the arrays. Nothing
 in a loop allocates, raises or touches an object of Python. So a loop runs without the GIL, and
@@ -42,6 +42,7 @@ from .layout import (
     LayersCall,
     LinearCall,
     ProbsCall,
+    SumCall,
 )
 from .memory import address, get_int32, get_int64, load, offset, store
 from .products import Product, linear, panels_at
@@ -158,6 +159,31 @@ def probs_loop(tier: Tier, record: Record) -> Integer:
         place = offset(address(call.probs), number * seq_len * seq_len)
         head = head_at(query, offset(address(call.context), number * head_dim), place, hidden_size, seq_len, head_dim, WITH_PROBS)
         attend_in(head, call.is_int8, workspace)
+    return DONE
+
+
+@pasted
+def add_halves(rows: Address, num_rows: Integer, size: Integer) -> None:
+    """Overwrite the first row with the sum of all, in the order of ops/sums.py."""
+    while num_rows > 1:
+        added = num_rows // 2 * size
+        others = offset(rows, num_rows * size - added)
+        for i in range(0, added, LANES):
+            store(rows, i, load(rows, i, added - i, ZERO) + load(others, i, added - i, ZERO), added - i)
+        num_rows -= num_rows // 2
+
+
+@jit
+def sum_rows_loop(tier: Tier, record: Record) -> Integer:
+    """The sum of the rows of each span, and zeros for an empty one. Overwrites the rows."""
+    call = unpack(record, SumCall)
+    size = call.rows.shape[1]
+    for span in range(call.spans.shape[0]):
+        first, num_rows = call.spans[span, 0], call.spans[span, 1] - call.spans[span, 0]
+        rows, sums = offset(address(call.rows), first * size), offset(address(call.sums), span * size)
+        add_halves(rows, num_rows, size)
+        for i in range(0, size, LANES):
+            store(sums, i, load(rows, i, size - i, ZERO) if num_rows > 0 else broadcast(ZERO), size - i)
     return DONE
 
 

@@ -56,23 +56,23 @@ def _size_of_lane(element: Any) -> int:
     return 4 if isinstance(element, ir.FloatType) else int(element.width) // 8
 
 
-def _is_inside(builder: Any, count: Any) -> Any:
+def is_inside(builder: Any, count: Any) -> Any:
     """Which lanes lie before `count`."""
     lanes = ir.Constant(INTS, list(range(LANES)))
     return builder.icmp_signed("<", lanes, emit_broadcast(builder, builder.trunc(count, I32), INTS))
 
 
-def _is_whole(builder: Any, count: Any) -> Any:
+def is_whole(builder: Any, count: Any) -> Any:
     return builder.icmp_signed(">=", count, ir.Constant(I64, LANES))
 
 
 def _emit_load(builder: Any, address: Any, index: Any, count: Any, fill: Any) -> Any:
-    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
+    with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
         with whole:
             all_lanes, whole_block = read(builder, address, index, FLOATS, F32), builder.block
         with part:
             place = builder.bitcast(pointer(builder, address, index, F32), FLOATS.as_pointer())
-            arguments = [place, ir.Constant(I32, 4), _is_inside(builder, count), emit_broadcast(builder, fill, FLOATS)]
+            arguments = [place, ir.Constant(I32, 4), is_inside(builder, count), emit_broadcast(builder, fill, FLOATS)]
             some_lanes = emit_call(builder, f"llvm.masked.load.v{LANES}f32.p0", FLOATS, *arguments)
             part_block = builder.block
     loaded = builder.phi(FLOATS)
@@ -82,12 +82,12 @@ def _emit_load(builder: Any, address: Any, index: Any, count: Any, fill: Any) ->
 
 
 def _emit_store(builder: Any, address: Any, index: Any, vector: Any, count: Any) -> None:
-    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
+    with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
         with whole:
             write(builder, vector, address, index, F32)
         with part:
             place = builder.bitcast(pointer(builder, address, index, F32), FLOATS.as_pointer())
-            arguments = [vector, place, ir.Constant(I32, 4), _is_inside(builder, count)]
+            arguments = [vector, place, ir.Constant(I32, 4), is_inside(builder, count)]
             emit_call(builder, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(), *arguments)
 
 
@@ -114,6 +114,12 @@ def get_int32(address: Address, index: Integer) -> Integer:
 def get_int64(address: Address, index: Integer) -> Any:
     """One int64, which may be an address."""
     return address[index]
+
+
+@operation(types.void, (types.intp,) * 3, lambda builder, address, index, x: write(builder, x, address, index, I64))
+def put_int64(address: Address, index: Integer, x: Integer) -> None:
+    """Store one int64."""
+    address[index] = x
 
 
 @operation(
@@ -187,12 +193,12 @@ def transpose(source: Address, at: Integer, stride: Integer, count: Integer, tar
 def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, offset: Any, count: Any) -> None:
     offsets = emit_broadcast(builder, builder.trunc(offset, I32), INTS)
     small = builder.trunc(builder.sub(builder.bitcast(shifted, INTS), offsets), ir.VectorType(I8, LANES))
-    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
+    with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
         with whole:
             write(builder, small, address, index, I8)
         with part:
             place = builder.bitcast(pointer(builder, address, index, I8), small.type.as_pointer())
-            arguments = [small, place, ir.Constant(I32, 1), _is_inside(builder, count)]
+            arguments = [small, place, ir.Constant(I32, 1), is_inside(builder, count)]
             emit_call(builder, f"llvm.masked.store.v{LANES}i8.p0", ir.VoidType(), *arguments)
 
 

@@ -1,0 +1,184 @@
+"""A few short texts in one call of a loop: what stays from call to call, and what a call writes.
+
+The usual path of `encode` makes some thirty small arrays and a dozen calls for a text. Here all
+arrays and records are made once. A call copies the UTF-8 of its texts, writes a few numbers, and
+runs `texts_loop`. The bits are those of the usual path. benchmarks/speed.py measures both.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...arrays import BFLOAT16, FLOAT32, widen
+from ...bert.weights import FloatArray, Int8Rows
+from ...runtime.records import address_of
+from ...runtime.threads import forks_wait
+from ...tokenizer import WordPieceTokenizer
+from ...tokenizer.compiled.batch import PADDING
+from ...tokenizer.compiled.layout import Work
+from .. import Float32, Int32
+from ..parameters import Parameters
+from .layout import (
+    COUNTERS,
+    LAYER_PHASES,
+    STORED_BFLOAT16,
+    STORED_FLOAT16,
+    STORED_FLOAT32,
+    STORED_INT8,
+    EmbedCall,
+    LayersCall,
+    Loops,
+    Stack,
+    TextsCall,
+)
+from .storage import Storage
+
+MAX_TOKENS = 128  # of all texts of a call
+MIN_TOKENS = 8  # where fewer are allowed, hardly a text would be short
+MAX_TEXTS = 8
+BYTES_PER_TOKEN = 16  # of texts that are worth a try; English prose has 5
+CALLS_PER_LOOK = 64  # uses of a PreparedCall between two looks at whether its tables are full
+FORMS = {FLOAT32: STORED_FLOAT32, np.dtype(np.float16): STORED_FLOAT16, BFLOAT16: STORED_BFLOAT16, np.dtype(np.int8): STORED_INT8}
+NO_SCALE = np.zeros(0, np.float32)
+
+
+class Parts(NamedTuple):
+    """What `texts_loop` needs of an encoder."""
+
+    loops: Loops
+    parameters: Parameters
+    stack: Stack
+    embed_call: Callable[[Float32, Int32, Int32], EmbedCall]
+
+
+def short_texts(parts: Parts, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, most_tokens: int) -> "ShortTexts | None":
+    """The function for short texts, or None where there can be none.
+
+    `most_tokens` is the number up to which several threads are of no use. `texts_loop` has one.
+    """
+    words, max_tokens = words_of(parts.parameters.word_embeddings), min(MAX_TOKENS, most_tokens)
+    if parts.loops.texts is None or words is None or pooling not in ("mean", "cls") or max_tokens < MIN_TOKENS:
+        return None
+    return ShortTexts(parts, tokenizer, words, Reading(max_length, max_tokens, pooling == "cls"))
+
+
+def words_of(table: FloatArray | Int8Rows) -> "Words | None":
+    """The word embeddings as `texts_loop` reads them, or None for a form that it does not know."""
+    weight, scale = (table.weight, np.ascontiguousarray(widen(table.scale))) if isinstance(table, Int8Rows) else (table, NO_SCALE)
+    form = FORMS.get(weight.dtype)
+    if form is None or not weight.flags.c_contiguous:
+        return None
+    return Words(address_of(weight), len(weight), int(form), scale)
+
+
+class Words(NamedTuple):
+    """The word embeddings as TextsCall has them."""
+
+    address: int
+    number: int
+    form: int  # one of STORED_...
+    scale: Float32
+
+
+class Reading(NamedTuple):
+    """How texts become vectors, as far as `texts_loop` has a choice."""
+
+    max_length: int  # tokens of a text that is not cut
+    max_tokens: int  # of a call
+    takes_first: bool  # whether the pooling is "cls"; else it is "mean"
+
+
+class PreparedCall:
+    """The arrays and the records that a call needs. One call at a time uses them."""
+
+    def __init__(self, parts: Parts, words: Words, work: Work, reading: Reading) -> None:
+        max_tokens = reading.max_tokens
+        loops, parameters, stack, config = parts.loops, parts.parameters, parts.stack, parts.parameters.config
+        storage = Storage(loops.tier, config, bool(stack.is_int8))
+        storage.reserve(max_tokens, max_tokens)
+        hidden_states = np.zeros((max_tokens, config.hidden_size), np.float32)
+        position_ids, type_ids = np.zeros((2, max_tokens), np.int32)
+        counters = np.zeros(len(parameters.layers) * LAYER_PHASES * COUNTERS, np.int64)
+        embed = parts.embed_call(hidden_states, position_ids, type_ids)
+        layers = LayersCall(
+            hidden_states, work.output.cu_seqlens, 0, len(parameters.layers), counters, stack, storage.buffers(storage.scratch(0))
+        )
+        self.work, self.vectors = work, np.zeros((MAX_TEXTS, config.hidden_size), np.float32)
+        records = [loops.record(call) for call in (work, embed, layers)]
+        tokenize, embed_at, layers_at = (record.address for record in records)
+        call = TextsCall(
+            0, 0, 0, max_tokens, tokenize, embed_at, layers_at, words.address, words.number, words.form, words.scale,
+            int(reading.takes_first), position_ids, counters, hidden_states, np.zeros(config.hidden_size, np.float64), self.vectors,
+        )  # fmt: skip
+        self.record = loops.record(call)
+        self.data, self.ends = work.data.data, work.ends.data
+        self.uses_left = CALLS_PER_LOOK
+        self.kept = embed, layers, records, call  # what the record holds the addresses of
+
+
+class ShortTexts:
+    """Texts -> vectors, for texts that one call of `texts_loop` can do. Threads may share it."""
+
+    def __init__(self, parts: Parts, tokenizer: WordPieceTokenizer, words: Words, reading: Reading) -> None:
+        self._parts, self._tokenizer, self._words, self._reading = parts, tokenizer, words, reading
+        self._loop: Any = parts.loops.texts
+        self._max_bytes = reading.max_tokens * BYTES_PER_TOKEN
+        self._idle: list[PreparedCall] = []  # what no call uses; `append` and `pop` are atomic
+
+    def __call__(self, texts: list[str], is_normalized: bool) -> Float32 | None:
+        """Return a vector for each text, (len(texts), hidden_size), or None for the usual path.
+
+        Each text is a str and of no subclass, because the loop checks no byte.
+        """
+        try:
+            encoded = [text.encode() for text in texts]
+        except UnicodeEncodeError:  # a lone surrogate
+            return None
+        data = b"\n".join(encoded)
+        if len(data) > self._max_bytes or not 0 < len(texts) <= MAX_TEXTS:
+            return None
+        call = self._take()
+        if call is None:
+            return None
+        size, end = len(data) + len(PADDING), -1
+        call.data[:size] = data + PADDING
+        for number, each in enumerate(encoded):
+            end += len(each) + 1
+            call.ends[number] = end
+        call.record.write(size, len(texts), is_normalized)
+        is_done = self._loop(call.record)
+        vectors = call.vectors[: len(texts)].copy() if is_done else None
+        self._give_back(call)
+        return vectors
+
+    def _take(self) -> PreparedCall | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._prepare()
+
+    def _prepare(self) -> PreparedCall | None:
+        """Prepare one more, or return None as long as the compiled tokenizer does not pay."""
+        tokenizer = self._tokenizer.compiled()
+        if tokenizer is None or tokenizer.leaves_added_tokens:
+            return None
+        work = tokenizer.work_for(self._max_bytes, MAX_TEXTS, self._reading.max_length)
+        call = PreparedCall(self._parts, self._words, work, self._reading)
+        if not self._loop.is_compiled():
+            with forks_wait():
+                self._loop(call.record)  # no texts: Numba compiles the loop
+        return call
+
+    def _give_back(self, call: PreparedCall) -> None:
+        """Leave it to later calls, or one with larger tables if its tables are full."""
+        call.uses_left -= 1
+        if call.uses_left == 0:
+            call.uses_left = CALLS_PER_LOOK
+            tokenizer = self._tokenizer.compiled()
+            if tokenizer is None:
+                return
+            work = tokenizer.renew(call.work)
+            if work is not call.work:
+                call = PreparedCall(self._parts, self._words, work, self._reading)
+        self._idle.append(call)

@@ -116,19 +116,19 @@ class MiniBert(ModelBase):
                 or the weights are not finite numbers.
         """
         encoder, settings = self._encoder, self._settings
-        check_flag("normalize_embeddings", normalize_embeddings)
-        prefix = chosen_prompt(prompt, settings.default_prompt_name if prompt_name is None else prompt_name, settings.prompts)
-        is_usual = pooling is None and truncate_dim is None and max_length is None and batch_tokens is None and not show_progress_bar
-        if is_usual and isinstance(layer, int) and layer == -1 and isinstance(truncation, str) and truncation in TRUNCATIONS:
-            is_unit = settings.normalize_embeddings if normalize_embeddings is None else bool(normalize_embeddings)
-            if (short := self._encode_short(texts, prefix, is_unit)) is not None:
-                return short
         poolings = settings.poolings if pooling is None else check_poolings(pooling)
         self._check_pooler(poolings)
+        check_flag("normalize_embeddings", normalize_embeddings)
+        prefix = chosen_prompt(prompt, settings.default_prompt_name if prompt_name is None else prompt_name, settings.prompts)
+        limit = check_length(max_length, self.max_length, self.config)
+        is_usual = truncate_dim is None and batch_tokens is None and not show_progress_bar and len(poolings) == 1
+        if is_usual and isinstance(layer, int) and layer == -1 and isinstance(truncation, str) and truncation in TRUNCATIONS:
+            is_unit = settings.normalize_embeddings if normalize_embeddings is None else bool(normalize_embeddings)
+            if (short := self._encode_short(texts, prefix, poolings[0], limit, is_unit)) is not None:
+                return short
         layers = check_layers(layer, self.config.num_hidden_layers)
         size = size_after(settings.modules, len(poolings) * self.config.hidden_size)
         kept = settings.truncate_dim if truncate_dim is None else check_integer("truncate_dim", truncate_dim, 1, size)
-        limit = check_length(max_length, self.max_length, self.config)
         encoding = self._encoding(check_texts_or_pairs(texts), prefix, limit)
         report_truncation(encoding.num_truncated, limit, truncation)
         prompt_length = self._prompt_length(prefix, limit)

@@ -14,6 +14,7 @@ from .pooling import Pooling
 from .tokenizer import PackedEncoding, WordPieceTokenizer
 
 MOST_SHORT_TEXTS = 8  # for more, batches and threads are worth their cost
+SHORT_POOLINGS = ("mean", "cls")
 ONLY_STR = frozenset({str})
 
 
@@ -79,7 +80,9 @@ class ModelBase:
             _encoder=encoder,
             _steps=tuple(prepare_module(module, encoder) for module in settings.modules),
             _settings=settings,
-            _short_texts=_short_texts(encoder, tokenizer, settings),
+            _short_texts=None
+            if settings.modules or settings.truncate_dim is not None
+            else encoder.short_texts(tokenizer, settings.num_threads),
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -104,19 +107,19 @@ class ModelBase:
         size = f"{config.num_hidden_layers} layers of {config.hidden_size}"
         return f"MiniBert({self._settings.name!r}: {size}, {self.backend}, {self.precision})"
 
-    def _encode_short(self, texts: object, prefix: str, is_normalized: bool) -> Float32 | None:
-        """Return vectors as `encode` does, or None if these texts have to go the usual path."""
-        if self._short_texts is None or (prefix and not self.include_prompt):
+    def _encode_short(self, texts: object, prefix: str, pooling: str, limit: int, is_unit: bool) -> Float32 | None:
+        """Return vectors as `encode` does, or None if these texts have to take the usual path."""
+        if self._short_texts is None or pooling not in SHORT_POOLINGS or (prefix and not self.include_prompt):
             return None
         if type(texts) is str:
-            vectors = self._short_texts([prefix + texts], is_normalized)
+            vectors = self._short_texts([prefix + texts], pooling, limit, is_unit)
             return None if vectors is None else vectors[0]
         if type(texts) is not list or len(texts) > MOST_SHORT_TEXTS:
             return None
         several = texts.copy()  # another thread may change the list
         if {*map(type, several)} != ONLY_STR:
             return None
-        return self._short_texts([prefix + text for text in several] if prefix else several, is_normalized)
+        return self._short_texts([prefix + text for text in several] if prefix else several, pooling, limit, is_unit)
 
     def _check_pooler(self, poolings: tuple[Pooling, ...]) -> None:
         if "pooler" in poolings and not self._encoder.has_pooler:
@@ -145,9 +148,3 @@ class ModelBase:
     def _google_tokenizer(self) -> WordPieceTokenizer:
         settings = self.tokenizer.settings
         return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())
-
-
-def _short_texts(encoder: Encoder, tokenizer: WordPieceTokenizer, settings: ModelSettings) -> ShortTexts | None:
-    if len(settings.poolings) > 1 or settings.modules or settings.truncate_dim is not None:
-        return None
-    return encoder.short_texts(tokenizer, settings.poolings[0], settings.max_length, settings.num_threads)

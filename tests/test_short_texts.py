@@ -39,8 +39,8 @@ def taken(model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> list[int
     short = model._short_texts
     assert short
 
-    def spy(texts: list[str], is_normalized: bool) -> Any:
-        vectors = short(texts, is_normalized)
+    def spy(texts: list[str], *options: Any) -> Any:
+        vectors = short(texts, *options)
         if vectors is not None:
             numbers.append(len(vectors))
         return vectors
@@ -99,7 +99,7 @@ def test_a_few_texts_in_a_list(model: minibert.MiniBert, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "options",
     [
-        {"pooling": "mean"}, {"layer": 1}, {"layer": [-1]}, {"truncate_dim": 5}, {"max_length": 7}, {"batch_tokens": 9},
+        {"pooling": "max"}, {"pooling": ("mean", "cls")}, {"layer": 1}, {"layer": [-1]}, {"truncate_dim": 5}, {"batch_tokens": 9},
         {"show_progress_bar": True},
     ],
 )  # fmt: skip
@@ -108,6 +108,17 @@ def test_other_arguments_take_the_usual_road(options: dict[str, Any], model: min
     expected = model.encode(["a few words", "a" * 10_000], truncation="silent", **options)
     np.testing.assert_array_equal(model.encode("a few words", **options), expected[0])
     assert numbers == []
+
+
+@pytest.mark.parametrize("options", [{"pooling": "mean"}, {"pooling": "cls"}, {"max_length": 5}, {"normalize_embeddings": True}])
+def test_arguments_of_the_short_path(options: dict[str, Any], model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = taken(model, monkeypatch)
+    expected = model.encode(["a few words"], batch_tokens=USUAL, **options)
+    np.testing.assert_array_equal(model.encode("a few words", **options), expected[0])
+    np.testing.assert_array_equal(model.encode(["a few words"] * 3, **options), [expected[0]] * 3)
+    assert numbers == [1, 3]
+    with pytest.warns(minibert.TruncationWarning, match="longer than 4 tokens"):
+        model.encode("a few words", **options | {"max_length": 4})
 
 
 def test_what_is_no_str_takes_the_usual_road(model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,17 +169,14 @@ def sentence_folder(source: Path, target: Path, pooling: dict[str, Any], normali
 @pytest.mark.parametrize("pooling", ["pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_max_tokens"])
 @pytest.mark.parametrize("normalizes", [False, True])
 def test_what_a_folder_says(pooling: str, normalizes: bool, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pooling, unit length and prompts. Max pooling has no short path."""
+    """Pooling, unit length and prompts."""
     model = prepared(sentence_folder(tiny_folder, tmp_path / "model", {pooling: True}, normalizes))
-    if "max" in pooling:
-        assert model._short_texts is None
-        return
     numbers = taken(model, monkeypatch)
     for options in ({}, {"normalize_embeddings": True}, {"normalize_embeddings": False}, {"prompt": "to "}, {"prompt_name": "query"}):
         expected = model.encode("planes", batch_tokens=USUAL, **options)  # type: ignore[arg-type]
         np.testing.assert_array_equal(model.encode("planes", **options), expected)  # type: ignore[arg-type]
     np.testing.assert_array_equal(model.encode_query("planes"), model.encode("find: planes"))
-    assert len(numbers) == 7
+    assert len(numbers) == (0 if "max" in pooling else 7)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])

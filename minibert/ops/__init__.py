@@ -13,7 +13,7 @@ backends. `numpy_encoder.py` is the one in NumPy, with one function for each equ
 | `sum_rows(rows, firsts, ends)` | (num_spans, hidden_size) | sums in the order of `sums.py` |
 | `pooler(hidden_states)` | (num_rows, hidden_size) | tanh of a linear layer |
 | `dense(linear, activation)` | a function | one more linear layer, prepared once |
-| `short_texts(tokenizer, ...)` | a function, or None | short texts to vectors in one call |
+| `short_texts(tokenizer, num_threads)` | a function, or None | short texts to vectors in one call |
 
 The arrays of the contract are C-contiguous float32. Hidden states are (num_tokens, hidden_size).
 The probabilities of each text are (num_heads, seq_len, seq_len). `layers` may overwrite its
@@ -51,9 +51,10 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 GeluForm = Literal["none", "tanh"]
 Dense = Callable[[Float32], Float32]  # vectors (num_rows, in_features) -> (num_rows, out_features)
-# (texts, whether vectors get the length 1) -> (num_texts, hidden_size). None is for texts that need
-# the other methods: they are too long or many, they are cut, or something about them is reported.
-ShortTexts = Callable[[list[str], bool], Float32 | None]
+# (texts, "mean" or "cls", max_length, whether vectors get the length 1) -> one vector per text, or
+# None for texts that need the other methods: they are too long or many, they are cut, or something
+# about them is reported.
+ShortTexts = Callable[[list[str], str, int, bool], Float32 | None]
 # The longest text whose attention an int8 model computes in int16. A probability below 1/65534 is
 # rounded to 0. In a row of n tokens these are at most n / 65534 of the whole, 3.2 % here. A longer
 # text has float32 attention, whatever else is in its batch.
@@ -91,4 +92,4 @@ class Encoder(Protocol):
     def sum_rows(self, rows: Float32, firsts: Int64, ends: Int64) -> Float32: ...
     def pooler(self, hidden_states: Float32) -> Float32: ...
     def dense(self, linear: Linear, activation: str) -> Dense: ...
-    def short_texts(self, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, num_threads: int) -> ShortTexts | None: ...
+    def short_texts(self, tokenizer: WordPieceTokenizer, num_threads: int) -> ShortTexts | None: ...

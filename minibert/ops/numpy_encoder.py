@@ -81,7 +81,7 @@ class NumpyEncoder:
         """Return the sum of rows `firsts` to `ends` - 1 of each span; see sums.py."""
         return sum_rows(rows, firsts, ends)
 
-    def short_texts(self, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, num_threads: int) -> None:
+    def short_texts(self, tokenizer: WordPieceTokenizer, num_threads: int) -> None:
         """Return None: NumPy has no faster road for short texts."""
 
     def pooler(self, hidden_states: Float32) -> Float32:

@@ -100,3 +100,21 @@ def test_a_model_by_name(tiny_folder: Path, built: library.Library, monkeypatch:
     for mine, theirs in zip(model.encode_tokens(texts, level="word"), expected.encode_tokens(texts, level="word"), strict=True):
         np.testing.assert_array_equal(mine.vectors, theirs.vectors)
         assert (mine.tokens, mine.offsets) == (theirs.tokens, theirs.offsets)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_short_texts(tiny_folder: Path, built: library.Library, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "find", lambda: library.Found(built, built.path))
+    for module in (choose, library_loops):
+        monkeypatch.setattr(module, "find", library.find)
+    texts = [text for text in (*TEXTS, *adversarial_texts(500, seed=8)) if len(text) < 30]
+    found = []
+    for backend in ("library", "numba"):
+        model = minibert.load(tiny_folder, backend=backend, precision=precision)
+        model.tokenizer.encode_batch(["word " * 3000])
+        short = model._short_texts
+        assert short
+        vectors = [short([text], "mean", 64, is_normalized) for text in texts for is_normalized in (False, True)]
+        found.append([vector for vector in vectors if vector is not None])
+    assert len(found[0]) > len(texts)
+    np.testing.assert_array_equal(*found)

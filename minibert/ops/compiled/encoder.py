@@ -141,11 +141,11 @@ class CompiledEncoder:
         """How many there are in the matrix products of some layers."""
         return num_tokens * self._layer_size * num_layers
 
-    def short_texts(self, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, num_threads: int) -> ShortTexts | None:
+    def short_texts(self, tokenizer: WordPieceTokenizer, num_threads: int) -> ShortTexts | None:
         """Return a function that does the whole path of a few short texts; see short_texts.py."""
         parts = Parts(self.loops, self.parameters, self.stack, self.embed_call)
         most_tokens = sys.maxsize if num_threads == 1 else (team.PAYS - 1) // self.multiplications(1, len(self.parameters.layers))
-        return short_texts(parts, tokenizer, pooling, max_length, most_tokens)
+        return short_texts(parts, tokenizer, most_tokens)
 
     def attention_probs(self, hidden_states: Float32, cu_seqlens: Int64, layer: int) -> list[Float32]:
         """Return softmax(query key^T / sqrt(head_dim)), (num_heads, seq_len, seq_len) per text."""

@@ -123,6 +123,8 @@ class TextsCall(NamedTuple):
 
     num_bytes: int  # of the texts and of what follows them
     num_texts: int
+    max_pieces: int  # of a text that is not cut
+    takes_first: int  # whether the vector is that of the first token; else it is the mean
     is_normalized: int  # whether vectors get the length 1
     max_tokens: int  # for which there is room
     tokenize: int  # the address of the record of a Work
@@ -132,7 +134,6 @@ class TextsCall(NamedTuple):
     num_words: int
     stored: int  # in which form they are stored: one of STORED_...
     scale: Float32  # (num_words,) where they are int8, else (0,)
-    takes_first: int  # whether the vector is that of the first token; else it is the mean
     position_ids: Int32  # (max_tokens,), those of the EmbedCall
     counters: Int64  # those of the LayersCall
     hidden_states: Rows  # (max_tokens, hidden_size), those of both
@@ -141,7 +142,7 @@ class TextsCall(NamedTuple):
 
 
 # Numbers of a record that `texts_loop` writes, by their place
-NUM_BYTES, NUM_ENDS = map(np.int64, (1, 3))  # in the record of a Work
+NUM_BYTES, NUM_ENDS, MAX_PIECES = map(np.int64, (1, 3, 10))  # in the record of a Work
 NUM_TOKENS, NUM_CU_SEQLENS = map(np.int64, (1, 4))  # of an EmbedCall and of a LayersCall; of a LayersCall
 
 

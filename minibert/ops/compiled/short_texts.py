@@ -52,15 +52,15 @@ class Parts(NamedTuple):
     embed_call: Callable[[Float32, Int32, Int32], EmbedCall]
 
 
-def short_texts(parts: Parts, tokenizer: WordPieceTokenizer, pooling: str, max_length: int, most_tokens: int) -> "ShortTexts | None":
+def short_texts(parts: Parts, tokenizer: WordPieceTokenizer, most_tokens: int) -> "ShortTexts | None":
     """The function for short texts, or None where there can be none.
 
     `most_tokens` is the number up to which several threads are of no use. `texts_loop` has one.
     """
     words, max_tokens = words_of(parts.parameters.word_embeddings), min(MAX_TOKENS, most_tokens)
-    if parts.loops.texts is None or words is None or pooling not in ("mean", "cls") or max_tokens < MIN_TOKENS:
+    if parts.loops.texts is None or words is None or max_tokens < MIN_TOKENS:
         return None
-    return ShortTexts(parts, tokenizer, words, Reading(max_length, max_tokens, pooling == "cls"))
+    return ShortTexts(parts, tokenizer, words, max_tokens)
 
 
 def words_of(table: FloatArray | Int8Rows) -> "Words | None":
@@ -81,19 +81,10 @@ class Words(NamedTuple):
     scale: Float32
 
 
-class Reading(NamedTuple):
-    """How texts become vectors, as far as `texts_loop` has a choice."""
-
-    max_length: int  # tokens of a text that is not cut
-    max_tokens: int  # of a call
-    takes_first: bool  # whether the pooling is "cls"; else it is "mean"
-
-
 class PreparedCall:
     """The arrays and the records that a call needs. One call at a time uses them."""
 
-    def __init__(self, parts: Parts, words: Words, work: Work, reading: Reading) -> None:
-        max_tokens = reading.max_tokens
+    def __init__(self, parts: Parts, words: Words, work: Work, max_tokens: int) -> None:
         loops, parameters, stack, config = parts.loops, parts.parameters, parts.stack, parts.parameters.config
         storage = Storage(loops.tier, config, bool(stack.is_int8))
         storage.reserve(max_tokens, max_tokens)
@@ -108,8 +99,8 @@ class PreparedCall:
         records = [loops.record(call) for call in (work, embed, layers)]
         tokenize, embed_at, layers_at = (record.address for record in records)
         call = TextsCall(
-            0, 0, 0, max_tokens, tokenize, embed_at, layers_at, words.address, words.number, words.form, words.scale,
-            int(reading.takes_first), position_ids, counters, hidden_states, np.zeros(config.hidden_size, np.float64), self.vectors,
+            0, 0, 0, 0, 0, max_tokens, tokenize, embed_at, layers_at, words.address, words.number, words.form, words.scale,
+            position_ids, counters, hidden_states, np.zeros(config.hidden_size, np.float64), self.vectors,
         )  # fmt: skip
         self.record = loops.record(call)
         self.data, self.ends = work.data.data, work.ends.data
@@ -120,15 +111,16 @@ class PreparedCall:
 class ShortTexts:
     """Texts -> vectors, for texts that one call of `texts_loop` can do. Threads may share it."""
 
-    def __init__(self, parts: Parts, tokenizer: WordPieceTokenizer, words: Words, reading: Reading) -> None:
-        self._parts, self._tokenizer, self._words, self._reading = parts, tokenizer, words, reading
+    def __init__(self, parts: Parts, tokenizer: WordPieceTokenizer, words: Words, max_tokens: int) -> None:
+        self._parts, self._tokenizer, self._words, self._max_tokens = parts, tokenizer, words, max_tokens
         self._loop: Any = parts.loops.texts
-        self._max_bytes = reading.max_tokens * BYTES_PER_TOKEN
+        self._max_bytes = max_tokens * BYTES_PER_TOKEN
         self._idle: list[PreparedCall] = []  # what no call uses; `append` and `pop` are atomic
 
-    def __call__(self, texts: list[str], is_normalized: bool) -> Float32 | None:
+    def __call__(self, texts: list[str], pooling: str, max_length: int, is_normalized: bool) -> Float32 | None:
         """Return a vector for each text, (len(texts), hidden_size), or None for the usual path.
 
+        `pooling` is "mean" or "cls". `max_length` counts the tokens of a text that is not cut.
         Each text is a str and of no subclass, because the loop checks no byte.
         """
         try:
@@ -146,7 +138,7 @@ class ShortTexts:
         for number, each in enumerate(encoded):
             end += len(each) + 1
             call.ends[number] = end
-        call.record.write(size, len(texts), is_normalized)
+        call.record.write(size, len(texts), max_length - 2, pooling == "cls", is_normalized)
         is_done = self._loop(call.record)
         vectors = call.vectors[: len(texts)].copy() if is_done else None
         self._give_back(call)
@@ -163,8 +155,8 @@ class ShortTexts:
         tokenizer = self._tokenizer.compiled()
         if tokenizer is None or tokenizer.leaves_added_tokens:
             return None
-        work = tokenizer.work_for(self._max_bytes, MAX_TEXTS, self._reading.max_length)
-        call = PreparedCall(self._parts, self._words, work, self._reading)
+        work = tokenizer.work_for(self._max_bytes, MAX_TEXTS)
+        call = PreparedCall(self._parts, self._words, work, self._max_tokens)
         if not self._loop.is_compiled():
             with forks_wait():
                 self._loop(call.record)  # no texts: Numba compiles the loop
@@ -180,5 +172,5 @@ class ShortTexts:
                 return
             work = tokenizer.renew(call.work)
             if work is not call.work:
-                call = PreparedCall(self._parts, self._words, work, self._reading)
+                call = PreparedCall(self._parts, self._words, work, self._max_tokens)
         self._idle.append(call)

@@ -19,6 +19,7 @@ from .counters import reset
 from .layout import (
     COUNTERS,
     LANES,
+    MAX_PIECES,
     NUM_BYTES,
     NUM_CU_SEQLENS,
     NUM_ENDS,
@@ -52,6 +53,7 @@ def texts_loop(tier: Tier, record: Record) -> Integer:
     output = unpack(call.tokenize, Work).output
     put_int64(call.tokenize, NUM_BYTES, call.num_bytes)
     put_int64(call.tokenize, NUM_ENDS, call.num_texts)
+    put_int64(call.tokenize, MAX_PIECES, call.max_pieces)
     num_tokens = encode(call.tokenize)
     if num_tokens > call.max_tokens:
         return NONE

@@ -84,6 +84,6 @@ class GuardedNumPy:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
-        if name not in ("zeros", "empty", "array", "stack"):
+        if name not in ("zeros", "empty", "full", "array", "stack"):
             return found
         return lambda *arguments, **options: guarded(found(*arguments, **options), self.at_end)

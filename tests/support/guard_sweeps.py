@@ -2,6 +2,7 @@
 
 python -m tests.support.guard_sweeps encoder BACKEND      prints how many results it compared
 python -m tests.support.guard_sweeps tokenizer BACKEND    prints how many texts it compared
+python -m tests.support.guard_sweeps short BACKEND        prints how many vectors it compared
 python -m tests.support.guard_sweeps trap before          is killed, as is `trap behind`
 """
 
@@ -12,15 +13,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from minibert.arrays import BFLOAT16
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.config import BertConfig
 from minibert.bert.quantize import quantize
-from minibert.bert.weights import Linear
+from minibert.bert.weights import BertWeights, Int8Rows, Linear
+from minibert.encoder import forward
 from minibert.ops import INT16_TOKENS
-from minibert.ops.compiled import encoder, packed, storage
+from minibert.ops.compiled import encoder, packed, short_texts, storage
 from minibert.ops.compiled.encoder import CompiledEncoder
 from minibert.ops.compiled.layout import Loops
 from minibert.ops.numpy_encoder import NumpyEncoder
+from minibert.packing import pack
+from minibert.pooling import pool, unit_length
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
 from minibert.tokenizer.compiled import batch
 from minibert.warmup import warm_up
@@ -80,14 +85,17 @@ def compare(loops: Loops, config: BertConfig, is_int8: bool, seqlens: list[int],
     # where a last bit differs, what lies between two integers may become either
     assert error.max() <= (0.3 if is_int8 else 1e-4), (config, seqlens, error.max())
     assert error.mean() <= (1e-2 if is_int8 else 1e-5), (config, seqlens, error.mean())
-    return 4
+    firsts, ends = cu_seqlens[:-1] + at_end, cu_seqlens[1:]
+    np.testing.assert_array_equal(ours.sum_rows(actual, firsts, ends), theirs.sum_rows(actual, firsts, ends))
+    return 5
 
 
 def guarded_loops(backend: str, at_end: bool) -> Loops:
     zeros = from_arrays(make_weights(shapes(1, np.random.default_rng(0))[0]), shapes(1, np.random.default_rng(0))[0])
     loops: Loops = prepare(backend, zeros).loops  # type: ignore[attr-defined]
-    four = {name: between_pages(getattr(loops, name), at_end) for name in ("layers", "linear", "probs", "embed")}
-    return loops._replace(record=GuardedRecord, **four)  # type: ignore[arg-type]
+    names = ("layers", "linear", "probs", "embed", "sum_rows")
+    guarded_ones = {name: between_pages(getattr(loops, name), at_end) for name in names}
+    return loops._replace(record=GuardedRecord, **guarded_ones)  # type: ignore[arg-type]
 
 
 def sweep_encoder(backend: str) -> int:
@@ -163,6 +171,54 @@ def sweep_tokenizer(backend: str) -> int:
     return done
 
 
+# Short texts
+
+
+def stored_as(weights: BertWeights, form: str, at_end: bool) -> BertWeights:
+    """The weights, with guarded word embeddings of a form in which `texts_loop` reads them."""
+    words = weights.word_embeddings
+    if isinstance(words, Int8Rows):
+        return weights._replace(word_embeddings=Int8Rows(*(guarded(each, at_end) for each in words)))
+    bits = words.view(np.uint32) >> 16
+    forms = {"float32": words, "float16": words.astype(np.float16), "bfloat16": bits.astype(np.uint16).view(BFLOAT16)}
+    return weights._replace(word_embeddings=guarded(forms[form], at_end))
+
+
+def sweep_short(backend: str) -> int:
+    """Texts that fill all the arrays: as many bytes, tokens and texts as there is capacity for."""
+    if backend == "numba":
+        warm_up()
+    source, done, short_texts.MIN_TOKENS = np.random.default_rng(2), 0, 2
+    settings = TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", *"abcd"])})
+    for at_end in (True, False):
+        for module in (packed, storage):
+            module.aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
+        for module in (packed, encoder, short_texts, batch):
+            module.np = GuardedNumPy(at_end)
+        for index, config in enumerate(shapes(27, source)):
+            for form in ("float32", "float16", "bfloat16", "int8"):
+                weights = from_arrays(make_weights(config), config)
+                stored = stored_as(quantize(weights) if form == "int8" else weights, form, at_end)
+                ours = CompiledEncoder(prepare(backend, stored).loops, stored)  # type: ignore[attr-defined]
+                short_texts.MAX_TOKENS = LENGTHS[1:][index % 20]
+                tokenizer = make_tokenizer(settings, backend)
+                short = ours.short_texts(tokenizer, 1)
+                assert short
+                count = min(short_texts.MAX_TEXTS, short_texts.MAX_TOKENS // 2)
+                long = " ".join(source.choice([*"abcd"], short_texts.MAX_TOKENS - 2 * count))
+                texts = [*[""] * (count - 1), long]
+                texts[-1] += " " * (short_texts.BYTES_PER_TOKEN * short_texts.MAX_TOKENS - len("\n".join(texts)))
+                batch_of = pack(np.split((encoding := tokenizer.encode_batch(texts)).input_ids, encoding.cu_seqlens[1:-1]))
+                hidden = forward(ours, batch_of, [1])[0]
+                for pooling in ("mean", "cls"):
+                    expected = pool(hidden, batch_of.cu_seqlens, pooling, 0, ours.sum_rows)  # type: ignore[arg-type]
+                    actual = [short(texts, pooling, 512, is_unit) for is_unit in (False, True)]
+                    np.testing.assert_array_equal(actual[0], expected)
+                    np.testing.assert_array_equal(actual[1], unit_length(expected))
+                    done += 2
+    return done
+
+
 def trap(where: str) -> None:
     """Read one number outside an array."""
     array = empty(5, np.float32, at_end=where == "behind")
@@ -179,5 +235,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "trap":
         trap(sys.argv[2])
     else:
-        done = {"encoder": sweep_encoder, "tokenizer": sweep_tokenizer}[sys.argv[1]](sys.argv[2])
+        done = {"encoder": sweep_encoder, "tokenizer": sweep_tokenizer, "short": sweep_short}[sys.argv[1]](sys.argv[2])
         sys.stdout.write(f"{done}\n")

@@ -89,7 +89,7 @@ class PreparedCall:
         storage = Storage(loops.tier, config, bool(stack.is_int8))
         storage.reserve(max_tokens, max_tokens)
         hidden_states = np.zeros((max_tokens, config.hidden_size), np.float32)
-        position_ids, type_ids = np.zeros((2, max_tokens), np.int32)
+        position_ids, type_ids = np.zeros(max_tokens, np.int32), np.zeros(max_tokens, np.int32)
         counters = np.zeros(len(parameters.layers) * LAYER_PHASES * COUNTERS, np.int64)
         embed = parts.embed_call(hidden_states, position_ids, type_ids)
         layers = LayersCall(

@@ -3,12 +3,28 @@
 For readers, minibert/README.md has the order in which to read the files.
 """
 
-from .arguments import TruncationWarning
-from .bert.config import BertConfig
-from .loading import load
-from .model import MiniBert
-from .outputs import BertOutput, TokenEmbeddings
-from .tokenizer import Encoding, WordPieceTokenizer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .public import BertConfig, BertOutput, Encoding, MiniBert, TokenEmbeddings, TruncationWarning, WordPieceTokenizer, load
 
 __version__ = "0.2.0"
 __all__ = ["BertConfig", "BertOutput", "Encoding", "MiniBert", "TokenEmbeddings", "TruncationWarning", "WordPieceTokenizer", "load"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the public names, and with them NumPy, when one of them is first used.
+
+    So the command line can set what NumPy's BLAS reads at its import.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import public
+
+    globals().update({each: getattr(public, each) for each in __all__})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """Also the names that no one has used yet."""
+    return sorted({*globals(), *__all__})

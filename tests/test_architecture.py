@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import minibert
+import minibert.public
 from minibert.bert.checkpoint import from_arrays
 from minibert.ops import Encoder
 from tests.support import prose
@@ -23,7 +23,7 @@ from tests.support.sources import FOLDERS, ROOT, circles, functions, imported_mo
 ORDER = [
     "files", "arrays", "habits", "texts", "packing", "runtime", "formats", "bert", "tokenizer", "ops", "encoder", "pooling", "finite",
     "folders", "importers", "hub", "arguments", "outputs", "levels", "scheduling", "vectors",
-    "model_base", "model", "loading", "warmup", "compile", "cli", "__main__",
+    "model_base", "model", "loading", "public", "warmup", "compile", "cli", "__main__",
     "__pyinstaller",
 ]  # fmt: skip
 # The only modules that import Numba or llvmlite
@@ -109,13 +109,22 @@ def test_names_of_imported_modules_are_constants(source: str) -> None:
 
 
 def test_import_loads_neither_numba_nor_the_network() -> None:
-    code = "import numpy, sys; before = set(sys.modules); import minibert; print(*(set(sys.modules) - before))"
+    code = "import numpy, sys; before = set(sys.modules); import minibert; minibert.load; print(*(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())
     assert "minibert.model" in loaded
     # pathlib of Python 3.11 imports urllib.parse
     clients = NETWORK - {"http", "urllib"} | {"http.client", "urllib.request"}
     assert not loaded & (clients | {"numba", "llvmlite", "safetensors"})
+
+
+def test_the_public_names_are_imported_when_they_are_used() -> None:
+    """Until then NumPy's BLAS can still be set up. An unknown name is an error, as anywhere."""
+    code = "import minibert, sys; print('numpy' in sys.modules, hasattr(minibert, 'lod'), minibert.load.__module__, 'numpy' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "False False minibert.loading True\n"
+    assert minibert.public.__all__ == minibert.__all__
+    assert set(minibert.__all__) < set(dir(minibert))
 
 
 def test_files_are_left_out_only_where_a_package_is_missing() -> None:

@@ -71,6 +71,19 @@ assert (two.encode('x') == one.encode('x')).all() and len(os.listdir(tempfile.te
     assert not list((tmp_path / "scratch").iterdir())
 
 
+def test_the_program_in_an_archive_leaves_nothing_behind(bytecode: Path, tmp_path: Path) -> None:
+    place = shutil.copytree(bytecode, tmp_path / "whole")
+    shutil.copytree(bundled_folder(), place / "minibert" / "bundled")
+    (tmp_path / "scratch").mkdir()
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", place)
+    environment = os.environ | {"PYTHONPATH": packed, "TMPDIR": str(tmp_path / "scratch")}
+    command = [sys.executable, "-m", "minibert", "embed", "--backend", "numpy", "-o", "x.npy", "x"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "x.npy").exists()
+    assert not list((tmp_path / "scratch").iterdir())
+
+
 def test_an_archive_without_the_model_says_what_to_do(bytecode: Path, tmp_path: Path) -> None:
     result = run(Path(shutil.make_archive(str(tmp_path / "packed"), "zip", bytecode)), "minibert.load(backend='numpy')")
     assert f"FileNotFoundError: {BUNDLED}: expected in " in result.stderr

@@ -273,7 +273,7 @@ def test_a_process_goes_on_with_other_loops(tmp_path: Path, tiny_folder: Path) -
     """The line comes once, and the vectors are right."""
     put(tmp_path / "libraries" / "noise", b"")
     code = f"""
-import minibert
+import minibert.runtime.library
 minibert.runtime.library.FOLDER = {str(tmp_path / "libraries")!r}
 for _ in range(2):
     model = minibert.load({str(tiny_folder)!r})

@@ -3,14 +3,14 @@
     python -m tests.support.closed_streams CASES.json    # prints the exit statuses
 
 CASES.json has [[arguments, {stream: "closed" | "left" | path}], ...]. Each case runs in a process
-of its own. It is forked after the imports, since those take longest. It ends as every interpreter
-does.
+of its own. It is forked after the imports, since those take longest. It ends as the program does.
 """
 
 import json
 import os
 import sys
 
+from minibert.__main__ import end
 from minibert.cli.main import main
 
 STREAMS = ("stdin", "stdout", "stderr")
@@ -37,7 +37,7 @@ def run(arguments: list[str], targets: dict[str, str]) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for name in STREAMS:
         redirect(name, targets[name])
-    sys.exit(main(arguments))
+    end(main(arguments))
 
 
 if __name__ == "__main__":

@@ -4,45 +4,35 @@ import argparse
 from pathlib import Path
 
 from .model_commands import print_verdicts
-from .options import Commands
 from .streams import show
 
-FETCH = """
-  minibert fetch small_bert_L6_768
-  minibert fetch BAAI/bge-small-en-v1.5
-  minibert fetch small_bert_L6_768 --list                               # the files to carry to a machine without a network
-  minibert fetch small_bert_L6_768 --from /media/stick                  # and the command to type there
-"""
-CONVERT = """
-  minibert convert pytorch_model.bin NEW                                # with config.json and vocab.txt beside it
-  minibert convert uncased_L-8_H-128_A-2 NEW                            # a TensorFlow checkpoint
-  minibert convert last.ckpt NEW                                        # of a training program, also with prefixes and an optimizer
-  minibert convert bert-base-nli-mean-tokens.zip NEW                    # a zip of a model folder
-  minibert convert sent_small_bert_L8_128_en_2.6.0_2.4_1598350334113.zip NEW
-"""
-QUANTIZE = """
-  minibert quantize MODEL MODEL-int8                                    # a quarter of float32, half of float16
-  minibert embed -m MODEL-int8 "I hate cancer"
-"""
 NEW_FOLDER = "name of the folder to write; it must not exist"
 
 
-def add(commands: Commands) -> None:
-    """Declare the commands that write a model folder."""
-    fetch = commands.add("fetch", run_fetch, "Download a model, convert it, and compare it with published numbers.", FETCH)
-    fetch.add_argument("name", metavar="NAME", help="a name that `minibert models` lists, or OWNER/REPO of the Hugging Face hub")
-    places = fetch.add_mutually_exclusive_group()
+def declare_fetch(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `fetch`."""
+    parser.set_defaults(run=run_fetch)
+    parser.add_argument("name", metavar="NAME", help="a name that `minibert models` lists, or OWNER/REPO of the Hugging Face hub")
+    places = parser.add_mutually_exclusive_group()
     source = "a mirror of the hub, or a folder with the same files (default: HF_ENDPOINT, or the hub)"
     places.add_argument("--from", dest="source", metavar="URL|DIR", help=source)
     places.add_argument("--list", action="store_true", help="print the addresses of its files, to be carried here from another machine")
-    convert = commands.add("convert", run_convert, "Write a model folder from a checkpoint of torch, TensorFlow or Spark NLP.", CONVERT)
-    convert.add_argument("source", type=Path, metavar="SRC", help="checkpoint, or a folder with one in it")
-    convert.add_argument("target", type=Path, metavar="DST", help=NEW_FOLDER)
+
+
+def declare_convert(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `convert`."""
+    parser.set_defaults(run=run_convert)
+    parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint, or a folder with one in it")
+    parser.add_argument("target", type=Path, metavar="DST", help=NEW_FOLDER)
     hidden_act = "GELU by erf (gelu) or by tanh (gelu_new) (default: the form that the source means)"
-    convert.add_argument("--hidden-act", choices=("gelu", "gelu_new"), help=hidden_act)
-    quantize = commands.add("quantize", run_quantize, "Write the int8 form of a model folder.", QUANTIZE)
-    quantize.add_argument("source", metavar="MODEL", help="name or folder of a model")
-    quantize.add_argument("target", type=Path, metavar="NEW", help=NEW_FOLDER)
+    parser.add_argument("--hidden-act", choices=("gelu", "gelu_new"), help=hidden_act)
+
+
+def declare_quantize(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `quantize`."""
+    parser.set_defaults(run=run_quantize)
+    parser.add_argument("source", metavar="MODEL", help="name or folder of a model")
+    parser.add_argument("target", type=Path, metavar="NEW", help=NEW_FOLDER)
 
 
 def run_fetch(options: argparse.Namespace) -> None:
@@ -94,3 +84,6 @@ def run_quantize(options: argparse.Namespace) -> None:
     from ..hub.names import resolve
 
     save_int8(resolve(options.source), options.target)
+
+
+COMMANDS = {"fetch": declare_fetch, "convert": declare_convert, "quantize": declare_quantize}

@@ -8,9 +8,7 @@ import sys
 import warnings
 from contextlib import redirect_stderr
 
-from . import compile_command, folder_commands, model_commands, text_commands
-from .options import Commands
-from .output import find_output
+from .parser import parse
 from .streams import Messages, drop, fill_closed, say
 
 # Errors that the caller, the files or the machine can cause. Any other error is a fault of this
@@ -31,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     fill_closed()
     with redirect_stderr(Messages(sys.stderr)):
         try:
-            options = _commands().parse(arguments)
+            options = parse(arguments)
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, *_: say(str(message))
                 _check_output(options)
@@ -52,13 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _commands() -> Commands:
-    commands = Commands()
-    for group in (text_commands, model_commands, folder_commands, compile_command):
-        group.add(commands)
-    return commands
-
-
 def _check_output(options: argparse.Namespace) -> None:
     """Replace the name of the output by an `Output`, which is checked before any computation."""
     if not hasattr(options, "output"):
@@ -67,6 +58,9 @@ def _check_output(options: argparse.Namespace) -> None:
         if sys.stdout is None:
             raise ValueError("standard output is closed; name a file with --output")
         return
+    from .output import find_output  # what these import is of no use to other commands
+    from .sources import source
+
     has_rows_only = getattr(options, "tokens", False) or getattr(options, "compat", None) == "both"
     suffixes = (".jsonl",) if has_rows_only else options.suffixes
-    options.output = find_output(options.output, suffixes, text_commands.source(options), options.force)
+    options.output = find_output(options.output, suffixes, source(options), options.force)

@@ -11,38 +11,36 @@ from ..runtime.cache import where_kept
 from ..runtime.library import find
 from ..warmup import warm_up
 from .backend_list import backend_lines, backend_rows, tokenizer_backend
-from .options import Commands, add_backend, add_model, add_output, load_model
+from .options import add_backend, add_model, add_output, load_model
 from .output import write
 from .streams import show
 
-INFO = """
-  minibert info
-  minibert info -m MODEL
-"""
-MODELS = """
-  minibert models                                                       # names, sizes, and which are here
-"""
-VERIFY = """
-  minibert verify small_bert_L6_768
-"""
-WARMUP = """
-  minibert warmup                                                       # for example in the build of an image
-  minibert warmup --backend numba                                       # also where a library runs
-"""
+
+def declare_info(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `info`."""
+    parser.set_defaults(run=run_info)
+    add_model(parser)
+    add_output(parser, ".jsonl")
+    add_backend(parser)
 
 
-def add(commands: Commands) -> None:
-    """Declare the commands about models."""
-    info = commands.add("info", run_info, "Describe a model.", INFO)
-    add_model(info)
-    add_output(info, ".jsonl")
-    add_backend(info)
-    add_output(commands.add("models", run_models, "List the models that have names.", MODELS), ".jsonl")
-    verify = commands.add("verify", run_verify, "Compare a model's vectors with published numbers.", VERIFY)
-    verify.add_argument("model", metavar="MODEL", help="name or folder of a model")
-    warmup = commands.add("warmup", run_warmup, "Compile Numba's loops once, for this processor.", WARMUP)
+def declare_models(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `models`."""
+    parser.set_defaults(run=run_models)
+    add_output(parser, ".jsonl")
+
+
+def declare_verify(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument of `verify`."""
+    parser.set_defaults(run=run_verify)
+    parser.add_argument("model", metavar="MODEL", help="name or folder of a model")
+
+
+def declare_warmup(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument of `warmup`."""
+    parser.set_defaults(run=run_warmup)
     backend = "auto compiles only if no library runs here, since it is then that Numba's loops are used (default: auto)"
-    warmup.add_argument("--backend", choices=("auto", "numba"), default="auto", help=backend)
+    parser.add_argument("--backend", choices=("auto", "numba"), default="auto", help=backend)
 
 
 def run_info(options: argparse.Namespace) -> None:
@@ -142,3 +140,6 @@ def run_warmup(options: argparse.Namespace) -> None:
     except ImportError:
         raise ValueError("nothing to compile: Numba does not import here, and backend 'numpy' needs no compiler") from None
     show([f"compiled in {time.perf_counter() - start:.1f} s, {where_kept()}"])
+
+
+COMMANDS = {"info": declare_info, "models": declare_models, "verify": declare_verify, "warmup": declare_warmup}

@@ -14,15 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, TextIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from ..files.access import KINDS, errors_name
-from ..folders.new import exit_on_signals
 from .streams import put
 from .terminal import Line, rendered
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Rows = Iterable[dict[str, Any]]
 FLAGS = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -89,7 +88,7 @@ def _check_replaced(name: Path, found: os.stat_result, source: os.stat_result | 
         raise FileExistsError(f"--output: expected the name of a new file, found one that exists: {name}; --force replaces it")
 
 
-def write(output: Output | None, array: Callable[[], npt.NDArray[Any]] | None, rows: Rows, people: Callable[[], Iterable[Line]]) -> None:
+def write(output: Output | None, array: "Callable[[], npt.NDArray[Any]] | None", rows: Rows, people: Callable[[], Iterable[Line]]) -> None:
     """Write a result to the output.
 
     Args:
@@ -103,6 +102,8 @@ def write(output: Output | None, array: Callable[[], npt.NDArray[Any]] | None, r
         return
     with _named(output), _open_stream(output) if output.is_stream else _new_file(output) as file:
         if output.name.suffix == ".npy" and array is not None:
+            import numpy as np  # a command without vectors needs none of it
+
             np.save(SimpleNamespace(write=file.write), array())  # at a full disk, an error of `write` says more than NumPy's
         else:
             shows_control_characters = output.is_stream and file.isatty()
@@ -172,6 +173,8 @@ def _new_file(output: Output) -> Iterator[IO[bytes]]:
     It takes the name when it is complete; after an error it is removed.
     """
     import secrets
+
+    from ..folders.new import exit_on_signals
 
     part = output.path.with_name(f".minibert.{secrets.token_hex(8)}.part")
     with exit_on_signals():

@@ -3,9 +3,12 @@
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files.fields import visible
-from ..tokenizer import TokenizerSettings
+
+if TYPE_CHECKING:
+    from ..tokenizer import TokenizerSettings
 
 RED, GREEN, YELLOW, BLUE, CYAN, GRAY = 31, 32, 33, 34, 36, 90
 MESSAGE_LENGTH = 3000  # limit for an error, in characters
@@ -37,7 +40,7 @@ def paint(text: str, color: int) -> str:
     return f"\x1b[{color}m{text}\x1b[0m"
 
 
-def color_of(token: str, start: int, end: int, settings: TokenizerSettings) -> int:
+def color_of(token: str, start: int, end: int, settings: "TokenizerSettings") -> int:
     """Return the color of a token.
 
     Gray: a special token without a place in the text. Red: [UNK]. Blue: a piece inside a word.

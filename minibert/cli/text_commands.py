@@ -1,101 +1,41 @@
-"""Commands about texts: their vectors, their similarity, and their pieces."""
+"""Commands that compute vectors of texts."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..loading import load_tokenizer
-from ..tokenizer import COMPATS, Encoding, differences
-from .options import Commands, add_backend, add_encoding, add_model, add_output, add_texts, load_model
+from .options import add_backend, add_encoding, add_model, add_output, add_texts
 from .output import Rows, write
-from .streams import say
-from .terminal import CYAN, GREEN, YELLOW, Line, color_of, pieces
-
-EMBED = """
-  minibert embed "I hate cancer" "Antibiotics aren't painkiller"
-  minibert embed --file texts.txt --output vectors.npy                  # one text a line -> float32 (num_texts, dim)
-  cat texts.txt | minibert embed -m MODEL --output vectors.jsonl        # {"text": ..., "embedding": [...]} a line
-  minibert embed -m MODEL --tokens "I love NLP"                         # a vector for each word
-"""
-SIMILARITY = """
-  minibert similarity "a cat sat" "a kitten was sitting" "stocks fell"
-  minibert similarity --query "pain relief" --file texts.txt --top 3
-  minibert similarity -m MODEL --file texts.txt --output cosines.npy    # float32 (num_texts, num_texts)
-"""
-TOKENIZE = """
-  minibert tokenize "Antibiotics aren't painkiller"
-  minibert tokenize -m MODEL --file texts.txt --output ids.jsonl        # input_ids, tokens, offsets, word_ids ... a line
-  minibert tokenize -m MODEL --file texts.txt --output ids.npy          # int32 (num_texts, longest), padded with 0
-  minibert tokenize --compat both "ΟΔΥΣΣΕΥΣ"                            # where Hugging Face and Google differ
-"""
+from .sources import load_and_read
 
 
-def add(commands: Commands) -> None:
-    """Declare the commands about texts."""
-    embed = commands.add("embed", run_embed, "Turn texts into vectors.", EMBED)
-    embed.add_argument("--tokens", action="store_true", help="a vector for each word instead of one for each text (not for .npy)")
-    similarity = commands.add("similarity", run_similarity, "Compare texts by the cosine of their vectors.", SIMILARITY)
-    similarity.add_argument("--query", help="rank the texts by their similarity to this one")
-    similarity.add_argument("--top", type=int, metavar="N", help="with --query: the N most similar texts only")
-    tokenize = commands.add("tokenize", run_tokenize, "Show the pieces of the vocabulary in texts.", TOKENIZE)
-    compat = "the tokenizer to follow, Hugging Face's or Google's; both shows where they differ (default: hf)"
-    tokenize.add_argument("--compat", choices=(*COMPATS, "both"), default="hf", help=compat)
-    split = "read [SEP] and other special tokens in a text as ordinary characters"
-    tokenize.add_argument("--split-special-tokens", action="store_true", help=split)
-    for command in (embed, similarity, tokenize):
-        add_model(command)
-        add_output(command, ".npy", ".jsonl")
-        add_texts(command)
-    for command in (embed, similarity):
-        add_backend(command)
-        add_encoding(command)
+def declare_embed(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `embed`."""
+    parser.set_defaults(run=run_embed)
+    parser.add_argument("--tokens", action="store_true", help="a vector for each word instead of one for each text (not for .npy)")
+    _declare_shared(parser)
     normalize = "make vectors of length 1 (default: as the folder says)"
-    embed.add_argument("--normalize", action=argparse.BooleanOptionalAction, help=normalize)
+    parser.add_argument("--normalize", action=argparse.BooleanOptionalAction, help=normalize)
 
 
-def source(options: argparse.Namespace) -> os.stat_result | None:
-    """Return the status of the file that the texts come from; None if there is no such file."""
-    if getattr(options, "texts", True):  # the command reads no texts, or has them as arguments
-        return None
-    try:
-        return os.stat(file) if (file := _file(options)) else os.fstat(sys.stdin.fileno())
-    except (OSError, ValueError, AttributeError):  # no standard input, or an object in its place
-        return None
+def declare_similarity(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `similarity`."""
+    parser.set_defaults(run=run_similarity)
+    parser.add_argument("--query", help="rank the texts by their similarity to this one")
+    parser.add_argument("--top", type=int, metavar="N", help="with --query: the N most similar texts only")
+    _declare_shared(parser)
 
 
-def _file(options: argparse.Namespace) -> Path | None:
-    """Return the file of the texts; None for standard input."""
-    return None if options.file in (None, Path("-")) else options.file
-
-
-def _texts(options: argparse.Namespace) -> list[str]:
-    """Return the texts: the arguments, or the lines of a file or of standard input."""
-    if options.texts and options.file:
-        raise ValueError("expected texts as arguments or --file, found both")
-    if options.texts:
-        if all(map(os.path.isfile, options.texts)):
-            say(f"{options.texts[0]} is the name of a file; the name was taken as a text, and --file reads what is in the file")
-        return list(options.texts)
-    file = _file(options)
-    if not file and (sys.stdin is None or (sys.stdin.isatty() and not options.file)):
-        raise ValueError("no texts: give them as arguments, with --file, or on standard input, one a line")
-    where = file or "standard input"
-    try:
-        # No limit for the user's own file: `<(command)` is a FIFO of unknown length
-        data = file.read_bytes() if file else sys.stdin.buffer.read()
-        lines = data.decode("utf-8").split("\n")
-    except OSError as error:
-        raise OSError(f"{where}: cannot be read ({error.strerror}); name a file of texts with --file") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{where}: expected UTF-8, found byte {data[error.start]:#04x} in line {line}") from None
-    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+def _declare_shared(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    add_output(parser, ".npy", ".jsonl")
+    add_texts(parser)
+    add_backend(parser, "; numpy for a handful of texts where no library runs, since it starts sooner")
+    add_encoding(parser)
 
 
 def _encoding(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:
@@ -106,7 +46,7 @@ def _encoding(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:
 
 def run_embed(options: argparse.Namespace) -> None:
     """Write a vector for each text, or for each word."""
-    model, texts = load_model(options), _texts(options)
+    model, texts = load_and_read(options)
     if not options.tokens:
         vectors = model.encode(texts, normalize_embeddings=options.normalize, **_encoding(options, texts))
         rows: Rows = ({"text": text, "embedding": vector.tolist()} for text, vector in zip(texts, vectors, strict=True))
@@ -127,7 +67,7 @@ def run_similarity(options: argparse.Namespace) -> None:
     if options.top is not None and (options.query is None or options.top < 1):
         found = f"{options.top}{' without --query' if options.query is None else ''}"
         raise ValueError(f"--top: expected a positive number, together with --query, found {found}")
-    model, texts = load_model(options), _texts(options)
+    model, texts = load_and_read(options, *filter(None, [options.query]))
     encoding = _encoding(options, texts) | {"normalize_embeddings": True}
     if options.query is None:
         vectors = model.encode(texts, **encoding)
@@ -139,56 +79,6 @@ def run_similarity(options: argparse.Namespace) -> None:
     order = np.argsort(-scores, kind="stable")[: options.top]
     rows = ({"text": texts[index], "similarity": float(scores[index])} for index in order)
     write(options.output, lambda: scores[order], rows, lambda: (f"{scores[index]:7.4f}  {texts[index]}" for index in order))
-
-
-def run_tokenize(options: argparse.Namespace) -> None:
-    """Write the tokens of each text."""
-    texts, settings = _texts(options), {"max_length": options.max_length, "split_special_tokens": options.split_special_tokens}
-    if options.compat == "both":
-        _compare(options, texts, settings)
-        return
-    tokenizer = load_tokenizer(options.model, options.compat)
-    encodings = [tokenizer(text, **settings) for text in texts]
-
-    def padded() -> npt.NDArray[Any]:
-        ids = np.zeros((len(texts), max(map(len, encodings), default=0)), np.int32)
-        for row, encoding in zip(ids, encodings, strict=True):
-            row[: len(encoding)] = encoding.input_ids
-        return ids
-
-    def people() -> Iterator[Line]:
-        for text, encoding in zip(texts, encodings, strict=True):
-            yield [*pieces(text, encoding.offsets), f"    ({len(encoding)} tokens, {encoding.num_truncated} cut off)"]
-            for token, id, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True):
-                piece = f"{token:<16}", color_of(token, start, end, tokenizer.settings)
-                yield ["  ", piece, " ", (f"{id:>6}", CYAN), f"  {start:>4}-{end:<4} {text[start:end]!r}"]
-
-    write(options.output, padded, ({"text": text} | _row(each) for text, each in zip(texts, encodings, strict=True)), people)
-
-
-def _compare(options: argparse.Namespace, texts: list[str], settings: dict[str, Any]) -> None:
-    """Write the results of both tokenizers side by side."""
-    hf, google = (load_tokenizer(options.model, compat) for compat in COMPATS)
-    pairs = [(hf(text, **settings), google(text, **settings)) for text in texts]
-
-    def people() -> Iterator[Line]:
-        for text, pair in zip(texts, pairs, strict=True):
-            found = differences(*pair)
-            yield f"{text}    ({'no difference' if not found else f'{len(found)} different'})"
-            for each in found:
-                yield f"  {each.start:>4}-{each.end:<4} {text[each.start : each.end]!r}"
-                yield ["       hf      ", (" ".join(each.tokens) or "(nothing)", GREEN)]
-                yield ["       google  ", (" ".join(each.other_tokens) or "(nothing)", YELLOW)]
-
-    rows = (
-        {"text": text, "hf": _row(one), "google": _row(other), "differences": [each._asdict() for each in differences(one, other)]}
-        for text, (one, other) in zip(texts, pairs, strict=True)
-    )
-    write(options.output, None, rows, people)
-
-
-def _row(encoding: Encoding) -> dict[str, Any]:
-    return {name: value for name, value in vars(encoding).items() if name != "overflowing"}
 
 
 def _line(text: str, vector: npt.NDArray[np.float32]) -> str:
@@ -203,3 +93,6 @@ def _matrix(texts: list[str], cosines: npt.NDArray[np.float32]) -> Iterator[str]
     yield " ".join(["    ", *(f"{column:>6}" for column in range(1, len(texts) + 1))])
     for number, (text, row) in enumerate(zip(texts, cosines, strict=True), 1):
         yield " ".join([f"{number:>4}", *(f"{cosine:6.3f}" for cosine in row), f" {text}"])
+
+
+COMMANDS = {"embed": declare_embed, "similarity": declare_similarity}

@@ -30,23 +30,23 @@ def file(tmp_path: Path) -> Path:
 def test_embed_from_arguments_file_and_standard_input(tiny_folder: Path, tiny: minibert.MiniBert, file: Path, tmp_path: Path) -> None:
     expected = tiny.encode(TEXTS)
     for name, more, stdin in [("a.npy", TEXTS, b""), ("b.npy", ["--file", file], b""), ("c.npy", [], file.read_bytes())]:
-        assert run("embed", "-m", tiny_folder, "--output", tmp_path / name, *more, stdin=stdin).returncode == 0
+        assert run("embed", "-m", tiny_folder, "--backend", "auto", "--output", tmp_path / name, *more, stdin=stdin).returncode == 0
         np.testing.assert_array_equal(np.load(tmp_path / name), expected)
-    lines = run("embed", "-m", tiny_folder, *TEXTS).stdout.splitlines()
+    lines = run("embed", "-m", tiny_folder, "--backend", "auto", *TEXTS).stdout.splitlines()
     assert [json.loads(line)["text"] for line in lines] == TEXTS
     np.testing.assert_array_equal(np.array([json.loads(line)["embedding"] for line in lines], np.float32), expected)
-    assert main(["embed", "-m", str(tiny_folder), "-f", str(file), "-o", str(tmp_path / "d.jsonl")]) == 0
+    assert main(["embed", "-m", str(tiny_folder), "--backend", "auto", "-f", str(file), "-o", str(tmp_path / "d.jsonl")]) == 0
     assert (tmp_path / "d.jsonl").read_bytes().splitlines() == lines
 
 
 def test_options_of_embed(tiny_folder: Path, tiny: minibert.MiniBert, tmp_path: Path) -> None:
     output = tmp_path / "x.npy"
-    assert main(["embed", "-m", str(tiny_folder), "-o", str(output), "--pooling", "cls", "--normalize", *TEXTS]) == 0
+    assert main(["embed", "-m", str(tiny_folder), "--backend", "auto", "-o", str(output), "--pooling", "cls", "--normalize", *TEXTS]) == 0
     np.testing.assert_array_equal(np.load(output), tiny.encode(TEXTS, pooling="cls", normalize_embeddings=True))
 
 
 def test_the_option_tokens_gives_a_vector_for_each_word(tiny_folder: Path, tiny: minibert.MiniBert) -> None:
-    (line,) = run("embed", "-m", tiny_folder, "--tokens", "I love NLP").stdout.splitlines()
+    (line,) = run("embed", "-m", tiny_folder, "--backend", "auto", "--tokens", "I love NLP").stdout.splitlines()
     row = json.loads(line)
     assert row["tokens"] == ["I", "love", "NLP"]
     assert row["offsets"] == [[0, 1], [2, 6], [7, 10]]
@@ -115,7 +115,7 @@ def test_quantize_and_the_option_precision_agree(tiny_folder: Path, tmp_path: Pa
     assert main(["quantize", str(tiny_folder), str(tmp_path / "int8")]) == 0
     expected = minibert.load(tiny_folder, precision="int8").encode(TEXTS)
     for folder, more in ((tmp_path / "int8", []), (tiny_folder, ["--precision", "int8"])):
-        assert main(["embed", "-m", str(folder), "--force", "-o", str(tmp_path / "x.npy"), *more, *TEXTS]) == 0
+        assert main(["embed", "-m", str(folder), "--backend", "auto", "--force", "-o", str(tmp_path / "x.npy"), *more, *TEXTS]) == 0
         np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), expected)
     capsys.readouterr()
     assert main(["info", "-m", str(tmp_path / "int8"), "--backend", "numpy"]) == 0

@@ -46,7 +46,7 @@ def test_another_file_is_replaced_only_by_force(
     assert json.loads(output.read_text().splitlines()[0])
     output.write_text("precious")
     monkeypatch.setattr("minibert.cli.options.load", lambda *_, **__: pytest.fail("computed before the check"))
-    monkeypatch.setattr("minibert.cli.text_commands.load_tokenizer", lambda *_: pytest.fail("computed before the check"))
+    monkeypatch.setattr("minibert.cli.tokenize_command.load_tokenizer", lambda *_: pytest.fail("computed before the check"))
     assert main(arguments) == 2
     assert capsys.readouterr().err.endswith(f"found one that exists: {output}; --force replaces it\n")
     assert output.read_text() == "precious"

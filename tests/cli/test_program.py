@@ -94,3 +94,31 @@ def test_a_closed_stream_ends_as_usual() -> None:
 def test_the_version_is_there_without_numpy() -> None:
     code = f"{WATCH}\nimport minibert; print(minibert.__version__)"
     assert run(code).stdout == f"{minibert.__version__}\n"
+
+
+# --- What is imported -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], [], ["nothing"]])
+def test_the_program_says_what_it_can_without_numpy(arguments: list[str]) -> None:
+    code = f"{WATCH}\nfrom minibert.__main__ import run\nrun()"
+    done = run(code, *arguments)
+    assert not {"None", "4"} & set(done.stdout.splitlines())
+    assert done.returncode == (0 if arguments and arguments[0][0] == "-" else 2)
+
+
+def imported(*arguments: str | Path) -> set[str]:
+    """The modules of the package that a command imports."""
+    code = "import sys; from minibert.cli.main import main; main(); sys.stderr.write(' '.join(sys.modules))"
+    return {name for name in run(code, *arguments).stderr.split() if name.startswith("minibert.")}
+
+
+def test_a_command_imports_what_it_uses(tiny_folder: Path) -> None:
+    modules = imported("embed", "-m", tiny_folder, "--backend", "numpy", "x")
+    used = {"commands", "main", "options", "output", "parser", "sources", "streams", "terminal", "text_commands"}
+    assert {name for name in modules if name.startswith("minibert.cli.")} == {f"minibert.cli.{name}" for name in used}
+    others = ("minibert.compile", "minibert.importers", "minibert.hub.catalog", "minibert.hub.verify", "minibert.warmup", "minibert.folders.new")
+    assert not {name for name in modules if name.startswith(others)}
+    modules = imported("tokenize", "-m", tiny_folder, "x")
+    assert "minibert.cli.text_commands" not in modules
+    assert "minibert.cli.tokenize_command" in modules

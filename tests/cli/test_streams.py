@@ -114,9 +114,9 @@ def test_no_file_takes_the_number_of_a_closed_stream(tiny_folder: Path, tmp_path
 def test_a_signal_leaves_nothing_half_written(tmp_path: Path, number: signal.Signals, status: int, expected: str) -> None:
     """The signal comes while the file is written: its rows come from a writer that waits."""
     program = (
-        "import sys, time; from minibert.cli import main, output, text_commands\n"
+        "import sys, time; from minibert.cli import main, output, tokenize_command\n"
         "def rows():\n    yield {}\n    print('here', flush=True)\n    time.sleep(60)\n"
-        "text_commands.run_tokenize = lambda options: output.write(options.output, None, rows(), None)\n"
+        "tokenize_command.run_tokenize = lambda options: output.write(options.output, None, rows(), None)\n"
         "sys.exit(main.main(['tokenize', '-o', sys.argv[1], 'x']))"
     )
     output = tmp_path / "x.jsonl"

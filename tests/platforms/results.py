@@ -63,7 +63,7 @@ def every_result(folder: Path, backend: str) -> Iterator[Result]:
     for name, case in CASES.items():
         for precision in ("float32", "int8"):
             model = minibert.load(folder / name, backend=backend, precision=precision, num_threads=NUM_THREADS)
-            for result in of_model(model, case):
+            for result in (*of_model(model, case), *of_texts(model)):
                 yield Result(f"{name}/{precision}/{result.name}", result.array)
     yield from of_tokenizer(folder / "L1_H24", backend)
 
@@ -79,6 +79,15 @@ def of_model(model: minibert.MiniBert, case: Case) -> Iterator[Result]:
         yield Result(f"{name}/hidden", np.stack(output.hidden_states))
         yield Result(f"{name}/attentions", np.stack(output.attentions))
         yield Result(f"{name}/pooler", output.pooler_output)
+
+
+def of_texts(model: minibert.MiniBert) -> Iterator[Result]:
+    """Vectors of texts by the short path, for a few texts at a time, and by the usual one."""
+    options = {"max_length": min(64, model.max_length), "truncation": "silent", "normalize_embeddings": True}
+    model.tokenizer.encode_batch(["some words about planes " * 500])  # so many that the compiled tokenizer is made
+    for pooling in ("mean", "cls"):
+        yield Result(f"{pooling}/short", np.stack([model.encode(text, pooling=pooling, **options) for text in TEXTS]))
+        yield Result(f"{pooling}/usual", model.encode(TEXTS, pooling=pooling, **options))
 
 
 def of_tokenizer(folder: Path, backend: str) -> Iterator[Result]:

@@ -81,7 +81,7 @@ def test_it_pickles_by_name_and_not_by_path(bundled: minibert.MiniBert) -> None:
 
 
 def test_the_command_line_uses_it_by_default(tmp_path: Path, bundled: minibert.MiniBert) -> None:
-    assert main(["embed", "-o", str(tmp_path / "x.npy"), "I hate cancer"]) == 0
+    assert main(["embed", "--backend", "auto", "-o", str(tmp_path / "x.npy"), "I hate cancer"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy")[0], bundled.encode("I hate cancer"))
     assert main(["info", "-o", str(tmp_path / "x.jsonl")]) == 0
     assert f'"model": "{BUNDLED}"' in (tmp_path / "x.jsonl").read_text()

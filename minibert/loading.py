@@ -8,7 +8,6 @@ from types import MappingProxyType
 from . import habits
 from .arguments import check_choice, check_integer
 from .bert.config import BertConfig
-from .bert.quantize import quantize
 from .folders.bundled import BUNDLED
 from .folders.read import open_weights, weights_file
 from .folders.settings import FolderSettings, load_folder
@@ -93,7 +92,7 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
             raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
         max_length = _max_length(path, folder, tokenizer, weights.config)
         folder.dimension(weights.config.hidden_size)  # refuses modules that do not fit one another
-        encoder = prepare(quantize(weights) if precision == "int8" else weights)
+        encoder = prepare(weights, is_int8=precision == "int8")
     modules = folder.inner_modules
     settings = ModelSettings(
         max_length=max_length,

@@ -8,7 +8,6 @@ import numpy as np
 
 from .bert.checkpoint import from_arrays
 from .bert.config import BertConfig
-from .bert.quantize import quantize
 from .bert.tensors import expected_shapes
 from .bert.weights import BertWeights
 from .encoder import forward
@@ -30,8 +29,8 @@ def warm_up() -> None:
     prepare = backends.choose("numba").load()
     zeros = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(CONFIG)}
     weights: BertWeights = from_arrays(zeros, CONFIG)
-    for stored in (weights, quantize(weights)):
-        encoder = prepare(stored)
+    for is_int8 in (False, True):
+        encoder = prepare(weights, is_int8)
         (hidden_states,) = forward(encoder, pack([[1, 2, 3]]), [1], attentions=[])
         encoder.pooler(hidden_states)
     make_tokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba").encode_batch(["a"])

@@ -6,10 +6,13 @@ only. Norms, biases, positions and token types stay as they are, because they ar
 
 In a matrix, two neighbouring weights add up to at most 128 (`MAX_PAIR_SUM`). One instruction adds
 the products of both. With activations of 0..255 that sum fits in 16 bits, and a processor without
-VNNI needs three instructions instead of four. This makes the scales 1.3 times as large. The error
-of int8 hardly grows, as most of it comes from the activations (benchmarks/quality_int8.py).
+VNNI needs three instructions instead of four. So the greatest sum of two neighbours becomes 127.
+Each of the two may be rounded up by a half, so their integers add up to at most 128. This makes the
+scales 1.3 times as large. The error of int8 hardly grows, as most of it comes from the activations
+(benchmarks/quality_int8.py).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,37 +26,11 @@ from .weights import BertWeights, Int8Linear, Int8Rows, LayerWeights, Linear, Ma
 LEAST_SCALE = np.float32(2.0**-126)
 
 
-def quantize(weights: BertWeights) -> BertWeights:
-    """The same encoder with Int8Linear for Linear, and Int8Rows for the word embeddings.
-
-    What is int8 already stays as it is. Raises ValueError if a matrix is too wide for int8.
-    """
-    check_int8_sizes(weights.config, "weights")
-
-    def layer(stored: LayerWeights) -> LayerWeights:
-        parts: dict[str, Any] = {name: _matrix(part) for name, part in stored._asdict().items() if isinstance(part, Linear)}
-        return stored._replace(**parts)
-
-    table = weights.word_embeddings
-    return weights._replace(
-        word_embeddings=table if isinstance(table, Int8Rows) else Int8Rows(*_rows(table, are_paired=False)),
-        layers=tuple(map(layer, weights.layers)),
-        pooler=_matrix(weights.pooler) if weights.pooler else None,
-    )
+# (a float matrix, whether neighbours are paired) -> (integers, scales) of its rows
+Rows = Callable[[npt.NDArray[Any], bool], tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]]
 
 
-def _matrix(stored: Matrix) -> Int8Linear:
-    """The int8 form of a matrix.
-
-    The greatest sum of two neighbours becomes 127. Each of the two may be rounded up by a half, so
-    their integers add up to at most 128.
-    """
-    if isinstance(stored, Int8Linear):
-        return stored
-    return Int8Linear(*_rows(stored.weight, are_paired=True), stored.bias)
-
-
-def _rows(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+def int8_rows(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """(integers, scales) of the rows of a matrix.
 
     The greatest number of a row becomes 127, or the greatest sum of two neighbours if `are_paired`
@@ -69,5 +46,32 @@ def _rows(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.in
         scale = np.maximum(halved / np.float32(63.5), LEAST_SCALE)
         integers = np.rint(rows / scale[:, np.newaxis])
     integers[~np.isfinite(scale)] = 0
-    release_pages(stored)
     return integers.astype(np.int8), scale
+
+
+def quantize(weights: BertWeights, rows: Rows = int8_rows) -> BertWeights:
+    """The same encoder with Int8Linear for Linear, and Int8Rows for the word embeddings.
+
+    What is int8 already stays as it is. `rows` does the arithmetic: `int8_rows`, or the loop of a
+    backend with the same bits. Raises ValueError if a matrix is too wide for int8.
+    """
+    check_int8_sizes(weights.config, "weights")
+
+    def released(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+        result = rows(stored, are_paired)
+        release_pages(stored)
+        return result
+
+    def matrix(stored: Matrix) -> Int8Linear:
+        return stored if isinstance(stored, Int8Linear) else Int8Linear(*released(stored.weight, True), stored.bias)
+
+    def layer(stored: LayerWeights) -> LayerWeights:
+        parts: dict[str, Any] = {name: matrix(part) for name, part in stored._asdict().items() if isinstance(part, Linear)}
+        return stored._replace(**parts)
+
+    table = weights.word_embeddings
+    return weights._replace(
+        word_embeddings=table if isinstance(table, Int8Rows) else Int8Rows(*released(table, False)),
+        layers=tuple(map(layer, weights.layers)),
+        pooler=matrix(weights.pooler) if weights.pooler else None,
+    )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import widen
 from .config import BertConfig
 from .tensors import OPTIONAL, expected_shapes
 
@@ -61,14 +62,20 @@ class LayerWeights(NamedTuple):
     output: Matrix  # intermediate_size -> hidden_size
     output_norm: LayerNorm
 
-    @property
-    def query_key_value(self) -> Matrix:
-        """The three matrices side by side, hidden_size -> 3 * hidden_size, for one product.
 
-        A copy.
-        """
-        kind = type(self.query)
-        return kind(*map(np.concatenate, zip(self.query, self.key, self.value, strict=True)))
+def side_by_side(*matrices: Matrix) -> Matrix:
+    """One matrix with the outputs of several, which all have the same inputs: a copy.
+
+    A single matrix is returned itself.
+    """
+    first, *others = matrices
+    return type(first)(*map(_joined, zip(*matrices, strict=True))) if others else first
+
+
+def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The arrays one after the other. NumPy does not join bfloat16 with other numbers."""
+    is_one_type = len({array.dtype for array in arrays}) == 1
+    return np.concatenate(arrays if is_one_type else [widen(array) for array in arrays])
 
 
 class Layers(Sequence[LayerWeights]):

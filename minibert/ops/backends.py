@@ -5,7 +5,7 @@ one, write a module with an `Encoder` (see `ops/__init__.py`) and add a line to 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..bert.weights import BertWeights
 from ..runtime import library
@@ -14,16 +14,25 @@ from ..runtime.threads import forks_wait
 from . import Encoder
 
 
+class Prepare(Protocol):
+    """The function of a backend that makes an encoder of weights.
+
+    With `is_int8`, float weights become int8.
+    """
+
+    def __call__(self, weights: BertWeights, is_int8: bool = False) -> Encoder: ...
+
+
 class Backend(NamedTuple):
     """One way to compute an encoder."""
 
     name: str
     is_available: Callable[[], bool]
     is_compiled: bool  # then `make_tokenizer` has a backend of the same name
-    load: Callable[[], Callable[[BertWeights], Encoder]]  # imports the backend; gives its `prepare`
+    load: Callable[[], Prepare]  # imports the backend
 
 
-def _load_library() -> Callable[[BertWeights], Encoder]:
+def _load_library() -> Prepare:
     found = library.find()
     if found.library is None:
         raise ImportError(f"backend='library': {found.reason}; or take backend='auto', the first that can run here")
@@ -32,7 +41,7 @@ def _load_library() -> Callable[[BertWeights], Encoder]:
     return prepare
 
 
-def _load_numba() -> Callable[[BertWeights], Encoder]:
+def _load_numba() -> Prepare:
     try:
         with forks_wait():
             from .compiled.jit_loops import prepare  # imports Numba, which takes a third of a second
@@ -41,7 +50,7 @@ def _load_numba() -> Callable[[BertWeights], Encoder]:
     return prepare
 
 
-def _load_numpy() -> Callable[[BertWeights], Encoder]:
+def _load_numpy() -> Prepare:
     from .numpy_encoder import prepare
 
     return prepare

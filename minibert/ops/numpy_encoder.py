@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 
 from ..arrays import widen
-from ..bert.weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix
+from ..bert.quantize import quantize
+from ..bert.weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix, side_by_side
 from ..tokenizer import WordPieceTokenizer
 from . import INT16_TOKENS, Dense, Float32, Int32, Int64, numpy_int8, numpy_ops
 from .parameters import Layer, Parameters, arrange, check_ids, look_up
 from .sums import sum_rows
 
 
-def prepare(weights: BertWeights) -> "NumpyEncoder":
+def prepare(weights: BertWeights, is_int8: bool = False) -> "NumpyEncoder":
     """Return an encoder with these weights. What is float32 already is not copied."""
-    return NumpyEncoder(weights)
+    return NumpyEncoder(quantize(weights) if is_int8 else weights)
 
 
 class NumpyEncoder:
@@ -107,7 +108,8 @@ def _widened_norm(norm: LayerNorm) -> LayerNorm:
     return LayerNorm(widen(norm.weight), widen(norm.bias), norm.eps)
 
 
-def _widened(matrix: Matrix) -> Any:
+def _widened(*parts: Matrix) -> Any:
+    matrix = side_by_side(*parts)
     if isinstance(matrix, Int8Linear):
         return Int8Linear(matrix.weight, widen(matrix.scale), widen(matrix.bias))
     return Linear(widen(matrix.weight), widen(matrix.bias))

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import widen
 from ..bert.checkpoint import checked_layers
 from ..bert.config import BertConfig
-from ..bert.weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights, Matrix
+from ..bert.weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights
 from . import Float32, Int32
 
 INT32 = np.dtype(np.int32)
@@ -40,16 +40,18 @@ class Parameters(NamedTuple):
 
 
 def arrange(
-    weights: BertWeights, matrix: Callable[[Matrix], Any], norm: Callable[[LayerNorm], LayerNorm], table: Callable[[FloatArray], Float32]
+    weights: BertWeights, matrix: Callable[..., Any], norm: Callable[[LayerNorm], LayerNorm], table: Callable[[FloatArray], Float32]
 ) -> Parameters:
     """Return the Parameters, given how a backend keeps matrices, norms and small tables.
+
+    `matrix` is given one matrix, or several whose outputs become one.
 
     Raises ValueError for weights that do not fit their config.
     """
 
     def layer(stored: LayerWeights) -> Layer:
         return Layer(
-            query_key_value=matrix(stored.query_key_value),
+            query_key_value=matrix(stored.query, stored.key, stored.value),
             attention_output=matrix(stored.attention_output),
             attention_norm=norm(stored.attention_norm),
             intermediate=matrix(stored.intermediate),

@@ -27,7 +27,8 @@ ABI = 1  # of the entries: how they are called, and how a record is read
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(PACKAGE, "libraries")  # a wheel for one platform has them here
 SOURCES = ("compile", "ops/__init__.py", "ops/compiled", "runtime/jit.py", "runtime/records.py", "runtime/unpack.py", "tokenizer/compiled")
-LOOPS = ("layers", "linear", "probs", "embed", "sum_rows", "tokenize", "texts")  # entries `int64 minibert_NAME(int64 address_of_a_record)`
+# Entries `int64 minibert_NAME(int64 address_of_a_record)`
+LOOPS = ("layers", "linear", "probs", "embed", "sum_rows", "pack", "quantize", "tokenize", "texts")
 
 # Behind the ELF file: magic, ABI, checksum and size of the ELF file, tier, hash of the sources
 TRAILER = struct.Struct("<8sIIQ16s16s")

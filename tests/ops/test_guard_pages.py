@@ -21,7 +21,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
 
 
-@pytest.mark.parametrize(("sweep", "compared"), [("encoder", 2170), ("tokenizer", 10204), ("short", 864)])
+@pytest.mark.parametrize(("sweep", "compared"), [("encoder", 2170), ("weights", 8224), ("tokenizer", 10204), ("short", 864)])
 def test_no_loop_touches_memory_outside_an_array(sweep: str, compared: int) -> None:
     """Shapes that no register divides, random vocabularies, texts of awkward lengths."""
     result = run(sweep, COMPILED)

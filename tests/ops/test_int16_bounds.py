@@ -8,6 +8,7 @@ import pytest
 from minibert.bert.checkpoint import from_arrays
 from minibert.bert.int8 import MAX_INT8_INPUTS
 from minibert.bert.quantize import quantize
+from minibert.bert.weights import side_by_side
 from minibert.ops import INT16_TOKENS, numpy_int8, numpy_ops
 from tests.support.backends import BACKENDS, needs_numba, prepare
 from tests.support.models import make_config, make_weights
@@ -93,7 +94,8 @@ def test_probabilities_take_the_same_decision(backend: str) -> None:
     long = INT16_TOKENS + 1
     hidden = random.integers(0, 256, (long + 30, 8)).astype(np.float32) / np.float32(64)
     found = prepare(backend, weights).attention_probs(hidden, np.array([0, long, long + 30]), 0)
-    qkv = numpy_int8.int8_linear(hidden, weights.layers[0].query_key_value)
+    layer = weights.layers[0]
+    qkv = numpy_int8.int8_linear(hidden, side_by_side(layer.query, layer.key, layer.value))
     for probs, part in zip(found, (qkv[:long], qkv[long:]), strict=True):
         query, key = part[:, :8].astype(np.float64), part[:, 8:16].astype(np.float64)
         scores = query @ key.T / math.sqrt(8)

@@ -11,12 +11,12 @@ import pytest
 
 import minibert
 from minibert.bert.checkpoint import from_arrays
-from minibert.bert.quantize import quantize
 from minibert.ops.compiled import library_loops
-from minibert.ops.compiled.encoder import CompiledEncoder
+from minibert.ops.compiled.encoder import encoder_of
 from minibert.ops.compiled.jit_loops import host_tier, loops_for
 from minibert.runtime import library, team
 from minibert.tokenizer import WordPieceTokenizer, choose, make_tokenizer
+from tests.support import hard_weights
 from tests.support.encodings import assert_same
 from tests.support.hard_texts import COMPATS, SETTINGS, TEXTS, adversarial_texts, character_settings
 from tests.support.libraries import built_library
@@ -44,8 +44,7 @@ def test_there_are_tiers_here() -> None:
 def test_every_number_of_the_encoder(built: library.Library, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hidden states of short and long texts, probabilities, pooler, in one thread and in three."""
     weights = from_arrays(make_weights(CONFIG), CONFIG)
-    stored = quantize(weights) if precision == "int8" else weights
-    pair = [CompiledEncoder(loops, stored) for loops in (loops_for(host_tier()), library_loops.loops_of(built))]
+    pair = [encoder_of(loops, weights, precision == "int8") for loops in (loops_for(host_tier()), library_loops.loops_of(built))]
     seqlens = [1, 2, 15, 16, 17, 64, 300]
     cu_seqlens = np.cumsum([0, *seqlens])
     ids = random.integers(0, 60, cu_seqlens[-1]).astype(np.int32)
@@ -63,6 +62,13 @@ def test_every_number_of_the_encoder(built: library.Library, precision: str, mon
             np.testing.assert_array_equal(pair[1].layers(hidden[0].copy(), cu_seqlens, 0, 2), expected)
     with pytest.raises(ValueError, match="position_ids: expected 0 to 299, found 300"):
         pair[1].embed(ids[:2], np.array([0, 300], np.int32), np.zeros(2, np.int32))
+
+
+def test_every_number_of_the_weights(built: library.Library) -> None:
+    """Panels and int8 rows are those of NumPy."""
+    loops = library_loops.loops_of(built)
+    assert hard_weights.compare_packing(loops) == 864
+    assert hard_weights.compare_quantization(loops) == 3248
 
 
 def tokenizers(name: str, loop: library.LibraryLoop, monkeypatch: pytest.MonkeyPatch) -> tuple[WordPieceTokenizer, WordPieceTokenizer]:

@@ -4,7 +4,6 @@ Tiers that this processor can run are tried on it. For the others, the machine c
 """
 
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -20,10 +19,10 @@ from minibert.ops.compiled.steps import float32_step, int8_step, int16_step
 from minibert.ops.compiled.tiers import TIERS, Tier, tier_for
 from minibert.ops.compiled.tiles import Dequantization, Operand, TileProduct, emit_tiles
 from tests.support.golden_cases import CASES
+from tests.support.jit_parts import HOST, runnable
 from tests.support.tier_results import results
 
 ROOT = Path(__file__).parents[2]
-HOST = {name for name, present in binding.get_host_cpu_features().items() if present}
 
 
 def features(*left_out: str) -> str:
@@ -72,16 +71,6 @@ def test_processors_without_fma_are_within_tolerance(name: str, here: dict[str, 
     for key, value in actual.items():
         np.testing.assert_allclose(value, here[key], rtol=0, atol=0.03 if key.endswith("int8") else 1e-5, err_msg=key)
         assert np.quantile(np.abs(value - here[key]), 0.8) <= 1e-5, key
-
-
-def runnable() -> list[str]:
-    """The tiers that this processor can run. Only one needs an instruction of ARM."""
-    best = tier_for(platform.machine().lower(), HOST).name
-    x86 = {"avx512vnni": 5, "avx512": 4, "avxvnni": 3, "avx2": 2}
-    if best not in x86:
-        return [best] if best == "generic" else [*{best, "neon", "generic"}]
-    names = [name for name, rank in x86.items() if rank <= x86[best] and (name != "avxvnni" or HOST & {"avxvnni", "avx512vnni"})]
-    return [*names, "neon", "generic"]
 
 
 def test_one_process_holds_encoders_of_all_tiers() -> None:

@@ -1,6 +1,7 @@
 """The compiled loops between pages that trap: run by test_guard_pages.py in a process of its own.
 
 python -m tests.support.guard_sweeps encoder BACKEND      prints how many results it compared
+python -m tests.support.guard_sweeps weights BACKEND      prints how many rows and matrices it did
 python -m tests.support.guard_sweeps tokenizer BACKEND    prints how many texts it compared
 python -m tests.support.guard_sweeps short BACKEND        prints how many vectors it compared
 python -m tests.support.guard_sweeps trap before          is killed, as is `trap behind`
@@ -20,8 +21,8 @@ from minibert.bert.quantize import quantize
 from minibert.bert.weights import BertWeights, Int8Rows, Linear
 from minibert.encoder import forward
 from minibert.ops import INT16_TOKENS
-from minibert.ops.compiled import encoder, packed, short_texts, storage
-from minibert.ops.compiled.encoder import CompiledEncoder
+from minibert.ops.compiled import encoder, pack_weights, short_texts, storage
+from minibert.ops.compiled.encoder import CompiledEncoder, encoder_of
 from minibert.ops.compiled.layout import Loops
 from minibert.ops.numpy_encoder import NumpyEncoder
 from minibert.packing import pack
@@ -29,11 +30,13 @@ from minibert.pooling import pool, unit_length
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
 from minibert.tokenizer.compiled import batch
 from minibert.warmup import warm_up
+from tests.support import hard_weights
 from tests.support.backends import prepare
 from tests.support.guard import GuardedNumPy, GuardedRecord, between_pages, empty, guarded
 from tests.support.hard_texts import adversarial_texts
 from tests.support.models import make_config, make_weights
 
+LOADABLE, PANELS = pack_weights.loadable, pack_weights.Packer._panels
 LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
 
 
@@ -58,9 +61,8 @@ def shapes(number: int, source: np.random.Generator) -> list[BertConfig]:
 def compare(loops: Loops, config: BertConfig, is_int8: bool, seqlens: list[int], at_end: bool, source: np.random.Generator) -> int:
     """Put one batch through both encoders, and return the number of results."""
     weights = from_arrays(make_weights(config), config)
-    stored = quantize(weights) if is_int8 else weights
-    ours = CompiledEncoder(loops, stored)
-    theirs = NumpyEncoder(stored)
+    ours = encoder_of(loops, weights, is_int8)
+    theirs = NumpyEncoder(quantize(weights) if is_int8 else weights)
     cu_seqlens = np.cumsum([0, *seqlens])
     ids, types = (source.integers(0, size, cu_seqlens[-1]).astype(np.int32) for size in (config.vocab_size, config.type_vocab_size))
     positions = np.concatenate([np.arange(size, dtype=np.int32) % config.max_position_embeddings for size in seqlens])
@@ -93,9 +95,31 @@ def compare(loops: Loops, config: BertConfig, is_int8: bool, seqlens: list[int],
 def guarded_loops(backend: str, at_end: bool) -> Loops:
     zeros = from_arrays(make_weights(shapes(1, np.random.default_rng(0))[0]), shapes(1, np.random.default_rng(0))[0])
     loops: Loops = prepare(backend, zeros).loops  # type: ignore[attr-defined]
-    names = ("layers", "linear", "probs", "embed", "sum_rows")
+    names = ("layers", "linear", "probs", "embed", "sum_rows", "pack", "quantize")
     guarded_ones = {name: between_pages(getattr(loops, name), at_end) for name in names}
     return loops._replace(record=GuardedRecord, **guarded_ones)  # type: ignore[arg-type]
+
+
+def guard_arrays(at_end: bool) -> None:
+    """Make the modules of the encoder put all their arrays beside pages that trap."""
+    for module in (pack_weights, storage):
+        module.aligned = lambda shape, dtype: empty(shape, dtype, at_end)
+    for module in (pack_weights, encoder):  # biases, norms, scales, counters, tables of addresses
+        module.np = GuardedNumPy(at_end)
+    pack_weights.loadable = lambda array: guarded(LOADABLE(array), at_end)
+    pack_weights.Packer._panels = lambda self, *sizes: guarded(PANELS(self, *sizes), at_end)  # type: ignore[method-assign]
+
+
+def sweep_weights(backend: str) -> int:
+    """Matrices and rows of all forms, by `pack_loop` and `quantize_loop`."""
+    if backend == "numba":
+        warm_up()
+    done = 0
+    for at_end in (True, False):
+        guard_arrays(at_end)
+        loops = guarded_loops(backend, at_end)
+        done += hard_weights.compare_packing(loops) + hard_weights.compare_quantization(loops)
+    return done
 
 
 def sweep_encoder(backend: str) -> int:
@@ -104,10 +128,7 @@ def sweep_encoder(backend: str) -> int:
     source, done = np.random.default_rng(1), 0
     for at_end in (True, False):
         loops = guarded_loops(backend, at_end)
-        for module in (packed, storage):
-            module.aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
-        for module in (packed, encoder):  # biases, norms, scales, counters, tables of addresses
-            module.np = GuardedNumPy(at_end)
+        guard_arrays(at_end)
         for index, config in enumerate(shapes(54, source)):
             for is_int8 in (False, True):
                 single = LENGTHS[index % len(LENGTHS)]
@@ -191,9 +212,8 @@ def sweep_short(backend: str) -> int:
     source, done, short_texts.MIN_TOKENS = np.random.default_rng(2), 0, 2
     settings = TokenizerSettings({token: id for id, token in enumerate(["[UNK]", "[CLS]", "[SEP]", *"abcd"])})
     for at_end in (True, False):
-        for module in (packed, storage):
-            module.aligned = lambda shape, dtype, at_end=at_end: empty(shape, dtype, at_end)
-        for module in (packed, encoder, short_texts, batch):
+        guard_arrays(at_end)
+        for module in (short_texts, batch):
             module.np = GuardedNumPy(at_end)
         for index, config in enumerate(shapes(27, source)):
             for form in ("float32", "float16", "bfloat16", "int8"):
@@ -235,5 +255,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "trap":
         trap(sys.argv[2])
     else:
-        done = {"encoder": sweep_encoder, "tokenizer": sweep_tokenizer, "short": sweep_short}[sys.argv[1]](sys.argv[2])
+        sweeps = {"encoder": sweep_encoder, "weights": sweep_weights, "tokenizer": sweep_tokenizer, "short": sweep_short}
+        done = sweeps[sys.argv[1]](sys.argv[2])
         sys.stdout.write(f"{done}\n")

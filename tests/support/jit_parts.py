@@ -1,8 +1,10 @@
 """Parts of the compiled encoder, called by themselves. Needs Numba."""
 
+import platform
 from typing import Any
 
 import numpy as np
+from llvmlite import binding
 
 from minibert.ops.compiled import loops, products
 from minibert.ops.compiled.jit_loops import host_tier
@@ -12,10 +14,22 @@ from minibert.ops.compiled.memory import address
 from minibert.ops.compiled.packed import rounded_up
 from minibert.ops.compiled.products import Quantization
 from minibert.ops.compiled.storage import Storage
-from minibert.ops.compiled.tiers import Tier
+from minibert.ops.compiled.tiers import Tier, tier_for
 from minibert.ops.compiled.workspace import workspace_of
 from minibert.runtime.jit import jit
 from tests.support.models import make_config
+
+HOST = {name for name, present in binding.get_host_cpu_features().items() if present}
+
+
+def runnable() -> list[str]:
+    """The tiers that this processor can run. Only one needs an instruction of ARM."""
+    best = tier_for(platform.machine().lower(), HOST).name
+    x86 = {"avx512vnni": 5, "avx512": 4, "avxvnni": 3, "avx2": 2}
+    if best not in x86:
+        return [best] if best == "generic" else [*{best, "neon", "generic"}]
+    names = [name for name, rank in x86.items() if rank <= x86[best] and (name != "avxvnni" or HOST & {"avxvnni", "avx512vnni"})]
+    return [*names, "neon", "generic"]
 
 
 @jit

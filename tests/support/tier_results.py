@@ -10,9 +10,8 @@ import sys
 import numpy as np
 
 from minibert.bert.checkpoint import from_arrays
-from minibert.bert.quantize import quantize
 from minibert.encoder import forward
-from minibert.ops.compiled.encoder import CompiledEncoder
+from minibert.ops.compiled.encoder import encoder_of
 from minibert.ops.compiled.jit_loops import host_tier, loops_for
 from minibert.ops.compiled.tiers import Tier
 from minibert.packing import pack
@@ -29,8 +28,8 @@ def results(case: Case, tier: Tier) -> dict[str, np.ndarray]:
     batch = pack([random.randint(0, case.config.vocab_size, min(size, case.config.max_position_embeddings)) for size in LENGTHS])
     weights = from_arrays(make_weights(case.config), case.config)
     found = {}
-    for precision, stored in (("float32", weights), ("int8", quantize(weights))):
-        encoder = CompiledEncoder(loops_for(tier), stored)
+    for precision in ("float32", "int8"):
+        encoder = encoder_of(loops_for(tier), weights, precision == "int8")
         states = forward(encoder, batch, range(case.config.num_hidden_layers + 1))
         found[precision] = np.stack([*states, encoder.pooler(states[-1])])
     return found

@@ -113,7 +113,7 @@ def pack_head(head: Head, keys: Address, values: Address, width: Integer) -> Non
     for token in range(0, size, LANES):
         at, column = token * stride, token // width * width * head_dim + token % width
         for dim in range(0, whole, LANES):
-            transpose(head.key, at + dim, stride, size - token, keys, column + dim * width, width)
+            transpose(head.key, at + dim, stride, size - token, keys, column + dim * width, width, LANES)
         for i in range(min(LANES, size - token)):
             for dim in range(whole, head_dim):
                 put(keys, column + i + dim * width, get(head.key, at + i * stride + dim))

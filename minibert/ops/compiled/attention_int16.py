@@ -61,7 +61,7 @@ def pack_keys(head: Head, factor: Float, numbers: Address, keys: Address, width:
             to_int16(offset(head.key, (token + i) * head.stride), head_dim, factor, numbers, i * padded, padded)
         column = token // width * width * half + token % width
         for pair in range(0, whole, LANES):
-            transpose(numbers, pair, padded // 2, num_rows, keys, column + pair * width, width)
+            transpose(numbers, pair, padded // 2, num_rows, keys, column + pair * width, width, LANES)
         for i in range(num_rows):
             for pair in range(whole, half):
                 put(keys, column + i + pair * width, get(numbers, i * padded // 2 + pair))

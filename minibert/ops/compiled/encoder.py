@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import FLOAT32, release_pages, widen
-from ...bert.weights import BertWeights, FloatArray, LayerNorm, Linear, Matrix
+from ...arrays import FLOAT32
+from ...bert.quantize import quantize
+from ...bert.weights import BertWeights, Linear
 from ...runtime import team
 from ...runtime.records import Loop, Record
 from ...tokenizer import WordPieceTokenizer
 from .. import Dense, Float32, Int32, Int64, ShortTexts
 from ..numpy_ops import activated
-from ..parameters import Layer, Parameters, arrange, check_ids, look_up, outside
+from ..parameters import Layer, check_ids, look_up, outside
 from .layout import (
     COUNTERS,
     ERF,
@@ -37,10 +38,10 @@ from .layout import (
     Stack,
     SumCall,
 )
-from .packed import Packed, PackedInt8Linear, pack
+from .pack_weights import pack_all, pack_one, rows_of
+from .packed import Packed, PackedInt8Linear
 from .short_texts import Parts, short_texts
 from .storage import Storage
-from .tiers import Tier
 
 INT64 = np.dtype(np.int64)
 FORMS = {"none": ERF, "tanh": TANH}
@@ -58,7 +59,7 @@ class CompiledEncoder:
     def __init__(self, loops: Loops, weights: BertWeights) -> None:
         self.loops = loops
         self.backend = loops.backend
-        self.parameters = _pack(weights, loops.tier)
+        self.parameters = pack_all(weights, loops)
         self.config = weights.config  # public, so code may force numbers into it; what is computed uses the copy in `parameters`
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
@@ -171,7 +172,7 @@ class CompiledEncoder:
 
     def dense(self, linear: Linear, activation: str) -> Dense:
         """Return the function activation(x weight^T + bias), NaN wherever a sum is not finite."""
-        return partial(self._dense, pack(linear, self.loops.tier), activation)
+        return partial(self._dense, pack_one(linear, self.loops), activation)
 
     def _dense(self, weights: Packed, activation: str, vectors: Float32) -> Float32:
         """Return activation(x weight^T + bias). NumPy applies every activation except tanh."""
@@ -228,21 +229,9 @@ class CompiledEncoder:
             self._idle.append(storage)
 
 
-def _pack(weights: BertWeights, tier: Tier) -> Parameters:
-    """Every matrix in panels, and everything small as a float32 copy.
-
-    The word embeddings stay as they are stored.
-    """
-
-    def pack_and_release(matrix: Matrix) -> Packed:
-        packed = pack(matrix, tier)
-        release_pages(weights.position_embeddings)  # any array of the file: what has been copied need not stay in memory
-        return packed
-
-    def copied(array: FloatArray) -> Float32:
-        return np.array(widen(array), order="C")
-
-    return arrange(weights, pack_and_release, lambda norm: LayerNorm(copied(norm.weight), copied(norm.bias), norm.eps), copied)
+def encoder_of(loops: Loops, weights: BertWeights, is_int8: bool) -> CompiledEncoder:
+    """An encoder with these weights, or with what the loops make of them if `is_int8`."""
+    return CompiledEncoder(loops, quantize(weights, rows_of(loops)) if is_int8 else weights)
 
 
 def _check_hidden_states(found: Float32, width: int) -> None:

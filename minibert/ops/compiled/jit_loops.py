@@ -11,9 +11,10 @@ from llvmlite import binding
 from ...bert.weights import BertWeights
 from ...runtime.jit import JitLoop
 from ...runtime.records import Record
-from .encoder import CompiledEncoder
+from .encoder import CompiledEncoder, encoder_of
 from .layout import Addresses, Loops
 from .loops import embed_loop, layers_loop, linear_loop, probs_loop, sum_rows_loop
+from .pack_loops import pack_loop, quantize_loop
 from .texts_loop import texts_loop
 from .tier_type import EMULATED, present
 from .tiers import TIERS, Tier, tier_for
@@ -24,13 +25,15 @@ LOOPS = {
     "probs": probs_loop,
     "embed": embed_loop,
     "sum_rows": sum_rows_loop,
+    "pack": pack_loop,
+    "quantize": quantize_loop,
     "texts": texts_loop,
 }
 
 
-def prepare(weights: BertWeights) -> CompiledEncoder:
+def prepare(weights: BertWeights, is_int8: bool = False) -> CompiledEncoder:
     """Return an encoder with these weights, whose loops Numba compiles for this processor."""
-    return CompiledEncoder(loops_for(host_tier()), weights)
+    return encoder_of(loops_for(host_tier()), weights, is_int8)
 
 
 @cache

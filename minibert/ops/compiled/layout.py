@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import BFLOAT16, FLOAT32
 from ...runtime.records import Loop, Record, addresses_of
 from .. import Float32, Int32, Int64
 from .tiers import Tier
@@ -24,6 +25,8 @@ COUNTERS = 16  # int64 for each phase. Two are used, 64 bytes apart, so no two s
 LINEAR_PHASES = 2
 LAYER_PHASES = 11  # four linear layers, attention, two norms
 STORED_FLOAT32, STORED_FLOAT16, STORED_BFLOAT16, STORED_INT8 = map(np.int64, range(4))
+# dtype -> the form of an array that loops read as it is stored
+FORMS = {FLOAT32: STORED_FLOAT32, np.dtype(np.float16): STORED_FLOAT16, BFLOAT16: STORED_BFLOAT16, np.dtype(np.int8): STORED_INT8}
 NO_ACTIVATION, ERF, TANH, POOL = map(np.int64, range(4))
 
 # Places in the addresses of a layer: five of each matrix, then weight, bias and eps of each norm
@@ -141,6 +144,28 @@ class TextsCall(NamedTuple):
     vectors: Rows  # (room for texts, hidden_size)
 
 
+class PackCall(NamedTuple):
+    """What `pack_loop` is given: a matrix as it is stored, and panels for it."""
+
+    parts: Addresses  # (num_parts,): matrices of one shape and form, whose outputs lie side by side
+    stored: int  # in which form they are stored: one of STORED_...
+    num_outputs: int  # of each part
+    in_features: int
+    panels: npt.NDArray[np.int8]  # or of float32: only the address is used
+    sums: Float32  # (num_panels * width,): zeros, to which int8 weights of each output are added
+    scratch: Float32  # two squares of LANES by LANES
+
+
+class QuantizeCall(NamedTuple):
+    """What `quantize_loop` is given: float rows, and their int8 form to be filled."""
+
+    rows: Addresses  # (1,): a matrix as it is stored
+    stored: int  # in which form: one of STORED_...
+    are_paired: int  # whether two neighbours may add up to 128 only, see bert/quantize.py
+    integers: Annotated[npt.NDArray[np.int8], 2]  # (num_rows, size)
+    scale: Float32  # (num_rows,)
+
+
 # Numbers of a record that `texts_loop` writes, by their place
 NUM_BYTES, NUM_ENDS, MAX_PIECES = map(np.int64, (1, 3, 10))  # in the record of a Work
 NUM_TOKENS, NUM_CU_SEQLENS = map(np.int64, (1, 4))  # of an EmbedCall and of a LayersCall; of a LayersCall
@@ -156,6 +181,8 @@ class Loops(NamedTuple):
     probs: Loop
     embed: Loop
     sum_rows: Loop
+    pack: Loop
+    quantize: Loop
     texts: Loop | None  # None where nothing is compiled
     record: Callable[[Any], Record] = Record
     addresses_of: Callable[..., Addresses] = addresses_of

@@ -159,35 +159,39 @@ def store(address: Address, index: Integer, vector: Vector, count: Integer) -> N
     address[index : index + min(count, LANES)] = vector[:count]
 
 
-def _emit_transpose(builder: Any, source: Any, at: Any, stride: Any, count: Any, target: Any, to: Any, distance: Any) -> None:
-    def line(start: Any, i: int, distance: Any) -> Any:
-        return builder.add(start, builder.mul(distance, ir.Constant(I64, i)))
+def _emit_transpose(builder: Any, source: Any, at: Any, stride: Any, num_rows: Any, *result: Any) -> None:
+    target, to, distance, num_columns = result
 
-    rows = []
-    for i in range(LANES):
+    def line(start: Any, i: int, distance: Any, count: Any) -> Any:
         is_there = builder.icmp_signed("<", ir.Constant(I64, i), count)
-        rows.append(read(builder, source, builder.select(is_there, line(at, i, stride), at), FLOATS, F32))
+        return builder.select(is_there, builder.add(start, builder.mul(distance, ir.Constant(I64, i))), start)
+
+    rows = [read(builder, source, line(at, i, stride, num_rows), FLOATS, F32) for i in range(LANES)]
     for apart in (8, 4, 2, 1):  # swap what lies `apart` above the diagonal with what lies as far below it
         for i in (i for i in range(LANES) if not i & apart):
             pair = rows[i], rows[i + apart]
             upper = [lane + (LANES - apart if lane & apart else 0) for lane in range(LANES)]
             lower = [lane + (LANES if lane & apart else apart) for lane in range(LANES)]
             rows[i], rows[i + apart] = (builder.shuffle_vector(*pair, ir.Constant(INTS, lanes)) for lanes in (upper, lower))
-    for i, row in enumerate(rows):
-        write(builder, row, target, line(to, i, distance), F32)
+    for i in reversed(range(LANES)):  # rows that are not wanted go to the place of the first, which is written last
+        write(builder, rows[i], target, line(to, i, distance, num_columns), F32)
 
 
-@operation(types.void, (types.intp,) * 7, _emit_transpose)
-def transpose(source: Address, at: Integer, stride: Integer, count: Integer, target: Address, to: Integer, distance: Integer) -> None:
+@operation(types.void, (types.intp,) * 8, _emit_transpose)
+def transpose(
+    source: Address, at: Integer, stride: Integer, num_rows: Integer, target: Address, to: Integer, distance: Integer, num_columns: Integer
+) -> None:
     """Transpose a square of sixteen by sixteen float32.
 
     `source[at]` is the first element of the first row, and rows are `stride` apart. Only the first
-    `count` rows are read; the first row stands in for the others. `target[to]` is the first element
-    of the result, whose rows are `distance` apart.
+    `num_rows` rows are read; the first row stands in for the others. `target[to]` is the first
+    element of the result, whose rows are `distance` apart. Only the first `num_columns` rows of the
+    result are written.
     """
-    for i in range(LANES):
-        start = at + i * stride if i < count else at
-        target[to + i : to + i + (LANES - 1) * distance + 1 : distance] = source[start : start + LANES]
+    starts = [at + i * stride if i < num_rows else at for i in range(LANES)]
+    square = np.array([source[start : start + LANES] for start in starts])
+    for i in range(min(LANES, num_columns)):
+        target[to + i * distance : to + i * distance + LANES] = square[:, i]
 
 
 def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, offset: Any, count: Any) -> None:
@@ -206,7 +210,7 @@ def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, 
 def store_quantized(address: Address, index: Integer, shifted: Vector, offset: Integer, count: Integer) -> None:
     """Store the first `count` lanes as eight-bit integers, less `offset`.
 
-    MAGIC has been added to numbers from 0 to 255.
+    MAGIC has been added to the numbers.
     """
     integers = (shifted - MAGIC).astype(np.int32) - offset
     address[index : index + min(count, LANES)] = integers[:count]
@@ -239,3 +243,22 @@ def store_pairs(address: Address, index: Integer, even: Vector, odd: Vector) -> 
     """
     pairs = address.view(np.int16)[2 * index : 2 * (index + LANES)].reshape(LANES, 2)
     pairs[:, 0], pairs[:, 1] = even - MAGIC, odd - MAGIC
+
+
+def _emit_store_groups(builder: Any, address: Any, index: Any, *shifted: Any) -> None:
+    word = ir.Constant(INTS, None)
+    for place, each in enumerate(shifted):
+        byte = builder.and_(builder.bitcast(each, INTS), ir.Constant(INTS, [0xFF] * LANES))
+        word = builder.or_(word, builder.shl(byte, ir.Constant(INTS, [8 * place] * LANES)))
+    write(builder, word, address, index, I32)
+
+
+@operation(types.void, (types.intp, types.intp, VECTOR, VECTOR, VECTOR, VECTOR), _emit_store_groups)
+def store_groups(address: Address, index: Integer, a: Vector, b: Vector, c: Vector, d: Vector) -> None:
+    """Store the lanes of four Vectors as groups of four int8: a[0], b[0], c[0], d[0], a[1], ...
+
+    MAGIC has been added to the numbers. `index` counts groups.
+    """
+    groups = address.view(np.int8)[4 * index : 4 * (index + LANES)].reshape(LANES, 4)
+    for place, each in enumerate((a, b, c, d)):
+        groups[:, place] = each - MAGIC

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...arrays import BFLOAT16, FLOAT32, widen
+from ...arrays import widen
 from ...bert.weights import FloatArray, Int8Rows
 from ...runtime.records import address_of
 from ...runtime.threads import forks_wait
@@ -21,11 +21,8 @@ from .. import Float32, Int32
 from ..parameters import Parameters
 from .layout import (
     COUNTERS,
+    FORMS,
     LAYER_PHASES,
-    STORED_BFLOAT16,
-    STORED_FLOAT16,
-    STORED_FLOAT32,
-    STORED_INT8,
     EmbedCall,
     LayersCall,
     Loops,
@@ -39,7 +36,6 @@ MIN_TOKENS = 8  # where fewer are allowed, hardly a text would be short
 MAX_TEXTS = 8
 BYTES_PER_TOKEN = 16  # of texts that are worth a try; English prose has 5
 CALLS_PER_LOOK = 64  # uses of a PreparedCall between two looks at whether its tables are full
-FORMS = {FLOAT32: STORED_FLOAT32, np.dtype(np.float16): STORED_FLOAT16, BFLOAT16: STORED_BFLOAT16, np.dtype(np.int8): STORED_INT8}
 NO_SCALE = np.zeros(0, np.float32)
 
 

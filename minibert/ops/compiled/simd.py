@@ -212,6 +212,22 @@ def reduce_min(vector: Vector) -> Float:
     return vector.min()
 
 
+@operation(types.float32, (VECTOR,), _fold(_emit_max_abs))
+def reduce_max_abs(vector: Vector) -> Float:
+    """The greatest |lane|. NaN stays NaN."""
+    return np.abs(vector).max()
+
+
+def _emit_swap_neighbours(builder: Any, x: Any) -> Any:
+    return builder.shuffle_vector(x, x, ir.Constant(INTS, [lane ^ 1 for lane in range(LANES)]))
+
+
+@operation(VECTOR, (VECTOR,), _emit_swap_neighbours)
+def swap_neighbours(x: Vector) -> Vector:
+    """Lanes 1, 0, 3, 2, ..."""
+    return x.reshape(-1, 2)[:, ::-1].reshape(-1)
+
+
 def _define(symbol: Callable[..., Any], emit: Callable[[Any, Any, Any], Any]) -> None:
     """Give two Vectors an operator of Python."""
 

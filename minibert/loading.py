@@ -1,7 +1,6 @@
 """From a folder to a model: read what it says, prepare both halves, check that they fit."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +16,7 @@ from .model import MiniBert
 from .model_base import ModelSettings
 from .ops import backends
 from .runtime.threads import usable_threads
-from .tokenizer import COMPATS, WordPieceTokenizer, load_settings, make_tokenizer
+from .tokenizer import COMPATS, WordPieceTokenizer, choose
 
 PRECISIONS = ("auto", "float32", "int8")
 # Characters in a call from which the compiled tokenizer pays where the encoder is compiled too. Its
@@ -113,13 +112,13 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
 
 def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenizer, config: BertConfig) -> int:
     """Return how many tokens of a text are read. Raise ValueError if the two halves do not fit."""
-    settings = tokenizer.settings
-    if (last := settings.last_id) >= config.vocab_size:
+    facts = tokenizer.facts
+    if (last := facts.last_id) >= config.vocab_size:
         raise ValueError(
             f"{path}: expected a vocabulary of at most {config.vocab_size} tokens (vocab_size in config.json), found ids up to {last}; "
             "tokenizer and weights belong to different models"
         )
-    limits = [folder.max_seq_length, settings.model_max_length]
+    limits = [folder.max_seq_length, facts.model_max_length]
     max_length = min(next(filter(None, limits), sys.maxsize), config.max_position_embeddings)
     if max_length < 2:
         raise ValueError(f"{path}: expected a maximal length of at least 2 tokens, [CLS] and [SEP], found {max_length}")
@@ -137,7 +136,6 @@ def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPi
 
 
 def _tokenizer(folder: FolderSettings, compat: str, backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:
-    settings = load_settings(folder.weights)
-    if folder.do_lower_case:
-        settings = replace(settings, lowercase=True)
-    return make_tokenizer(settings.as_google() if compat == "google" else settings, backend, compiled_pays)
+    return choose.load_tokenizer(
+        folder.weights, lowercase=folder.do_lower_case, compat=compat, backend=backend, compiled_pays=compiled_pays
+    )

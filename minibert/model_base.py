@@ -142,7 +142,7 @@ class ModelBase:
         """
         if self.include_prompt or not prompt:
             return 0
-        return len(self.tokenizer.encode_batch([prompt], limit).input_ids) - self.tokenizer.settings.names_sep
+        return len(self.tokenizer.encode_batch([prompt], limit).input_ids) - self.tokenizer.facts.names_sep
 
     @cached_property
     def _google_tokenizer(self) -> WordPieceTokenizer:

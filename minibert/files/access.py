@@ -109,8 +109,13 @@ def read_text(path: Path, limit: int) -> str:
 
     Raises like `read_bytes`, and ValueError for other encodings.
     """
+    return decoded(path, read_bytes(path, limit))
+
+
+def decoded(path: Path, content: bytes) -> str:
+    """The text of a UTF-8 file with this content. Raises ValueError for other encodings."""
     try:
-        return read_bytes(path, limit).decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8: {error}") from None
 

@@ -129,16 +129,25 @@ def load_text(path: Path, limit: int) -> str:
         raise ValueError(f"{path}: expected a file, found none: {error.strerror}") from None
 
 
+def parsed_fields(where: str, text: str) -> Fields:
+    """The object in a JSON text. Raises ValueError for anything else."""
+    return Fields(where, _checked(where, _parsed(where, text), dict))
+
+
 def _load(path: Path) -> Any:
+    with recognised(path, "JSON"):
+        return _parsed(str(path), load_text(path, MAX_JSON_BYTES))
+
+
+def _parsed(where: str, text: str) -> Any:
     try:
-        with recognised(path, "JSON"):
-            return json.loads(load_text(path, MAX_JSON_BYTES), parse_int=_number, object_pairs_hook=_object)
+        return json.loads(text, parse_int=_number, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
+        raise ValueError(f"{where}: expected JSON: {error}") from None
     except RecursionError:
-        raise ValueError(f"{path}: expected JSON: found too many lists and objects inside each other") from None
+        raise ValueError(f"{where}: expected JSON: found too many lists and objects inside each other") from None
     except _TwiceError as error:
-        raise ValueError(f"{path}: expected each name once in an object, found {error} twice") from None
+        raise ValueError(f"{where}: expected each name once in an object, found {error} twice") from None
 
 
 class _TwiceError(Exception):

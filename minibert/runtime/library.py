@@ -199,7 +199,12 @@ def user_folder() -> str:
 
 @cache
 def source_hash() -> str:
-    """A hash of the sources that the loops are made from: 16 hexadecimal digits.
+    """A hash of the sources that the loops are made from. Raises OSError like `hash_of`."""
+    return hash_of(SOURCES)
+
+
+def hash_of(sources: tuple[str, ...]) -> str:
+    """A hash of files and folders of this package: 16 hexadecimal digits.
 
     It tells versions apart, so a checksum and the length do. hashlib takes longer to import than
     these files to read.
@@ -207,16 +212,20 @@ def source_hash() -> str:
     Raises OSError if they cannot be read, as in a package of bytecode alone.
     """
     length = checksum = 0
-    for name in _source_files():
-        with open(os.path.join(PACKAGE, name), "rb") as file:
-            content = name.encode() + b"\0" + file.read().replace(b"\r\n", b"\n")
+    for name in _source_files(sources):
+        descriptor = os.open(os.path.join(PACKAGE, name), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            content = os.read(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+        content = name.encode() + b"\0" + content.replace(b"\r\n", b"\n")
         length, checksum = length + len(content), zlib.crc32(content, checksum)
     return f"{checksum:08x}{length:08x}"
 
 
-def _source_files() -> list[str]:
+def _source_files(sources: tuple[str, ...] = SOURCES) -> list[str]:
     names = []
-    for name in SOURCES:
+    for name in sources:
         path = os.path.join(PACKAGE, name)
         names += [f"{name}/{each}" for each in sorted(os.listdir(path)) if each.endswith(".py")] if os.path.isdir(path) else [name]
     return names

@@ -31,14 +31,18 @@ letters. Google has all of Unicode 14. `tokenizers` itself refuses a lone surrog
 `minibert tokenize --compat both` shows where they differ on a text of yours.
 """
 
-from .added import AddedToken
-from .choose import make_tokenizer
-from .compare import Difference, differences
-from .encoding import Encoding, PackedEncoding
-from .loading import load_settings
-from .settings import TokenizerSettings
-from .tokenizer import WordPieceTokenizer
-from .unicode import COMPATS, Compat
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .added import AddedToken
+    from .choose import load_tokenizer, make_tokenizer
+    from .compare import Difference, differences
+    from .encoding import PackedEncoding
+    from .loading import load_settings
+    from .one_text import Encoding
+    from .settings import TokenizerSettings
+    from .tokenizer import WordPieceTokenizer
+    from .unicode import COMPATS, Compat
 
 __all__ = [
     "COMPATS",
@@ -51,5 +55,33 @@ __all__ = [
     "WordPieceTokenizer",
     "differences",
     "load_settings",
+    "load_tokenizer",
     "make_tokenizer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used. A first vector needs few of these modules."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module: Any
+    if name in ("load_tokenizer", "make_tokenizer"):
+        from . import choose as module
+    elif name == "WordPieceTokenizer":
+        from . import tokenizer as module
+    elif name == "PackedEncoding":
+        from . import encoding as module
+    elif name == "Encoding":
+        from . import one_text as module
+    elif name == "TokenizerSettings":
+        from . import settings as module
+    elif name == "load_settings":
+        from . import loading as module
+    elif name == "AddedToken":
+        from . import added as module
+    elif name in ("COMPATS", "Compat"):
+        from . import unicode as module
+    else:
+        from . import compare as module
+    globals()[name] = found = getattr(module, name)
+    return found

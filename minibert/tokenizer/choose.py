@@ -1,27 +1,59 @@
 """Which encoder encodes a batch: the readable one, or the compiled one where that pays.
 
-The compiled encoder takes half a second to load, and on its first use ever some seconds to compile.
+The compiled encoder needs tables. A file beside the vocabulary may have them (table_file.py). If
+none has, they are made, which takes some tenths of a second. Numba takes as long to load its loop,
+and on the first use ever it compiles it for some seconds.
 """
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
-from ..runtime.jit import JitLoop, can_compile
 from ..runtime.library import find
-from ..runtime.records import Loop
-from .compiled import MAX_WORD_CHARS
-from .encoding import BatchEncoder, PackedEncoding
-from .readable import ReadableEncoder
-from .settings import TokenizerSettings
-from .tokenizer import AcceleratedEncoder, WordPieceTokenizer
+from .tokenizer import WordPieceTokenizer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..runtime.records import Loop
     from .compiled.batch import CompiledEncoder
+    from .compiled.layout import Prepared
+    from .encoding import PackedEncoding
+    from .protocols import AcceleratedEncoder, BatchEncoder
+    from .readable import ReadableEncoder
+    from .settings import TokenizerSettings
 
 BACKENDS = ("auto", "library", "numba", "numpy")
 COMPILED_PAYS = 3_000_000  # characters of a call: the readable encoder takes a second for them
 
 
-def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:
+def load_tokenizer(
+    folder: "Path", *, lowercase: bool = False, compat: str = "hf", backend: str = "auto", compiled_pays: int | None = None
+) -> WordPieceTokenizer:
+    """The tokenizer of a model folder.
+
+    With a file of tables in the folder, anything else is made when it is first needed. See
+    `make_tokenizer` for the encoder, and `load_settings` for the files and the errors.
+
+    Args:
+        folder: where the vocabulary is.
+        lowercase: whether letters become lower case, whatever the files say.
+        compat: "google" for the rules of google-research/bert.
+        backend, compiled_pays: as in `make_tokenizer`.
+    """
+    if backend != "numpy" and compat == "hf":
+        from .table_file import read_tables  # the readable encoder needs no tables
+
+        if (found := read_tables(folder, lowercase)) is not None:
+            choice = Compiled(backend, _pays(backend, compiled_pays), found.prepared)
+            return WordPieceTokenizer.unread(found.facts, found.settings, choice)
+    from .loading import forced_lower, load_settings
+
+    settings = load_settings(folder)
+    settings = forced_lower(settings) if lowercase else settings
+    return make_tokenizer(settings.as_google() if compat == "google" else settings, backend, compiled_pays)
+
+
+def make_tokenizer(settings: "TokenizerSettings", backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:
     """Make a tokenizer that encodes batches with the compiled encoder where that pays.
 
     The results are the same.
@@ -35,63 +67,76 @@ def make_tokenizer(settings: TokenizerSettings, backend: str = "auto", compiled_
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend: expected 'auto', 'library', 'numba' or 'numpy', found {backend!r}")
-    if backend == "numpy" or not _has_compiled_form(settings):
+    from .compiled.tables import has_compiled_form
+
+    if backend == "numpy" or not has_compiled_form(settings):
         return WordPieceTokenizer(settings)
+    return WordPieceTokenizer(settings, Compiled(backend, _pays(backend, compiled_pays)))
+
+
+def _pays(backend: str, compiled_pays: int | None) -> int:
     if compiled_pays is None:
-        compiled_pays = COMPILED_PAYS if backend == "auto" else 0
-    return WordPieceTokenizer(settings, Compiled(backend, compiled_pays))
+        return COMPILED_PAYS if backend == "auto" else 0
+    return compiled_pays
 
 
-def _has_compiled_form(settings: TokenizerSettings) -> bool:
-    """Whether the compiled encoder has these rules: BERT's, with words that fit its buffers."""
-    looks_after_cleaning = any(token.normalized for token in settings.added_tokens)
-    return settings.is_bert and not looks_after_cleaning and settings.max_input_chars_per_word <= MAX_WORD_CHARS
+class Compiled:
+    """The accelerator of a tokenizer: compiles batches that have enough characters.
 
+    With tables from a file, a library needs none. Numba takes 0.2 s to load its loop, so its
+    threshold stays. A pickle has no tables.
+    """
 
-class Compiled(NamedTuple):
-    """The accelerator of a tokenizer: compiles batches that have enough characters."""
+    def __init__(self, backend: str, pays: int, prepared: "Prepared | None" = None) -> None:
+        self.backend = backend
+        self.pays = pays
+        self.prepared = prepared
 
-    backend: str
-    pays: int
+    def __reduce__(self) -> tuple[type["Compiled"], tuple[str, int]]:
+        return Compiled, (self.backend, self.pays)
 
-    def encoder(self, readable: ReadableEncoder) -> AcceleratedEncoder:
-        return CompiledWherePays(readable, self)
+    def encoder(self, readable: "Callable[[], ReadableEncoder]") -> "AcceleratedEncoder":
+        has_library = self.prepared is not None and self.backend != "numba" and find().library is not None
+        return CompiledWherePays(readable, self, 0 if has_library else self.pays)
 
 
 class CompiledWherePays:
     """Encodes a batch with the compiled encoder where that pays, and else with the readable one.
 
-    The compiled encoder is made when it is first needed.
+    Both are made when they are first needed.
     """
 
-    def __init__(self, readable: ReadableEncoder, choice: Compiled) -> None:
+    def __init__(self, readable: "Callable[[], ReadableEncoder]", choice: Compiled, pays: int) -> None:
         self._readable = readable
         self._choice = choice
-        self._compiled: BatchEncoder | None = None
+        self._pays = pays
+        self._compiled: CompiledEncoder | None = None
 
-    def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
+    def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> "PackedEncoding":
         """Encode each text, as BatchEncoder says."""
-        pays = self._choice.pays
-        encoder = self._readable if pays and sum(map(len, texts)) < pays else self._made()
+        is_readable = self._pays and sum(map(len, texts)) < self._pays
+        encoder = cast("BatchEncoder", (None if is_readable else self._made()) or self._readable())
         return encoder.encode_batch(texts, max_length, split_special_tokens, return_offsets)
 
     def compiled(self) -> "CompiledEncoder | None":
         """The compiled encoder, if it has been made or pays for any text."""
-        made = self._compiled if self._choice.pays else self._made()
-        return None if made is self._readable else cast("CompiledEncoder | None", made)
+        return self._compiled if self._pays else self._made()
 
-    def _made(self) -> BatchEncoder:
-        if self._compiled is None:
-            loop = _loop_of(self._choice.backend)
-            if loop is None:
-                return self._readable
+    def _made(self) -> "CompiledEncoder | None":
+        """The compiled encoder, or None if no compiled loop can run here."""
+        if self._compiled is None and (loop := _loop_of(self._choice.backend)) is not None:
             from .compiled.batch import CompiledEncoder
 
-            self._compiled = CompiledEncoder(self._readable.rules, self._readable, loop)
+            self._compiled = CompiledEncoder(self._choice.prepared or self._prepared(), self._readable, loop)
         return self._compiled
 
+    def _prepared(self) -> "Prepared":
+        from .compiled.tables import prepare
 
-def _loop_of(backend: str) -> Loop | None:
+        return prepare(self._readable().rules)
+
+
+def _loop_of(backend: str) -> "Loop | None":
     """The loop of a backend. None for "auto" if no compiled loop can run here.
 
     Raises ImportError for another backend that cannot run here.
@@ -102,6 +147,8 @@ def _loop_of(backend: str) -> Loop | None:
             return found.library.loops["tokenize"]
         if backend == "library":
             raise ImportError(f"backend='library': {found.reason}")
+    from ..runtime.jit import JitLoop, can_compile
+
     if can_compile():
         from .compiled.loops import encode
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .encoding import Encoding
+from .one_text import Encoding
 
 
 class Difference(NamedTuple):

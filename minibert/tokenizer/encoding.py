@@ -1,78 +1,21 @@
-"""What a tokenizer returns: an Encoding of one text, or a PackedEncoding of many.
-
-Source: `Encoding` and `BertProcessing` of Hugging Face tokenizers.
-"""
+"""What a batch becomes: a PackedEncoding of many texts, and the special tokens around each text."""
 
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import habits
-from ..files.fields import shown
 from ..habits import explain_attributes
 from ..packing import PackedBatch
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
-Window = tuple[int, int]  # a range of the pieces of a text: from, to
-
-
-class Pieces(NamedTuple):
-    """The pieces of a text or of a part of it. Offsets and word numbers count from its start."""
-
-    ids: list[int]
-    offsets: list[tuple[int, int]]
-    words: list[int]
-
-    def extend(self, ids: Iterable[int], offsets: Iterable[tuple[int, int]], words: Iterable[int]) -> None:
-        self.ids.extend(ids)
-        self.offsets.extend(offsets)
-        self.words.extend(words)
-
-
-@explain_attributes(habits.ENCODING_ATTRIBUTES)
-@dataclass(frozen=True)
-class Encoding:
-    """One text, or a pair of texts, as the model reads it.
-
-    All lists but the last have one entry per token.
-
-    Attributes:
-        input_ids: ids, [CLS] and [SEP] included.
-        token_type_ids: 0 for the first text and its special tokens, 1 for the second text and its
-            [SEP]. All are 0 where the tokenizer of the folder gives the model no types.
-        tokens: the pieces as the vocabulary spells them.
-        offsets: (start, end) of each piece in its text, in code points; (0, 0) for [CLS] and [SEP].
-            If words were given, the offsets are those in the word.
-        word_ids: number of the word or punctuation mark that a piece belongs to, from 0 in each
-            text; None for [CLS] and [SEP].
-        num_truncated: how many pieces were cut off to respect `max_length`.
-        overflowing: what was cut off, as further encodings, if the caller wanted it.
-    """
-
-    input_ids: list[int]
-    token_type_ids: list[int]
-    tokens: list[str]
-    offsets: list[tuple[int, int]]
-    word_ids: list[int | None]
-    num_truncated: int
-    overflowing: list["Encoding"] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.input_ids)
-
-    if not TYPE_CHECKING:  # type checkers find without it that there are no items
-
-        def __getitem__(self, name: object) -> NoReturn:
-            raise TypeError("an Encoding has attributes instead of items: write encoding.input_ids")
 
 
 @explain_attributes(habits.PACKED_ATTRIBUTES)
-@dataclass(slots=True, eq=False)
 class PackedEncoding:
     """Many texts on one token axis, without padding.
 
@@ -87,12 +30,26 @@ class PackedEncoding:
             that all are 0.
     """
 
-    input_ids: Int32
-    cu_seqlens: Int64
-    num_truncated: Int32
-    offsets: Int32 | None = None
-    word_ids: Int32 | None = None
-    token_type_ids: Int32 | None = None
+    __slots__ = ("cu_seqlens", "input_ids", "num_truncated", "offsets", "token_type_ids", "word_ids")
+
+    def __init__(
+        self,
+        input_ids: Int32,
+        cu_seqlens: Int64,
+        num_truncated: Int32,
+        offsets: Int32 | None = None,
+        word_ids: Int32 | None = None,
+        token_type_ids: Int32 | None = None,
+    ) -> None:
+        self.input_ids = input_ids
+        self.cu_seqlens = cu_seqlens
+        self.num_truncated = num_truncated
+        self.offsets = offsets
+        self.word_ids = word_ids
+        self.token_type_ids = token_type_ids
+
+    def __repr__(self) -> str:
+        return f"PackedEncoding({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
     def __len__(self) -> int:
         return len(self.num_truncated)
@@ -102,6 +59,8 @@ class PackedEncoding:
         try:
             index = operator.index(index)
         except TypeError:
+            from ..files.fields import shown  # for errors only
+
             advice = "write batch.input_ids, or batch.between(start, stop) for some of the texts"
             raise TypeError(f"expected the number of a text, found {shown(index):.80}; {advice}") from None
         if not -len(self) <= index < len(self):
@@ -178,13 +137,6 @@ def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEn
     )
 
 
-class BatchEncoder(Protocol):
-    """Encodes many texts. The readable encoder and the compiled encoder are of this kind."""
-
-    def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
-        """Encode texts that the caller has checked, each as `[CLS] text [SEP]`."""
-
-
 class SpecialTokens(NamedTuple):
     """[CLS] and [SEP], which surround texts, and the token type of the second text of a pair."""
 
@@ -194,14 +146,12 @@ class SpecialTokens(NamedTuple):
     sep_id: int
     second_type: int
 
-    def around(self, texts: Sequence[Pieces], windows: Sequence[Window], token_of: dict[int, str], num_truncated: int) -> Encoding:
-        """`[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` with the given window of each text."""
-        encoding = Encoding([self.cls_id], [0], [self.cls_token], [(0, 0)], [None], num_truncated)
-        for type_id, pieces, (start, end) in zip((0, self.second_type), texts, windows, strict=False):
-            ids = pieces.ids[start:end]
-            encoding.input_ids.extend([*ids, self.sep_id])
-            encoding.token_type_ids.extend([type_id] * (len(ids) + 1))
-            encoding.tokens.extend([*(token_of[id] for id in ids), self.sep_token])
-            encoding.offsets.extend([*pieces.offsets[start:end], (0, 0)])
-            encoding.word_ids.extend([*pieces.words[start:end], None])
-        return encoding
+
+class Facts(NamedTuple):
+    """What a model wants to know of the settings of its tokenizer."""
+
+    special_tokens: SpecialTokens
+    unk_id: int
+    last_id: int  # see TokenizerSettings
+    model_max_length: int | None
+    names_sep: bool

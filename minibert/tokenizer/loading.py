@@ -19,13 +19,15 @@ Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained`, `Tokenize
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from ..files.access import MAX_VOCABULARY_BYTES, recognised
-from ..files.fields import Fields, is_there, load_fields, load_text, optional_fields
+from ..files.access import MAX_VOCABULARY_BYTES
+from ..files.fields import Fields
 from ..files.sources import missing
+from .model_files import ModelFiles
 from .named_tokens import read_tokens
 from .pipeline import check_ids, check_model, is_bert, read_pipeline
 from .settings import MAX_ENTRIES, TokenizerSettings, check_vocab
@@ -41,6 +43,7 @@ UNTYPED_CLASSES = ("DistilBertTokenizer", *OWN_CLASSES)  # these give a model no
 FIXED = {"truncation_side": "right", "padding_side": "right", "split_special_tokens": False, "fast_tokenizer_files": ["tokenizer.json"]}
 CLEANING = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")  # fields that say how BertTokenizer cleans
 NO_LIMIT = 1e9
+VOCABULARIES = ("tokenizer.json", "vocab.txt")  # the first that is there counts
 
 
 def load_settings(folder: Path) -> TokenizerSettings:
@@ -49,31 +52,42 @@ def load_settings(folder: Path) -> TokenizerSettings:
     Raises FileNotFoundError without `tokenizer.json` and `vocab.txt`, ValueError for a setting that
     is not implemented.
     """
-    path, vocab_path = folder / "tokenizer.json", folder / "vocab.txt"
-    config = optional_fields(folder / "tokenizer_config.json")
+    return settings_of(ModelFiles(folder))
+
+
+def settings_of(files: ModelFiles) -> TokenizerSettings:
+    """Like `load_settings`, from files that may have been read before."""
+    config = files.fields("tokenizer_config.json")
     for name, expected in FIXED.items():
         if config.content.get(name) not in (None, expected):
             raise config.refuse(name, expected if isinstance(expected, str) else json.dumps(expected))
     model_max_length = _length(config, "model_max_length" if "model_max_length" in config.content else "max_len")  # its old name
-    declared = _declared_class(folder, config)
-    if is_there(path):
-        file = load_fields(path)
-        values = _from_tokenizer_json(file, config, folder, declared)
-    elif is_there(vocab_path):
-        path, file = vocab_path, Fields(str(vocab_path), {})
-        values = _bert_rules(config) | {"vocab": load_vocab(vocab_path)}
+    declared = _declared_class(files, config)
+    vocabulary = next(filter(files.has, VOCABULARIES), None)
+    if vocabulary is None:
+        raise FileNotFoundError(missing(files.folder, " or ".join(VOCABULARIES), beside=True))
+    path = files.path(vocabulary)
+    if vocabulary == "tokenizer.json":
+        file = files.fields(vocabulary)
+        values = _from_tokenizer_json(file, config, files, declared)
     else:
-        raise FileNotFoundError(missing(folder, "tokenizer.json or vocab.txt", beside=True))
+        file = Fields(str(path), {})
+        values = _bert_rules(config) | {"vocab": _vocab(files, vocabulary)}
     sep_token = values.get("sep_token")  # BertTokenizer's comes from all files
     if file.content:
         with _errors_of(path):
             check_vocab(values["vocab"])  # before its numbers become ids of tokens
-    named = read_tokens(folder, config, file, values["vocab"], sep_token)
-    with recognised(path, "a vocabulary"), _errors_of(path):
+    named = read_tokens(files, config, file, values["vocab"], sep_token)
+    with files.recognised(vocabulary, "a vocabulary"), _errors_of(path):
         settings = TokenizerSettings(**values | named, model_max_length=model_max_length, has_types=_has_types(config, declared))
     if sep_token is not None:
         check_ids(file, settings.ids)
     return settings
+
+
+def forced_lower(settings: TokenizerSettings) -> TokenizerSettings:
+    """The same settings for lower case."""
+    return settings if settings.lowercase else replace(settings, lowercase=True)
 
 
 @contextmanager
@@ -84,12 +98,12 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _declared_class(folder: Path, config: Fields) -> str | None:
+def _declared_class(files: ModelFiles, config: Fields) -> str | None:
     """The class that a file names, without "Fast".
 
     Raises ValueError for a class that is not implemented.
     """
-    for file in (config, optional_fields(folder / "config.json")):
+    for file in (config, files.fields("config.json")):
         if name := file.get("tokenizer_class", str):
             if name.removesuffix("Fast") not in (*BERT_CLASSES, *OWN_CLASSES):
                 raise file.refuse("tokenizer_class", f"one of {', '.join((*BERT_CLASSES, *OWN_CLASSES))}")
@@ -97,12 +111,12 @@ def _declared_class(folder: Path, config: Fields) -> str | None:
     return None
 
 
-def _from_tokenizer_json(file: Fields, config: Fields, folder: Path, declared: str | None) -> dict[str, Any]:
+def _from_tokenizer_json(file: Fields, config: Fields, files: ModelFiles, declared: str | None) -> dict[str, Any]:
     check_model(file)
     for part, side in (("truncation", "truncation_side"), ("padding", "padding_side")):
         if config.content.get(side) is None and file.child(part).get("direction", str, "Right") != "Right":
             raise file.child(part).refuse("direction", "'Right'")
-    is_alone = not is_there(folder / "config.json") and not is_there(folder / "tokenizer_config.json")
+    is_alone = not files.has("config.json") and not files.has("tokenizer_config.json")
     if declared in OWN_CLASSES or is_alone:
         return read_pipeline(file)
     if is_bert(file):
@@ -151,10 +165,14 @@ def load_vocab(path: Path) -> dict[str, int]:
 
     Only a line feed ends a line. Blanks before it do not count.
     """
-    with recognised(path, "a vocabulary"):
-        text = load_text(path, MAX_VOCABULARY_BYTES).removesuffix("\n")
+    return _vocab(ModelFiles(path.parent), path.name)
+
+
+def _vocab(files: ModelFiles, name: str) -> dict[str, int]:
+    with files.recognised(name, "a vocabulary"):
+        text = files.text(name, MAX_VOCABULARY_BYTES).removesuffix("\n")
     if (number := text.count("\n") + 1) > MAX_ENTRIES:
-        raise ValueError(f"{path}: expected at most {MAX_ENTRIES:,} tokens, one a line, found {number:,}")
+        raise ValueError(f"{files.path(name)}: expected at most {MAX_ENTRIES:,} tokens, one a line, found {number:,}")
     blanks = "".join(sorted(original("hf").characters("WHITESPACE")))
     lines = map(str.rstrip, text.split("\n"), repeat(blanks))
     return {line: index for index, line in enumerate(lines)}

@@ -13,11 +13,11 @@ Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained` and
 import re
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from ..files.fields import Fields, optional_fields, shown, shown_name
+from ..files.fields import Fields, shown, shown_name
 from .added import AddedToken
+from .model_files import ModelFiles
 
 # The roles that transformers has, in the order in which it adds their tokens, and BertTokenizer's
 # own tokens.
@@ -66,7 +66,7 @@ class Claims:
         self.where[token.content] = where
 
 
-def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, int], sep_token: str | None) -> dict[str, Any]:
+def read_tokens(files: ModelFiles, config: Fields, file: Fields, vocab: Mapping[str, int], sep_token: str | None) -> dict[str, Any]:
     """Fields of TokenizerSettings: `added_tokens`, `names_sep`, and for BertTokenizer more.
 
     For BertTokenizer, they are also `unk_token`, `cls_token` and `sep_token`.
@@ -88,8 +88,8 @@ def read_tokens(folder: Path, config: Fields, file: Fields, vocab: Mapping[str, 
     if config.content.get("added_tokens_decoder") is not None:
         _claim_decoder(config.child("added_tokens_decoder"), claims)
     else:
-        _merge_map(optional_fields(folder / "special_tokens_map.json"), named)
-        _claim_added(optional_fields(folder / "added_tokens.json"), named, claims)
+        _merge_map(files.fields("special_tokens_map.json"), named)
+        _claim_added(files.fields("added_tokens.json"), named, claims)
         claims = Claims(claims.tokens | own.tokens, claims.where | own.where)
     tokens: dict[str, AddedToken] = {}
     needed: dict[str, str] = {}

@@ -18,7 +18,8 @@ from sys import maxsize
 import numpy as np
 
 from .added import AddedTokens
-from .encoding import PackedEncoding, Pieces
+from .encoding import PackedEncoding
+from .one_text import Pieces
 from .settings import TokenizerSettings
 from .wordpiece import WordPiece, make_rules
 

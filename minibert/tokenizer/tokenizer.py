@@ -4,48 +4,32 @@ It checks what it is given, surrounds texts with special tokens and cuts them. r
 pieces.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import habits
-from ..files.fields import shown
 from ..habits import explain, explain_attributes
 from ..texts import PAIR, Text, is_pair, listed_texts, no_text, whole_numbers
-from .decode import joined
-from .encoding import BatchEncoder, Encoding, PackedEncoding, Pieces
-from .loading import load_settings
-from .readable import ReadableEncoder
-from .settings import TokenizerSettings
+from .encoding import Facts, PackedEncoding
+from .late import LateEncoder
 from .truncation import TruncationStrategy, check_max_length, join_pairs, overflow, truncate, windows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from types import MappingProxyType
+
     from .compiled.batch import CompiledEncoder
+    from .one_text import Encoding, Pieces
+    from .protocols import Accelerator, BatchEncoder
+    from .readable import ReadableEncoder
+    from .settings import TokenizerSettings
+    from .unicode import CharacterMap
 
 MAX_TEXT_CHARS = (1 << 31) - 1  # offsets are 32-bit numbers
 SEVERAL = "encode_batch takes several texts"
 STR_ONLY = frozenset({str})
-
-
-class Accelerator(Protocol):
-    """Makes a faster encoder of batches. choose.py has the one that there is."""
-
-    @property
-    def backend(self) -> str:
-        """The backend that was chosen: "auto", "library" or "numba"."""
-
-    def encoder(self, readable: ReadableEncoder) -> "AcceleratedEncoder":
-        """An encoder with the results of the readable one, which it may call."""
-
-
-class AcceleratedEncoder(BatchEncoder, Protocol):
-    """What an accelerator makes."""
-
-    def compiled(self) -> "CompiledEncoder | None":
-        """The compiled encoder, if it has been made or pays for any text."""
 
 
 @explain_attributes(habits.TOKENIZER_ATTRIBUTES)
@@ -56,6 +40,7 @@ class WordPieceTokenizer:
     because the tables of the encoders are made of them once. `make_tokenizer` makes a tokenizer
     that encodes large batches faster.
 
+    >>> from minibert.tokenizer import TokenizerSettings
     >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "chess", "!"]
     >>> settings = TokenizerSettings({token: id for id, token in enumerate(vocab)})
     >>> tokenizer = WordPieceTokenizer(settings)
@@ -79,33 +64,61 @@ class WordPieceTokenizer:
             compiled encoder where that pays), or "auto" (the first of these that can run).
     """
 
-    __slots__ = (
-        "_accelerated", "_accelerator", "_batch_encoder", "_readable", "_token_of", "normalize", "settings", "special_tokens", "unk_id",
-        "vocab",
-    )  # fmt: skip
+    __slots__ = ("_accelerated", "_accelerator", "_late", "facts", "special_tokens", "unk_id")
 
-    def __init__(self, settings: TokenizerSettings, accelerator: Accelerator | None = None) -> None:
-        readable = ReadableEncoder(settings)
-        self._accelerator = accelerator
-        self._readable = readable
-        self._accelerated = None if accelerator is None else accelerator.encoder(readable)
-        self._batch_encoder: BatchEncoder = self._accelerated or readable
-        ids = settings.ids  # a copy
-        self._token_of = cache(lambda: {id: token for token, id in ids.items()})  # made when it is first needed
-        self.settings = settings
-        self.vocab = settings.vocab
-        self.unk_id = readable.rules.unk_id
-        self.special_tokens = readable.rules.special_tokens
-        self.normalize = readable.rules.normalize
+    def __init__(self, settings: "TokenizerSettings", accelerator: "Accelerator | None" = None) -> None:
+        from .wordpiece import facts_of
+
+        late = LateEncoder(lambda: settings)
+        self._begin(facts_of(late().rules), late, accelerator)
 
     @classmethod
-    def from_folder(cls, folder: str | Path) -> "WordPieceTokenizer":
+    def unread(cls, facts: Facts, settings: "Callable[[], TokenizerSettings]", accelerator: "Accelerator") -> "WordPieceTokenizer":
+        """A tokenizer whose settings are made when they are first needed."""
+        self = cls.__new__(cls)
+        self._begin(facts, LateEncoder(settings), accelerator)
+        return self
+
+    def _begin(self, facts: Facts, late: LateEncoder, accelerator: "Accelerator | None") -> None:
+        self.facts = facts  # what a model wants to know of the settings
+        self.special_tokens = facts.special_tokens
+        self.unk_id = facts.unk_id
+        self._late = late
+        self._accelerator = accelerator
+        self._accelerated = None if accelerator is None else accelerator.encoder(late)
+
+    @classmethod
+    def from_folder(cls, folder: "str | Path") -> "WordPieceTokenizer":
         """The tokenizer of a model folder; see `load_settings` for the files and the errors."""
+        from pathlib import Path
+
+        from .loading import load_settings
+
         return cls(load_settings(Path(folder)))
+
+    @property
+    def settings(self) -> "TokenizerSettings":
+        return self._readable.rules.settings
+
+    @property
+    def vocab(self) -> "MappingProxyType[str, int] | dict[str, int]":
+        return self.settings.vocab
+
+    @property
+    def normalize(self) -> "CharacterMap":
+        return self._readable.rules.normalize
 
     @property
     def backend(self) -> str:
         return "numpy" if self._accelerator is None else self._accelerator.backend
+
+    @property
+    def _readable(self) -> "ReadableEncoder":
+        return self._late()
+
+    @property
+    def _batch_encoder(self) -> "BatchEncoder":
+        return self._accelerated or self._late()
 
     def compiled(self) -> "CompiledEncoder | None":
         """The compiled encoder, if it has been made or pays for any text."""
@@ -116,7 +129,7 @@ class WordPieceTokenizer:
             raise AttributeError(f"{name}: a tokenizer cannot be changed; make another one: WordPieceTokenizer(replace(settings, ...))")
         super().__setattr__(name, value)
 
-    def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple[TokenizerSettings, Accelerator | None]]:
+    def __reduce__(self) -> tuple[type["WordPieceTokenizer"], tuple["TokenizerSettings", "Accelerator | None"]]:
         return WordPieceTokenizer, (self.settings, self._accelerator)
 
     @explain("a tokenizer's call", habits.TOKENIZER)
@@ -131,7 +144,7 @@ class WordPieceTokenizer:
         truncation: TruncationStrategy = "longest_first",
         stride: int = 0,
         return_overflowing_tokens: bool = False,
-    ) -> Encoding:
+    ) -> "Encoding":
         """Encode a text as `[CLS] text [SEP]`, a pair as `[CLS] text [SEP] text_pair [SEP]`.
 
         Args:
@@ -154,16 +167,18 @@ class WordPieceTokenizer:
             ValueError: `max_length` does not hold the special tokens; the text to be cut is too
                 short; `stride` is not less than the number of pieces that a text may keep.
         """
+        from .one_text import around
+
         texts = [text] if text_pair is None else [text, text_pair]
         pieces = [self._pieces(each, split_special_tokens, is_split_into_words) for each in texts]
         lengths = [len(each.ids) for each in pieces]
         kept = truncate(lengths, max_length, truncation)
         num_truncated = sum(lengths) - sum(kept)
-        around = self.special_tokens.around
-        encoding = around(pieces, [(0, length) for length in kept], self._token_of(), num_truncated)
+        special = self.special_tokens
+        encoding = around(special, pieces, [(0, length) for length in kept], self._late.token_of(), num_truncated)
         if return_overflowing_tokens and num_truncated:
             windows_of = [windows(*numbers, stride) for numbers in zip(lengths, kept, strict=True)]
-            encoding.overflowing.extend(around(pieces, each, self._token_of(), 0) for each in overflow(windows_of))
+            encoding.overflowing.extend(around(special, pieces, each, self._late.token_of(), 0) for each in overflow(windows_of))
         return encoding
 
     @explain("tokenize", habits.TOKENIZE)
@@ -220,7 +235,7 @@ class WordPieceTokenizer:
 
     def tokens_of(self, ids: Iterable[int]) -> list[str]:
         """The spelling of each id in the vocabulary."""
-        return list(map(self._token_of().__getitem__, ids))
+        return list(map(self._late.token_of().__getitem__, ids))
 
     @explain("decode", habits.DECODE)
     def decode(self, ids: Any, skip_special_tokens: bool = True) -> str:
@@ -236,18 +251,24 @@ class WordPieceTokenizer:
             TypeError: something is not an id.
             ValueError: an id is not in the vocabulary.
         """
+        from ..files.fields import shown
+        from .decode import joined
+
         special = {token.id for token in self.settings.added_tokens if token.special}
         special |= {self.special_tokens.cls_id, self.special_tokens.sep_id}
         tokens = []
         for id in whole_numbers(ids):
-            if (token := self._token_of().get(id)) is None:
-                raise ValueError(f"expected ids of the vocabulary of {len(self._token_of())} tokens, found {shown(id)}")
+            if (token := self._late.token_of().get(id)) is None:
+                raise ValueError(f"expected ids of the vocabulary of {len(self._late.token_of())} tokens, found {shown(id)}")
             if not (skip_special_tokens and id in special):
                 tokens.append(token)
         return joined(tokens, self.settings.continuing_subword_prefix, self.settings.decoder_cleanup)
 
-    def _pieces(self, text: str | Sequence[str], split_special_tokens: bool, is_split_into_words: bool) -> Pieces:
+    def _pieces(self, text: str | Sequence[str], split_special_tokens: bool, is_split_into_words: bool) -> "Pieces":
         """All pieces of a text, or of a list of words. Each word is encoded alone."""
+        from ..files.fields import shown
+        from .one_text import Pieces
+
         if not is_split_into_words:
             return self._readable.pieces(check_text(text), split_special_tokens)
         if isinstance(text, str | bytes | bytearray | Mapping) or not isinstance(text, Iterable):

@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .encoding import Int64, PackedEncoding, Window
+from .encoding import Int64, PackedEncoding
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
+Window = tuple[int, int]  # a range of the pieces of a text: from, to
 STRATEGIES: tuple[TruncationStrategy, ...] = ("longest_first", "only_first", "only_second")
 
 

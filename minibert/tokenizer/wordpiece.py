@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from .encoding import Pieces, SpecialTokens
+from .encoding import Facts, SpecialTokens
+from .one_text import Pieces
 from .settings import TokenizerSettings
 from .unicode import CAPITAL_SIGMA, CharacterMap, canonical_order, final_sigmas
 
@@ -69,6 +70,12 @@ def make_rules(settings: TokenizerSettings) -> Rules:
         max_word_chars=limit,
         special_tokens=SpecialTokens(cls_token, ids[cls_token], sep_token, ids[sep_token], int(settings.has_types)),
     )
+
+
+def facts_of(rules: Rules) -> Facts:
+    """What a model wants to know of the settings."""
+    settings = rules.settings
+    return Facts(rules.special_tokens, rules.unk_id, settings.last_id, settings.model_max_length, settings.names_sep)
 
 
 class WordPiece:

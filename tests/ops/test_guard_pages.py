@@ -29,6 +29,12 @@ def test_no_loop_touches_memory_outside_an_array(sweep: str, compared: int) -> N
     assert result.stdout == f"{compared}\n"
 
 
+def test_no_tables_of_a_hostile_file_lead_a_loop_outside_an_array() -> None:
+    result = run("tables", COMPILED)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert int(result.stdout) > 100
+
+
 @pytest.mark.parametrize("where", ["before", "behind"])
 def test_a_guard_page_traps(where: str) -> None:
     """One number outside the array; those at both of its ends can be read."""

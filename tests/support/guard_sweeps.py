@@ -3,6 +3,7 @@
 python -m tests.support.guard_sweeps encoder BACKEND      prints how many results it compared
 python -m tests.support.guard_sweeps weights BACKEND      prints how many rows and matrices it did
 python -m tests.support.guard_sweeps tokenizer BACKEND    prints how many texts it compared
+python -m tests.support.guard_sweeps tables BACKEND       prints how many hostile files it ran
 python -m tests.support.guard_sweeps short BACKEND        prints how many vectors it compared
 python -m tests.support.guard_sweeps trap before          is killed, as is `trap behind`
 """
@@ -10,7 +11,9 @@ python -m tests.support.guard_sweeps trap before          is killed, as is `trap
 import ctypes
 import random
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -28,13 +31,16 @@ from minibert.ops.numpy_encoder import NumpyEncoder
 from minibert.packing import pack
 from minibert.pooling import pool, unit_length
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
-from minibert.tokenizer.compiled import batch
+from minibert.tokenizer.compiled import batch, known_tables
+from minibert.tokenizer.late import LateEncoder
+from minibert.tokenizer.table_file import NAME, read_tables
 from minibert.warmup import warm_up
 from tests.support import hard_weights
 from tests.support.backends import prepare
 from tests.support.guard import GuardedNumPy, GuardedRecord, between_pages, empty, guarded
 from tests.support.hard_texts import adversarial_texts
 from tests.support.models import make_config, make_weights
+from tests.support.table_files import attacked, small_folder
 
 LOADABLE, PANELS = pack_weights.loadable, pack_weights.Packer._panels
 LENGTHS = [1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 33, 48, 49, 63, 64, 65, 67]
@@ -177,7 +183,7 @@ def sweep_tokenizer(backend: str) -> int:
     if backend == "numba":
         warm_up()
     batch.Record = GuardedRecord
-    batch.CHUNK_SLOTS = 64  # so that a table is soon full, and soon copied
+    known_tables.FIRST_SLOTS, known_tables.CHUNK_SLOTS, known_tables.WORD_SLOTS = 64, 256, 64  # so that a table is soon full
     source, done, loop = random.Random(1), 0, choose._loop_of(backend)
     for at_end in (True, False):
         choose._loop_of = lambda _, at_end=at_end: between_pages(loop, at_end)
@@ -190,6 +196,27 @@ def sweep_tokenizer(backend: str) -> int:
                     assert same(fast.encode_batch(*arguments), readable.encode_batch(*arguments)), (texts, limit, readable.settings)
                     done += len(texts)
     return done
+
+
+def sweep_tables(backend: str) -> int:
+    """Tables of hostile files: whatever is accepted leads no loop out of its arrays."""
+    if backend == "numba":
+        warm_up()
+    batch.Record = GuardedRecord
+    source, accepted, loop = random.Random(2), 0, choose._loop_of(backend)
+    sys.stderr = None  # each refusal is a line
+    with tempfile.TemporaryDirectory() as parent:
+        folder = small_folder(Path(parent, "model"))
+        content = (folder / NAME).read_bytes()
+        for number in range(400):
+            (folder / NAME).write_bytes(attacked(content, source))
+            found = read_tables(folder, False)
+            if found is not None:
+                accepted += 1
+                fast = batch.CompiledEncoder(found.prepared, LateEncoder(found.settings), between_pages(loop, number % 2 == 0))
+                for return_offsets in (False, True):
+                    fast.encode_batch(some_texts(source), source.choice([None, 4]), source.random() < 0.3, return_offsets)
+    return accepted
 
 
 # Short texts
@@ -255,6 +282,12 @@ if __name__ == "__main__":
     if sys.argv[1] == "trap":
         trap(sys.argv[2])
     else:
-        sweeps = {"encoder": sweep_encoder, "weights": sweep_weights, "tokenizer": sweep_tokenizer, "short": sweep_short}
+        sweeps = {
+            "encoder": sweep_encoder,
+            "weights": sweep_weights,
+            "tokenizer": sweep_tokenizer,
+            "tables": sweep_tables,
+            "short": sweep_short,
+        }
         done = sweeps[sys.argv[1]](sys.argv[2])
         sys.stdout.write(f"{done}\n")

@@ -19,7 +19,8 @@ VOCABULARY = load_vocab(VOCAB)
 
 def test_full_tables_and_other_texts(monkeypatch: pytest.MonkeyPatch, uncased: WordPieceTokenizer) -> None:
     """Tables that overflow, are full and are emptied again change nothing but time."""
-    monkeypatch.setattr(batch, "CHUNK_SLOTS", 64)
+    for name, slots in (("FIRST_SLOTS", 64), ("CHUNK_SLOTS", 1 << 12), ("WORD_SLOTS", 256)):
+        monkeypatch.setattr(known_tables, name, slots)
     monkeypatch.setattr(batch, "BLOCK_BYTES", 300)
     plain, fast = both(uncased.settings)
     source = random.Random(8)
@@ -55,8 +56,7 @@ def most_looks(table: Known) -> int:
 def test_colliding_words_take_linear_time() -> None:
     """Words made to fall into the same slots of the tables take a few looks each."""
     plain, fast = both(TokenizerSettings(VOCABULARY))
-    fast.encode_batch(["a"])
-    texts = [" ".join(colliding_words(len(compiled_encoder(fast)._words.slots), 5000))]
+    texts = [" ".join(colliding_words(known_tables.FIRST_SLOTS, 5000))]
     assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
     (workspace,) = compiled_encoder(fast)._idle[False]
     assert 1 < most_looks(workspace.memory.words) <= layout.PROBES
@@ -64,30 +64,30 @@ def test_colliding_words_take_linear_time() -> None:
 
 
 def test_a_vocabulary_of_colliding_words() -> None:
-    words = colliding_words(1 << 16, 20_000)
+    words = colliding_words(known_tables.WORD_SLOTS, 20_000)
     plain, fast = both(TokenizerSettings({word: id for id, word in enumerate(["[UNK]", "[CLS]", "[SEP]", *words])}))
     texts = [" ".join(words[::7]), *words[:3000]]
     for _ in range(2):
         assert_same(fast.encode_batch(texts), plain.encode_batch(texts), texts)
-    assert most_looks(compiled_encoder(fast)._words) == layout.PROBES
-    assert len(compiled_encoder(fast)._words.slots) == 1 << 16
+        (workspace,) = compiled_encoder(fast)._idle[False]
+        assert most_looks(workspace.memory.words) <= layout.PROBES
 
 
-def test_a_large_vocabulary_makes_no_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_tables, "MAX_WORDS", 100)
-    plain, fast = both(TokenizerSettings(VOCABULARY))
-    assert_same(fast.encode_batch(TEXTS * 2), plain.encode_batch(TEXTS * 2), TEXTS * 2)
-    assert len(compiled_encoder(fast)._words.slots) == 1 << 12
+def test_a_short_text_takes_little_memory(uncased: WordPieceTokenizer) -> None:
+    fast = make_tokenizer(uncased.settings, backend=COMPILED)
+    fast.encode_batch(["I hate cancer"])
+    (workspace,) = compiled_encoder(fast)._idle[False]
+    assert sum(table.slots.nbytes for table in workspace.memory) == 2 * 32 * known_tables.FIRST_SLOTS
 
 
 def test_memory_is_bounded(uncased: WordPieceTokenizer) -> None:
     """The docstring of batch.py states the size of the tables and of the memory of a call."""
     fast = make_tokenizer(uncased.settings, backend=COMPILED)
     source = random.Random(9)
-    for _ in range(3):
-        fast.encode_batch(["".join(source.choices("abcdefghijklmnopqrstuvwxyz ", k=400)) for _ in range(5000)])
+    for _ in range(6):
+        fast.encode_batch([" ".join("".join(source.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(100_000))])
     (workspace,) = compiled_encoder(fast)._idle[False]
     assert workspace.memory.chunks.slots.nbytes == 16 << 20
     assert workspace.memory.words.slots.nbytes == 4 << 20
     assert sum(table.nbytes for table in compiled_encoder(fast)._tables) < 1.5 * (1 << 20)
-    assert np.count_nonzero(workspace.memory.chunks.slots[:, 1]) <= batch.CHUNK_SLOTS // 2
+    assert np.count_nonzero(workspace.memory.chunks.slots[:, 1]) <= known_tables.CHUNK_SLOTS // 2

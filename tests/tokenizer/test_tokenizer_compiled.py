@@ -14,7 +14,7 @@ import pytest
 from minibert.runtime.records import Record
 from minibert.tokenizer import AddedToken, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
 from minibert.tokenizer.compiled import batch, tables
-from minibert.tokenizer.compiled.batch import CompiledEncoder
+from minibert.tokenizer.compiled.tables import prepare
 from minibert.tokenizer.loading import load_vocab
 from minibert.tokenizer.readable import ReadableEncoder
 from tests.support.backends import COMPILED, needs_compiled
@@ -181,19 +181,17 @@ def test_a_subclass_of_str_makes_no_bytes_for_the_loops() -> None:
 
 @pytest.mark.parametrize("limit", [-1, 0, 10_001])
 def test_the_limit_of_a_word_is_checked(limit: int) -> None:
-    readable, loop = ReadableEncoder(TokenizerSettings(VOCABULARY)), choose._loop_of(COMPILED)
-    assert loop
+    readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
     with pytest.raises(ValueError, match="max_input_chars_per_word: expected 1 to 10000"):
-        CompiledEncoder(readable.rules._replace(max_word_chars=limit), readable, loop)
+        prepare(readable.rules._replace(max_word_chars=limit))
 
 
 @pytest.mark.parametrize("ids", [(-1, 102), (101, 1 << 31)])
 def test_ids_of_special_tokens_are_checked(ids: tuple[int, int]) -> None:
-    readable, loop = ReadableEncoder(TokenizerSettings(VOCABULARY)), choose._loop_of(COMPILED)
-    assert loop
+    readable = ReadableEncoder(TokenizerSettings(VOCABULARY))
     special = readable.rules.special_tokens._replace(cls_id=ids[0], sep_id=ids[1])
     with pytest.raises(ValueError, match="expected ids from 0"):
-        CompiledEncoder(readable.rules._replace(special_tokens=special), readable, loop)
+        prepare(readable.rules._replace(special_tokens=special))
 
 
 def test_threads_do_not_share(uncased: WordPieceTokenizer) -> None:

@@ -1,46 +1,40 @@
 """The compiled encoder: texts as UTF-8 bytes into the loops, and encodings out of them.
 
 Memory: the tables are fixed, less than 1.5 MB for 30,522 entries. A call borrows what earlier calls
-have learnt: at most 16 MB of chunks and, for that vocabulary, 4 MB of words. It also borrows arrays
-of at most 0.4 MB. No two calls hold the same memory, so there is one for each call at a time. A
-table that is full of other texts than the present ones is emptied (words: except the vocabulary).
-No vocabulary makes more than 16 MB of words.
+have learnt: at first 0.3 MB, and later at most 16 MB of chunks and 4 MB of words. It also borrows
+arrays of at most 0.4 MB. No two calls hold the same memory, so there is one for each call at a
+time. A table grows when it is full. A large one that is full of other texts is emptied.
 
-The loops check no index, so nothing that reaches them is read again from the settings. Sizes, ids
-and roots are taken from the rules once, when the tables are made, and `_options` checks them.
+The loops check no index. What reaches them is checked when it is made of rules (tables.py), or when
+it comes from a file (checks.py).
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...runtime.records import Loop, Record
-from ..added import MAX_IDS, AddedTokens
-from ..encoding import BatchEncoder, PackedEncoding, concatenate
-from ..wordpiece import Rules
-from . import MAX_WORD_CHARS
-from .known_tables import copy_table, empty_table, vocabulary_table
-from .layout import ADDED, AHEAD, SPACES, ZERO, Bytes, Int64, Memory, Options, Output, Scratch, Tables, Work
-from .tables import is_simple, make_tables
+from ..encoding import PackedEncoding, concatenate
+from .known_tables import first_memory, renewed
+from .layout import AHEAD, Bytes, Int64, Memory, Options, Output, Prepared, Scratch, Tables, Work
+
+if TYPE_CHECKING:
+    from ..added import AddedTokens
+    from ..readable import ReadableEncoder
 
 BLOCK_BYTES = 1 << 17  # in one call of the loop, and up to one text more: they stay in the second-level cache
 SLICE = 4096  # texts that are encoded to UTF-8 at a time
-CHUNK_SLOTS = 1 << 19  # of the table of known chunks, 32 bytes each; half of them may be used
 KEPT_BYTES = 1 << 14  # of text, for which a call leaves its arrays to later calls; they take 20 bytes each
 PADDING = b"\n" * 24  # sixteen bytes can be read from any place in the last text; `find_edges`, eight at a time, passes its end
 MAX_BYTES = 1 << 30  # of a block: places are 32-bit numbers
 
 
-class Block(NamedTuple):
-    """Texts from `start` to `stop` as UTF-8, each followed by a line feed, then more line feeds."""
-
-    start: int
-    stop: int
-    data: Bytes
-    ends: Int64  # where each text ends
+# Texts from `start` to `stop` as UTF-8, each followed by a line feed, then more line feeds; and
+# where each text ends.
+Block = tuple[int, int, Bytes, Int64]
 
 
 class Workspace:
@@ -67,6 +61,12 @@ class Workspace:
             self._record.begin(data, ends, options)
         return self._record
 
+    def renew(self) -> None:
+        """Look after the tables that a call may have filled."""
+        memory = renewed(self.memory, int(self.scratch.ahead[1]) // 2)
+        if memory is not self.memory:
+            self.memory, self._record = memory, None
+
     def release(self) -> None:
         """Free large arrays, so that no idle memory is kept for them."""
         if len(self.scratch.edges) > KEPT_BYTES:
@@ -76,26 +76,24 @@ class Workspace:
 class CompiledEncoder:
     """Texts -> ids, by compiled loops. Threads may share it."""
 
-    def __init__(self, rules: Rules, fallback: BatchEncoder, loop: Loop) -> None:
-        """`loop` is `encode` of loops.py. `fallback` encodes the texts that it leaves.
+    def __init__(self, prepared: Prepared, readable: Callable[[], "ReadableEncoder"], loop: Loop) -> None:
+        """`loop` is `encode` of loops.py. `readable` gives the encoder of the texts that it leaves.
 
-        The fallback has the same rules.
+        That encoder has the same rules. It is made when a text needs it.
         """
-        self._fallback, self._loop = fallback, loop
-        all_added = rules.settings.added_tokens
-        added = [token for token in all_added if is_simple(token)]
-        others = AddedTokens(token for token in all_added if not is_simple(token))
-        are_all_special = all(token.special for token in all_added)
-        # Texts that hold one of these need the fallback: added tokens that are not simple. With
-        # `split_special_tokens`, it is any added token, if some of them are not special.
-        self._fallback_tokens = {False: others, True: AddedTokens(() if are_all_special else all_added)}
-        self._tables = make_tables(rules, added)
-        self.leaves_added_tokens = bool(self._fallback_tokens[False])  # whether only the fallback finds some of them
-        self._options = _options(rules, ADDED if added else -1)
-        self._words = vocabulary_table(rules.first)
+        self._readable, self._loop = readable, loop
+        self._tables, self._options, self._leaves = prepared
+        self._left: dict[bool, AddedTokens] = {}
+        self.leaves_added_tokens = self._leaves[False]  # whether only the fallback finds some of them
         # What calls have learnt and no call holds, for each value of `split_special_tokens`.
         # `append` and `pop` are atomic.
         self._idle: dict[bool, list[Workspace]] = {False: [], True: []}
+
+    @property
+    def greatest_id(self) -> int:
+        """The greatest id that the loop can write."""
+        tables, options = self._tables, self._options
+        return max(int(tables.piece_of.max()), int(tables.mark_ids.max()), options.cls_id, options.sep_id, options.unk_id)
 
     def work_for(self, num_bytes: int, num_texts: int = 1, max_length: int | None = None) -> Work:
         """The arrays of a call of the loop, which a caller keeps for many calls, one at a time.
@@ -112,15 +110,15 @@ class CompiledEncoder:
         options = self._options._replace(max_pieces=_max_pieces(max_length))
         output, scratch = _buffers(num_bytes + num_texts + len(PADDING), num_texts, options.max_word_chars, False)
         data = np.full(num_bytes + num_texts + len(PADDING), PADDING[0], np.uint8)
-        return Work(data, np.zeros(num_texts, np.int64), options, output, scratch, self._tables, self._new_memory())
+        return Work(data, np.zeros(num_texts, np.int64), options, output, scratch, self._tables, first_memory())
 
     def renew(self, work: Work) -> Work:
         """The same Work after a call, or one with other tables where the call has filled them.
 
         It may be left out after a call. The tables are full then, and no text is wrong.
         """
-        self._forget(work.memory, int(work.scratch.ahead[1]) // 2)
-        return work
+        memory = renewed(work.memory, int(work.scratch.ahead[1]) // 2)
+        return work if memory is work.memory else work._replace(memory=memory)
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> PackedEncoding:
         """Encode each text, as BatchEncoder says."""
@@ -129,57 +127,42 @@ class CompiledEncoder:
             added_root=-1 if split_special_tokens else self._options.added_root,
             max_pieces=_max_pieces(max_length),
         )
-        idle, fallback_tokens = self._idle[split_special_tokens], self._fallback_tokens[split_special_tokens]
+        idle, left = self._idle[split_special_tokens], self._left_tokens(split_special_tokens)
         try:
             workspace = idle.pop()
         except IndexError:
-            workspace = Workspace(self._tables, self._new_memory(), options.max_word_chars)
+            workspace = Workspace(self._tables, first_memory(), options.max_word_chars)
         parts: list[PackedEncoding] = []
         for start, stop, data, ends in _blocks(texts):
             if data.size > MAX_BYTES:
-                parts.append(self._fallback.encode_batch(texts[start:stop], max_length, split_special_tokens, return_offsets))
+                parts.append(self._readable().encode_batch(texts[start:stop], max_length, split_special_tokens, return_offsets))
                 continue
             n = self._loop(workspace.record(data, ends, options, return_offsets))
-            memory, output = workspace.memory, workspace.output
-            self._forget(memory, int(workspace.scratch.ahead[1]) // 2)
+            output = workspace.output
+            workspace.renew()
             encoding, needs_fallback = _copied(output, n, len(ends), return_offsets), output.needs_fallback[: len(ends)]
-            if fallback_tokens:
-                needs_fallback |= np.fromiter(map(fallback_tokens.are_in, texts[start:stop]), np.bool_, len(ends))
+            if left:
+                needs_fallback |= np.fromiter(map(left.are_in, texts[start:stop]), np.bool_, len(ends))
             changes = np.flatnonzero(np.diff(needs_fallback)) + 1
             for first, last in pairwise([0, *changes.tolist(), len(ends)]):
                 if needs_fallback[first]:
                     mine = texts[start + first : start + last]
-                    parts.append(self._fallback.encode_batch(mine, max_length, split_special_tokens, return_offsets))
+                    parts.append(self._readable().encode_batch(mine, max_length, split_special_tokens, return_offsets))
                 else:
                     parts.append(encoding.between(first, last))
         workspace.release()
         idle.append(workspace)
         return concatenate(parts, return_offsets)
 
-    def _new_memory(self) -> Memory:
-        return Memory(empty_table(CHUNK_SLOTS), copy_table(self._words))
+    def _left_tokens(self, split_special_tokens: bool) -> "AddedTokens | None":
+        """The added tokens that only the fallback finds, if there are any."""
+        if not self._leaves[split_special_tokens]:
+            return None
+        if split_special_tokens not in self._left:
+            from .tables import left_tokens  # few models have such tokens
 
-    def _forget(self, memory: Memory, num_chunks: int) -> None:
-        """Empty a table that is full of other texts than these.
-
-        That is so if more than one search failed for every four chunks of the block.
-        """
-        for table in memory:
-            if table.counts[0] == 0 and 4 * table.counts[1] > num_chunks:
-                fresh = self._words if table is memory.words else empty_table(CHUNK_SLOTS)
-                table.slots[:], table.counts[:] = fresh
-            table.counts[1] = 0
-
-
-def _options(rules: Rules, added_root: int) -> Options:
-    """The options of every call. Raises ValueError for what does not fit into the arrays."""
-    special, limit = rules.special_tokens, rules.max_word_chars
-    ids = (special.cls_id, special.sep_id, rules.unk_id)
-    if not 1 <= limit <= MAX_WORD_CHARS:
-        raise ValueError(f"max_input_chars_per_word: expected 1 to {MAX_WORD_CHARS}, found {limit}")
-    if not all(0 <= id < MAX_IDS for id in ids):
-        raise ValueError(f"expected ids from 0 to 2^31 - 1, found {ids}")
-    return Options(SPACES if rules.settings.lowercase else ZERO, *ids, added_root, limit, sys.maxsize)
+            self._left[split_special_tokens] = left_tokens(self._readable().rules, split_special_tokens)
+        return self._left[split_special_tokens]
 
 
 def _max_pieces(max_length: int | None) -> int:
@@ -232,7 +215,7 @@ def _blocks(texts: list[str]) -> Iterator[Block]:
         starts = np.unique(ends // BLOCK_BYTES, return_index=True)[1].tolist()
         for start, stop in pairwise([*starts, len(encoded)]):
             data = np.frombuffer(bytearray(b"\n").join([*encoded[start:stop], PADDING]), np.uint8)
-            yield Block(first + start, first + stop, data, ends[start:stop] - (ends[start - 1] + 1 if start else 0))
+            yield first + start, first + stop, data, ends[start:stop] - (ends[start - 1] + 1 if start else 0)
 
 
 def _utf8(texts: list[str]) -> list[bytes]:

@@ -81,6 +81,14 @@ class Options(NamedTuple):
     max_pieces: int  # of a text
 
 
+class Prepared(NamedTuple):
+    """What a CompiledEncoder is made of: from the rules of a tokenizer, or from a file."""
+
+    tables: Tables
+    options: Options
+    leaves: tuple[bool, bool]  # whether only the fallback finds some added tokens; the same with `split_special_tokens`
+
+
 class Output(NamedTuple):
     """The arrays of a PackedEncoding, filled from the left."""
 

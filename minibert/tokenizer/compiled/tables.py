@@ -1,12 +1,35 @@
 """The tables of the loops, made from a tokenizer's rules: entries of characters, and the trie."""
 
+import sys
+
 import numpy as np
 import numpy.typing as npt
 
-from ..added import AddedToken
+from ..added import MAX_IDS, AddedToken, AddedTokens
+from ..settings import TokenizerSettings
 from ..unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
 from ..wordpiece import Rules
-from .layout import ADDED, ALONE, BREAK, FALLBACK, FIRST, FOLLOWING, NOTHING, SEVERAL, SORTED, SPACE, SYMBOL_BITS, WORD, Int32, Tables
+from . import MAX_WORD_CHARS
+from .layout import (
+    ADDED,
+    ALONE,
+    BREAK,
+    FALLBACK,
+    FIRST,
+    FOLLOWING,
+    NOTHING,
+    SEVERAL,
+    SORTED,
+    SPACE,
+    SPACES,
+    SYMBOL_BITS,
+    WORD,
+    ZERO,
+    Int32,
+    Options,
+    Prepared,
+    Tables,
+)  # fmt: skip
 
 ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 MAX_SIMPLE = 32  # characters of an added token that the loops find: they look as far from each place of a text
@@ -22,6 +45,46 @@ def is_simple(token: AddedToken) -> bool:
     if len(token.content) > MAX_SIMPLE:
         return False
     return token.content.isascii() and not {" ", "\n"} & {*token.content} and {*ends} <= {*ASCII_PUNCTUATION} and not looks_around
+
+
+def has_compiled_form(settings: TokenizerSettings) -> bool:
+    """Whether the compiled encoder has these rules: BERT's, with words that fit its buffers."""
+    looks_after_cleaning = any(token.normalized for token in settings.added_tokens)
+    return settings.is_bert and not looks_after_cleaning and settings.max_input_chars_per_word <= MAX_WORD_CHARS
+
+
+def prepare(rules: Rules) -> Prepared:
+    """What a CompiledEncoder of these rules is made of.
+
+    The loops check no index, so nothing that reaches them is read again from the settings.
+    """
+    added = rules.settings.added_tokens
+    simple = [token for token in added if is_simple(token)]
+    leaves = bool(left_tokens(rules, False)), bool(left_tokens(rules, True))
+    return Prepared(make_tables(rules, simple), _options(rules, ADDED if simple else -1), leaves)
+
+
+def left_tokens(rules: Rules, split_special_tokens: bool) -> AddedTokens:
+    """The added tokens that only the fallback finds.
+
+    They are those that are not simple. With `split_special_tokens`, it is any added token, if some
+    of them are not special.
+    """
+    added = rules.settings.added_tokens
+    if split_special_tokens:
+        return AddedTokens(() if all(token.special for token in added) else added)
+    return AddedTokens(token for token in added if not is_simple(token))
+
+
+def _options(rules: Rules, added_root: int) -> Options:
+    """The options of every call. Raises ValueError for what does not fit into the arrays."""
+    special, limit = rules.special_tokens, rules.max_word_chars
+    ids = (special.cls_id, special.sep_id, rules.unk_id)
+    if not 1 <= limit <= MAX_WORD_CHARS:
+        raise ValueError(f"max_input_chars_per_word: expected 1 to {MAX_WORD_CHARS}, found {limit}")
+    if not all(0 <= id < MAX_IDS for id in ids):
+        raise ValueError(f"expected ids from 0 to 2^31 - 1, found {ids}")
+    return Options(SPACES if rules.settings.lowercase else ZERO, *ids, added_root, limit, sys.maxsize)
 
 
 def make_tables(rules: Rules, added: list[AddedToken]) -> Tables:

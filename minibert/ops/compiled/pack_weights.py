@@ -116,7 +116,8 @@ def rows_of(loops: Loops) -> Rows:
         rows = loadable(stored)
         num_rows, size = rows.shape
         integers, scale = np.empty((num_rows, size), np.int8), np.empty(num_rows, np.float32)
-        loops.quantize(loops.record(QuantizeCall(loops.addresses_of(rows), int(FORMS[rows.dtype]), int(are_paired), integers, scale)))
+        call = QuantizeCall(loops.addresses_of(rows), int(FORMS[rows.dtype]), int(are_paired), integers, scale)
+        loops.quantize(loops.record(call))  # the call keeps its arrays alive
         return integers, scale
 
     return int8_rows

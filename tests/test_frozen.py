@@ -15,6 +15,7 @@ import minibert
 from minibert.__pyinstaller import hook_dirs
 from minibert.folders.bundled import BUNDLED, bundled_folder
 from minibert.runtime import library
+from minibert.tokenizer import table_file
 
 PACKAGE = Path(minibert.__file__).parent
 
@@ -122,6 +123,7 @@ def test_a_frozen_program_has_the_libraries_and_the_sources_of_their_hash(monkey
                 shutil.copy(source, tmp_path / "frozen" / target)
     frozen = tmp_path / "frozen" / "minibert"
     assert (frozen / "libraries" / "avx2.so").read_bytes() == b"a library"
-    expected = library.source_hash()
+    expected, of_tables = library.source_hash(), table_file.modules_hash()
     monkeypatch.setattr(library, "PACKAGE", str(frozen))
     assert library.source_hash.__wrapped__() == expected
+    assert table_file.modules_hash.__wrapped__() == of_tables

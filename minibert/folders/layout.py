@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..files.access import check_inside, inside
 from ..files.fields import Fields, is_there, load_list
+from ..tokenizer.compiled import TABLES_FILE
 
 # Names of the file with the settings of Transformer. sentence-transformers reads the first that is
 # there.
@@ -26,7 +27,7 @@ GENERAL_FILES = ("modules.json", "config_sentence_transformers.json", "provenanc
 # In the order of transformers, which reads the first that is there
 WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 MODULE_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # of a module with weights, such as Dense
-FILES = {"config.json", *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *GENERAL_FILES}
+FILES = {"config.json", TABLES_FILE, *WEIGHTS_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES, *GENERAL_FILES}
 MAX_PATH_LENGTH = 255  # of a module's path
 MAX_MODULES = 20
 MAX_NAME_LENGTH = 100  # of a class

@@ -1,8 +1,9 @@
 """The int8 form of a model folder, written to a new folder.
 
 The files beside the weights are copied as they are: tokenizer, pooling, prompts, licence. So are
-the weights of the modules after the pooling, which stay float32. No other file is copied. Nothing
-is read outside of the source, and nothing is written outside of the target.
+the weights of the modules after the pooling, which stay float32. No other file is copied. The
+tables of the tokenizer are made anew. Nothing is read outside of the source, and nothing is written
+outside of the target.
 """
 
 import json
@@ -25,6 +26,7 @@ from .new import new_folder, save_arrays, write_json
 from .read import open_weights, weights_file
 from .sentence_modules import Module, read_tensors
 from .settings import FolderSettings, load_folder
+from .tables import write_tables
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -54,6 +56,7 @@ def save_int8(source: Path, target: Path) -> None:
         save_arrays(_int8_arrays(settings, source), inner / "model.safetensors")
         config = json.loads((inner / "config.json").read_text(encoding="utf-8"))
         write_json(inner / "config.json", config | {"quantization_config": QUANTIZED})
+        write_tables(inner, settings.do_lower_case)
         check_unchanged(before)
 
 

@@ -28,7 +28,8 @@ from ..files.access import check_unchanged, digest
 from ..folders.hub_cache import snapshot
 from ..folders.new import new_folder, write_json
 from ..folders.sentence_modules import read_tensors
-from ..folders.settings import load_folder
+from ..folders.settings import FolderSettings, load_folder
+from ..folders.tables import write_tables
 from ..tokenizer import load_settings
 from .checkpoint_kinds import Checkpoint
 from .checkpoints import read, unpacked_folder
@@ -69,7 +70,8 @@ def convert(source: Path, target: Path, hidden_act: str | None = None, fetched: 
         write_weights(sorted_arrays(checkpoint, numbers, source), part / "model.safetensors")
         write_files(checkpoint, part)
         write_tokenizer(checkpoint, part, source)
-        check_folder(part, numbers, source)
+        settings = check_folder(part, numbers, source)
+        write_tables(part, settings.do_lower_case)
         record = provenance(checkpoint, source, config) | ({"fetched": fetched} if fetched else {})
         write_json(part / "provenance.json", record)
         check_unchanged(checkpoint.files)
@@ -88,8 +90,11 @@ def _errors_of(source: Path, *folders: Path) -> Iterator[None]:
         raise (FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError)(message) from None
 
 
-def check_folder(folder: Path, config: BertConfig, source: Path) -> None:
-    """Raise ValueError or FileNotFoundError for a new folder that could not be loaded."""
+def check_folder(folder: Path, config: BertConfig, source: Path) -> FolderSettings:
+    """Return the settings of a new folder.
+
+    Raises ValueError or FileNotFoundError if it could not be loaded.
+    """
     settings = load_folder(folder)
     settings.dimension(config.hidden_size)
     for module in settings.modules:
@@ -101,6 +106,7 @@ def check_folder(folder: Path, config: BertConfig, source: Path) -> None:
             f"{source}: expected a vocabulary of at most {config.vocab_size} tokens, found ids up to {greatest}; "
             "vocabulary and weights belong to different models"
         )
+    return settings
 
 
 def provenance(checkpoint: Checkpoint, source: Path, config: dict[str, Any]) -> dict[str, Any]:

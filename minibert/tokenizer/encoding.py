@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from .. import habits
 from ..habits import explain_attributes
 from ..packing import PackedBatch
+from ..runtime.tuples import FieldTuple
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -137,7 +137,7 @@ def concatenate(parts: Sequence[PackedEncoding], with_offsets: bool) -> PackedEn
     )
 
 
-class SpecialTokens(NamedTuple):
+class SpecialTokens(FieldTuple):
     """[CLS] and [SEP], which surround texts, and the token type of the second text of a pair."""
 
     cls_token: str
@@ -147,7 +147,7 @@ class SpecialTokens(NamedTuple):
     second_type: int
 
 
-class Facts(NamedTuple):
+class Facts(FieldTuple):
     """What a model wants to know of the settings of its tokenizer."""
 
     special_tokens: SpecialTokens

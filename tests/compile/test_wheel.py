@@ -4,6 +4,7 @@ import base64
 import email
 import hashlib
 import platform
+import shutil
 import stat
 import sys
 import tomllib
@@ -15,7 +16,11 @@ from setuptools import build_meta
 
 from minibert.compile import targets
 from minibert.compile.hook import minibert_wheel
+from minibert.folders import bundled
+from minibert.folders.settings import load_folder
 from minibert.runtime import library
+from minibert.tokenizer.compiled import TABLES_FILE
+from minibert.tokenizer.table_file import read_tables
 from tests.support.sources import ROOT
 
 METADATA = """Metadata-Version: 2.4
@@ -33,7 +38,8 @@ Requires-Dist: numba
 """
 WHEEL = "Wheel-Version: 1.0\nGenerator: setuptools (77)\nRoot-Is-Purelib: true\nTag: py3-none-any\n\n"
 INFO = "minibert_numpy-1.2.3.dist-info"
-LIBRARIES = {"avx512.so": b"\x7fELF 512" * 1000, "avx2.so": b"\x7fELF 2"}
+TABLES = {"minibert/bundled/tokenizer.tables": b"tables"}
+LIBRARIES = TABLES | {"minibert/libraries/avx512.so": b"\x7fELF 512" * 1000, "minibert/libraries/avx2.so": b"\x7fELF 2"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -49,10 +55,10 @@ def pure(tmp_path: Path) -> Path:
     return path
 
 
-def build(pure: Path, folder: str, architecture: str = "x86_64") -> Path:
+def build(pure: Path, folder: str, architecture: str | None = "x86_64") -> Path:
     target = pure.parent / folder
     target.mkdir()
-    return target / minibert_wheel.with_libraries(pure, target, architecture, LIBRARIES)
+    return target / minibert_wheel.with_files(pure, target, architecture, LIBRARIES if architecture else TABLES)
 
 
 def test_the_name_says_which_systems_can_install_it(pure: Path) -> None:
@@ -75,16 +81,16 @@ def test_metadata_need_no_numba(pure: Path) -> None:
 def test_the_wheel_holds_the_libraries_and_all_files(pure: Path) -> None:
     with zipfile.ZipFile(build(pure, "new")) as archive:
         assert archive.namelist() == [
-            "minibert/__init__.py", "minibert/libraries/avx2.so", "minibert/libraries/avx512.so",
+            "minibert/__init__.py", *TABLES, "minibert/libraries/avx2.so", "minibert/libraries/avx512.so",
             f"{INFO}/METADATA", f"{INFO}/WHEEL", f"{INFO}/RECORD",
         ]  # fmt: skip
-        assert archive.read("minibert/libraries/avx512.so") == LIBRARIES["avx512.so"]
+        assert archive.read("minibert/libraries/avx512.so") == LIBRARIES["minibert/libraries/avx512.so"]
         for entry in archive.infolist():
             assert stat.filemode(entry.external_attr >> 16) == "-rw-r--r--"
             assert entry.compress_type == zipfile.ZIP_DEFLATED
         *lines, last = archive.read(f"{INFO}/RECORD").decode().splitlines()
         assert last == f"{INFO}/RECORD,,"
-        assert len(lines) == 5
+        assert len(lines) == 6
         for line in lines:
             name, digest, size = line.split(",")
             content = archive.read(name)
@@ -105,20 +111,38 @@ def test_the_same_inputs_give_the_same_wheel(pure: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("value", [None, "", "0"])
-def test_without_the_switch_setuptools_builds(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_switch_the_wheel_is_pure(value: str | None, pure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(minibert_wheel.SWITCH, raising=False)
     if value is not None:
         monkeypatch.setenv(minibert_wheel.SWITCH, value)
-    for name in ("build_wheel", "prepare_metadata_for_build_wheel"):
-        monkeypatch.setattr(build_meta, name, lambda *arguments: repr(arguments))
-    assert minibert_wheel.build_wheel("out", {"a": "b"}, "metadata") == "('out', {'a': 'b'}, 'metadata')"
+    monkeypatch.setattr(build_meta, "prepare_metadata_for_build_wheel", lambda *arguments: repr(arguments))
+    monkeypatch.setattr(build_meta, "build_wheel", lambda folder, _: shutil.copy(pure, folder) and pure.name)
+    monkeypatch.setattr(minibert_wheel, "build_tables", lambda: TABLES)
+    (tmp_path / "out").mkdir()
+    assert minibert_wheel.build_wheel(str(tmp_path / "out"), {"a": "b"}, "metadata") == pure.name
+    with zipfile.ZipFile(pure) as before, zipfile.ZipFile(tmp_path / "out" / pure.name) as after:
+        assert {*after.namelist()} == {*before.namelist(), *TABLES}
+        for name in ("METADATA", "WHEEL"):
+            assert after.read(f"{INFO}/{name}") == before.read(f"{INFO}/{name}")
     assert minibert_wheel.prepare_metadata_for_build_wheel("metadata") == "('metadata', None)"
-    assert minibert_wheel.get_requires_for_build_wheel() == build_meta.get_requires_for_build_wheel()
+    assert minibert_wheel.get_requires_for_build_wheel() == [*build_meta.get_requires_for_build_wheel(), "numpy>=1.26"]
+
+
+def test_the_tables_are_those_that_load_reads(tmp_path: Path) -> None:
+    ((place, content),) = minibert_wheel.build_tables().items()
+    assert place == f"minibert/{bundled.FOLDER}/{TABLES_FILE}"
+    folder = load_folder(minibert_wheel.MODEL)
+    assert (folder.weights, folder.do_lower_case) == (minibert_wheel.MODEL, False)
+    for path in minibert_wheel.MODEL.glob("*.[jt]*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / TABLES_FILE).write_bytes(content)
+    assert read_tables(tmp_path, False)
 
 
 def test_with_the_switch_metadata_are_those_of_the_wheel(pure: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(minibert_wheel.SWITCH, "x86_64")
     monkeypatch.setattr(minibert_wheel, "build_libraries", lambda architecture: {"avx2.so": architecture.encode()})
+    monkeypatch.setattr(minibert_wheel, "build_tables", lambda: TABLES)
 
     def prepare(folder: str, _: object) -> str:
         (Path(folder) / INFO).mkdir()

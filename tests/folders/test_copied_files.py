@@ -12,6 +12,7 @@ import pytest
 import minibert
 from minibert.files.access import MAX_JSON_BYTES
 from minibert.importers.convert import convert
+from minibert.tokenizer.compiled import TABLES_FILE
 from tests.support.models import write_model
 from tests.support.small_folders import COMMANDS, SMALL, tree, write_modules
 
@@ -40,7 +41,7 @@ def test_only_known_files_are_copied(command: Any, source: Path, tmp_path: Path)
     command(source, tmp_path / "new")
     names = {path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*") if path.is_file()}
     written = {"config.json", "model.safetensors", "vocab.txt", "modules.json", "deep/pooling/config.json"}
-    assert names - {"tokenizer_config.json", "provenance.json"} == kept | written
+    assert names - {"tokenizer_config.json", "provenance.json", TABLES_FILE} == kept | written
     assert minibert.load(tmp_path / "new").pooling == "cls"
 
 
@@ -94,7 +95,7 @@ def test_unknown_files_and_links_are_not_followed(command: Any, source: Path, tm
         os.mkfifo(source / "fifo")
     command(source, tmp_path / "new")
     names = {path.name for path in (tmp_path / "new").iterdir()}
-    assert names - {"tokenizer_config.json", "provenance.json"} == {"config.json", "model.safetensors", "vocab.txt"}
+    assert names - {"tokenizer_config.json", "provenance.json", TABLES_FILE} == {"config.json", "model.safetensors", "vocab.txt"}
 
 
 @COMMANDS

@@ -14,6 +14,8 @@ from minibert.bert.int8 import max_pair_sums
 from minibert.bert.quantize import quantize
 from minibert.folders.read import open_weights
 from minibert.folders.save import save_int8
+from minibert.tokenizer.compiled import TABLES_FILE
+from minibert.tokenizer.table_file import read_tables
 from tests.support.backends import BACKENDS
 from tests.support.models import make_config, write_model
 
@@ -60,7 +62,9 @@ def test_all_known_files_are_copied(minilm_folder: Path, tmp_path: Path) -> None
     save_int8(minilm_folder, tmp_path / "int8")
     names = {path.relative_to(minilm_folder) for path in minilm_folder.rglob("*") if path.is_file()}
     changed, unknown = {Path("config.json"), Path("model.safetensors")}, {Path("data_config.json"), Path(".gitattributes")}
-    assert {path.relative_to(tmp_path / "int8") for path in (tmp_path / "int8").rglob("*") if path.is_file()} == names - unknown
+    found = {path.relative_to(tmp_path / "int8") for path in (tmp_path / "int8").rglob("*") if path.is_file()}
+    assert found == names - unknown | {Path(TABLES_FILE)}
+    assert read_tables(tmp_path / "int8", False)
     for name in names - changed - unknown:
         assert (tmp_path / "int8" / name).read_bytes() == (minilm_folder / name).read_bytes()
     before, after = (json.loads((folder / "config.json").read_text()) for folder in (minilm_folder, tmp_path / "int8"))

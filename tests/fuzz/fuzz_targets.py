@@ -30,6 +30,7 @@ from minibert.folders.save import save_int8
 from minibert.folders.settings import load_folder
 from minibert.importers import encoder
 from minibert.importers.convert import convert
+from minibert.tokenizer.compiled import TABLES_FILE
 from tests.fuzz.fuzz_formats import GOLDEN, command_line, mutate, summary
 from tests.support.models import make_config, make_weights
 
@@ -112,7 +113,7 @@ class Targets:
         self.work.mkdir()
         self.kinds = _kinds()
         self.others = [data for files in self.kinds.values() for data in files.values() if data]
-        self.known_names = {Path(name).name for name in KNOWN} | {"provenance.json"} | set(TRANSFORMER_FILES)
+        self.known_names = {Path(name).name for name in KNOWN} | {"provenance.json", TABLES_FILE} | set(TRANSFORMER_FILES)
 
     def write(self, number: int) -> None:
         """Write input `number`: a source, a target, and other files around them."""

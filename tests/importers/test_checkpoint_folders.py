@@ -15,6 +15,8 @@ from minibert.folders.layout import module_weights, read_modules
 from minibert.importers.checkpoint_kinds import Checkpoint
 from minibert.importers.convert import convert
 from minibert.importers.write import write_files
+from minibert.tokenizer.compiled import TABLES_FILE
+from minibert.tokenizer.table_file import read_tables
 from tests.support.checkpoint_sources import GOLDEN, LAYOUTS, rename, sentence_folder, vector
 from tests.support.models import make_config
 
@@ -39,7 +41,8 @@ def test_folders_of_sentence_transformers_are_converted(layout: str, tmp_path: P
     pooling = LAYOUTS[layout][1]
     files = {path.relative_to(tmp_path / "model").as_posix() for path in (tmp_path / "model").rglob("*") if path.is_file()}
     assert files == {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "sentence_bert_config.json", "modules.json",
-                     "README.md", "provenance.json", f"{pooling}/config.json"}  # fmt: skip
+                     "README.md", "provenance.json", TABLES_FILE, f"{pooling}/config.json"}  # fmt: skip
+    assert read_tables(tmp_path / "model", False)
     modules = json.loads((tmp_path / "model" / "modules.json").read_text())
     assert [(each["path"], each["type"].rpartition(".")[2]) for each in modules] == [("", "Transformer"), (pooling, "Pooling")]
     model = minibert.load(tmp_path / "model", backend="numpy")

@@ -31,9 +31,9 @@ from minibert.ops.numpy_encoder import NumpyEncoder
 from minibert.packing import pack
 from minibert.pooling import pool, unit_length
 from minibert.tokenizer import AddedToken, PackedEncoding, TokenizerSettings, WordPieceTokenizer, choose, make_tokenizer
-from minibert.tokenizer.compiled import batch, known_tables
+from minibert.tokenizer.compiled import TABLES_FILE, batch, known_tables
 from minibert.tokenizer.late import LateEncoder
-from minibert.tokenizer.table_file import NAME, read_tables
+from minibert.tokenizer.table_file import read_tables
 from minibert.warmup import warm_up
 from tests.support import hard_weights
 from tests.support.backends import prepare
@@ -207,9 +207,9 @@ def sweep_tables(backend: str) -> int:
     sys.stderr = None  # each refusal is a line
     with tempfile.TemporaryDirectory() as parent:
         folder = small_folder(Path(parent, "model"))
-        content = (folder / NAME).read_bytes()
+        content = (folder / TABLES_FILE).read_bytes()
         for number in range(400):
-            (folder / NAME).write_bytes(attacked(content, source))
+            (folder / TABLES_FILE).write_bytes(attacked(content, source))
             found = read_tables(folder, False)
             if found is not None:
                 accepted += 1

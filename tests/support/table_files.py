@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.tokenizer.table_file import ARRAYS, NAME, PARTS, SETTINGS, opened
+from minibert.tokenizer.compiled import TABLES_FILE
+from minibert.tokenizer.table_file import ARRAYS, PARTS, SETTINGS, opened
 from minibert.tokenizer.table_writer import packed, tables_of
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh.,-'", "kiwi", "##s", "##wi", "é", "漢", "##가", "unaffable", "a.b"]
@@ -19,7 +20,7 @@ def small_folder(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
     (folder / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
-    (folder / NAME).write_bytes(tables_of(folder, False) or b"")
+    (folder / TABLES_FILE).write_bytes(tables_of(folder, False) or b"")
     return folder
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from minibert.tokenizer import load_tokenizer, table_file
-from minibert.tokenizer.compiled import MAX_WORD_CHARS
+from minibert.tokenizer.compiled import MAX_WORD_CHARS, TABLES_FILE
 from minibert.tokenizer.compiled.layout import SEVERAL, SORTED
-from minibert.tokenizer.table_file import NAME, read_tables
+from minibert.tokenizer.table_file import read_tables
 from tests.support.damage import mutate
 from tests.support.table_files import attacked, sealed, small_folder, unpacked, with_array
 
@@ -25,42 +25,42 @@ def said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """The line about a file that is passed over."""
     assert read_tables(folder, False) is None
     line = capsys.readouterr().err
-    assert line.startswith(f"minibert: {folder / NAME}: is passed over: ")
+    assert line.startswith(f"minibert: {folder / TABLES_FILE}: is passed over: ")
     assert line.count("\n") == 1
     return line
 
 
 @pytest.mark.parametrize("size", [32, 63, 64, 200, 512, 4096, -1, -512])
 def test_a_cut_file(folder: Path, size: int, capsys: pytest.CaptureFixture[str]) -> None:
-    content = (folder / NAME).read_bytes()
-    (folder / NAME).write_bytes(content[:size])
+    content = (folder / TABLES_FILE).read_bytes()
+    (folder / TABLES_FILE).write_bytes(content[:size])
     assert "cut or damaged" in (line := said_once(folder, capsys)) or "checksum" in line
 
 
 @pytest.mark.parametrize("part", [0.01, 0.3, 0.5, 0.7, 0.99])
 def test_noise(folder: Path, part: float, capsys: pytest.CaptureFixture[str]) -> None:
-    content = bytearray((folder / NAME).read_bytes())
+    content = bytearray((folder / TABLES_FILE).read_bytes())
     place = max(64, int(part * len(content)))
     content[place] ^= 4
-    (folder / NAME).write_bytes(content)
+    (folder / TABLES_FILE).write_bytes(content)
     assert "checksum" in said_once(folder, capsys)
 
 
 def test_many_damaged_files(folder: Path) -> None:
     """Whatever happens to the file, it is passed over, or it is whole."""
-    content, source = (folder / NAME).read_bytes(), random.Random(3)
+    content, source = (folder / TABLES_FILE).read_bytes(), random.Random(3)
     for _ in range(300):
         changed = mutate(source, content)
-        (folder / NAME).write_bytes(changed)
+        (folder / TABLES_FILE).write_bytes(changed)
         found = read_tables(folder, False)
         assert found is None or changed[:32] + changed[40:64] != content[:32] + content[40:64] or changed == content
 
 
 def test_many_hostile_files(folder: Path) -> None:
     """No error comes out. test_guard_pages.py runs the loops with what is accepted."""
-    content, source = (folder / NAME).read_bytes(), random.Random(4)
+    content, source = (folder / TABLES_FILE).read_bytes(), random.Random(4)
     for _ in range(300):
-        (folder / NAME).write_bytes(attacked(content, source))
+        (folder / TABLES_FILE).write_bytes(attacked(content, source))
         read_tables(folder, False)
 
 
@@ -73,8 +73,8 @@ def test_many_hostile_files(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_settings_out_of_range(folder: Path, name: str, value: int, capsys: pytest.CaptureFixture[str]) -> None:
-    values, parts = unpacked((folder / NAME).read_bytes())
-    (folder / NAME).write_bytes(sealed(values | {name: value}, parts))
+    values, parts = unpacked((folder / TABLES_FILE).read_bytes())
+    (folder / TABLES_FILE).write_bytes(sealed(values | {name: value}, parts))
     said_once(folder, capsys)
 
 
@@ -89,48 +89,48 @@ def test_settings_out_of_range(folder: Path, name: str, value: int, capsys: pyte
 def test_numbers_that_would_lead_out_of_an_array(
     folder: Path, name: str, place: int, value: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = (folder / NAME).read_bytes()
+    content = (folder / TABLES_FILE).read_bytes()
     if name == "several":  # the number of symbols that the first such character has
         pages = np.frombuffer(unpacked(content)[1]["pages"] or b"", np.int32)
         place = int(pages[(pages & 7) == SEVERAL][0]) >> 3
-    (folder / NAME).write_bytes(with_array(content, name, place, value))
+    (folder / TABLES_FILE).write_bytes(with_array(content, name, place, value))
     assert "tables that a loop may use" in said_once(folder, capsys)
 
 
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_no_character_becomes_more_symbols_than_its_bytes(folder: Path, number: int) -> None:
     """A syllable of Hangul has three bytes, and the arrays of a call have three places for it."""
-    content = (folder / NAME).read_bytes()
+    content = (folder / TABLES_FILE).read_bytes()
     parts = unpacked(content)[1]
     page_of = np.frombuffer(parts["page_of"] or b"", np.uint16)
     syllable = int(np.frombuffer(parts["pages"] or b"", np.int32)[int(page_of[0xAC]) * 256 + 1])
     assert syllable & 7 == SEVERAL
-    (folder / NAME).write_bytes(with_array(content, "several", syllable >> 3, number))
+    (folder / TABLES_FILE).write_bytes(with_array(content, "several", syllable >> 3, number))
     assert (read_tables(folder, False) is not None) == (number <= 3)
 
 
 @pytest.mark.parametrize("name", ["page_of", "pages", "first_child", "symbol_of", "piece_of", "ends_word", "mark_ids"])
 @pytest.mark.parametrize("size", [None, 0, 1, 4, -4])
 def test_sizes_that_lie(folder: Path, name: str, size: int | None, capsys: pytest.CaptureFixture[str]) -> None:
-    values, parts = unpacked((folder / NAME).read_bytes())
-    (folder / NAME).write_bytes(sealed(values, parts | {name: None if size is None else (parts[name] or b"")[:size]}))
+    values, parts = unpacked((folder / TABLES_FILE).read_bytes())
+    (folder / TABLES_FILE).write_bytes(sealed(values, parts | {name: None if size is None else (parts[name] or b"")[:size]}))
     said_once(folder, capsys)
 
 
 @pytest.mark.parametrize("size", [-2, 1 << 20, (1 << 63) - 1, -(1 << 63)])
 def test_huge_counts(folder: Path, size: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    content = bytearray((folder / NAME).read_bytes())
+    content = bytearray((folder / TABLES_FILE).read_bytes())
     place = table_file.HEAD.size + 8 * (len(table_file.SETTINGS) + table_file.PARTS.index("pages"))
     content[place : place + 8] = size.to_bytes(8, "little", signed=True)
     content[32:40] = table_file.checksum(bytes(content)).to_bytes(8, "little")
-    (folder / NAME).write_bytes(content)
+    (folder / TABLES_FILE).write_bytes(content)
     assert "pages: expected a part of" in said_once(folder, capsys)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO here")
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link to a device", "broken link", "large"])
 def test_other_things_of_this_name(folder: Path, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    path = folder / NAME
+    path = folder / TABLES_FILE
     content = path.read_bytes()
     path.unlink()
     make: dict[str, Any] = {
@@ -153,6 +153,6 @@ def test_a_source_that_cannot_be_read_is_left_to_the_settings(folder: Path, caps
 
 
 def test_a_folder_without_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / NAME).unlink()
+    (folder / TABLES_FILE).unlink()
     assert read_tables(folder, False) is None
     assert capsys.readouterr().err == ""

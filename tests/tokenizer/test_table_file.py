@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from minibert.tokenizer import WordPieceTokenizer, load_settings, load_tokenizer, make_tokenizer, table_file
+from minibert.tokenizer.compiled import TABLES_FILE
 from minibert.tokenizer.compiled.tables import prepare
-from minibert.tokenizer.table_file import NAME, FromFile, read_tables
+from minibert.tokenizer.table_file import FromFile, read_tables
 from minibert.tokenizer.table_writer import tables_of
 from minibert.tokenizer.wordpiece import make_rules
 from tests.support.backends import COMPILED, needs_compiled
@@ -33,7 +34,7 @@ def english(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("english")
     shutil.copy(VOCAB, folder / "vocab.txt")
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 512}')
-    (folder / NAME).write_bytes(tables_of(folder, False) or b"")
+    (folder / TABLES_FILE).write_bytes(tables_of(folder, False) or b"")
     return folder
 
 
@@ -64,7 +65,7 @@ def test_ids_with_tables_from_a_file(english: Path, return_offsets: bool) -> Non
 @pytest.mark.parametrize("name", ["uncased", "cased", "cased without accents"])
 def test_tables_and_facts_are_those_that_are_made(name: str, tmp_path: Path) -> None:
     folder = tokenizer_folders(tmp_path)[name]
-    (folder / NAME).write_bytes(tables_of(folder, False) or b"")
+    (folder / TABLES_FILE).write_bytes(tables_of(folder, False) or b"")
     found, plain = read_tables(folder, False), WordPieceTokenizer.from_folder(folder)
     assert isinstance(found, FromFile)
     expected = prepare(make_rules(plain.settings))
@@ -77,7 +78,7 @@ def test_tables_and_facts_are_those_that_are_made(name: str, tmp_path: Path) -> 
 
 def test_lower_case_that_the_folder_forces(tmp_path: Path) -> None:
     folder = tokenizer_folders(tmp_path)["cased"]
-    (folder / NAME).write_bytes(tables_of(folder, True) or b"")
+    (folder / TABLES_FILE).write_bytes(tables_of(folder, True) or b"")
     assert read_tables(folder, False) is None
     found = read_tables(folder, True)
     assert found
@@ -145,7 +146,7 @@ def test_a_file_for_other_files_is_passed_over(folder: Path, name: str, content:
 
 def test_vocab_txt_does_not_count_beside_tokenizer_json(tmp_path: Path) -> None:
     folder = tokenizer_folders(tmp_path)["uncased"]
-    (folder / NAME).write_bytes(tables_of(folder, False) or b"")
+    (folder / TABLES_FILE).write_bytes(tables_of(folder, False) or b"")
     (folder / "vocab.txt").write_text("anything")
     assert read_tables(folder, False)
 

@@ -1,8 +1,8 @@
-"""The build backend of this project: setuptools, and libraries in a wheel that asks for them.
+"""The build backend of this project: setuptools, and files that are made for a wheel.
 
-Without MINIBERT_COMPILE, everything is as setuptools does it: the wheel is pure Python. With it,
-`python -m pip wheel .` builds the libraries of all tiers of an architecture into the wheel. Such a
-wheel is for Linux, and needs no Numba.
+Every wheel gets the tables of the bundled tokenizer. Without MINIBERT_COMPILE, the wheel is pure
+Python. With it, `python -m pip wheel .` builds the libraries of all tiers of an architecture into
+the wheel. Such a wheel is for Linux, and needs no Numba.
 
 MINIBERT_COMPILE is 1 for the architecture of this machine, or the name of one.
 """
@@ -35,6 +35,8 @@ SWITCH = "MINIBERT_COMPILE"
 ARCHITECTURES = ("x86_64", "aarch64")
 ROOT = Path(__file__).resolve().parents[3]
 LIBRARIES = "minibert/libraries"
+MODEL = ROOT / "weights" / "minibert-L8-H128"  # the bundled model
+BUNDLED = "minibert/bundled"  # its folder in a wheel
 # One file for every CPython 3, and for both libraries of C: of these systems and later ones
 SYSTEMS = ("manylinux_2_17", "manylinux2014", "musllinux_1_1")
 FIRST_TIME = 315532800  # 1980-01-01, where the times of zip files begin
@@ -44,7 +46,8 @@ def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     """What must be installed to build the wheel."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     tools: list[str] = project["optional-dependencies"]["compile"] if architecture() else []
-    return [*build_meta.get_requires_for_build_wheel(config_settings), *tools]
+    numpy = [requirement for requirement in project["dependencies"] if requirement.startswith("numpy")]
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *numpy, *tools]
 
 
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings = None) -> str:
@@ -59,11 +62,10 @@ def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: S
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     """Build the wheel. Returns its name."""
-    if (found := architecture()) is None:
-        return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
+    found = architecture()
     with tempfile.TemporaryDirectory() as folder:
         pure = Path(folder, build_meta.build_wheel(folder, config_settings))
-        return with_libraries(pure, Path(wheel_directory), found, build_libraries(found))
+        return with_files(pure, Path(wheel_directory), found, made_files(found))
 
 
 def architecture() -> str | None:
@@ -77,29 +79,47 @@ def architecture() -> str | None:
     return found
 
 
-def build_libraries(architecture: str) -> dict[str, bytes]:
-    """The libraries of all tiers of an architecture, by the names of their files."""
+def made_files(architecture: str | None) -> dict[str, bytes]:
+    """The files that are made for a wheel, by their places in it."""
     sys.path.insert(0, str(ROOT))
     try:
-        from minibert.compile.build import build
-        from minibert.compile.targets import tiers_of
-
-        return {f"{library.tier}.so": library.content for library in build(tiers_of(architecture))}
+        libraries = {} if architecture is None else build_libraries(architecture)
+        return build_tables() | {f"{LIBRARIES}/{file}": content for file, content in libraries.items()}
     finally:
         sys.path.remove(str(ROOT))
 
 
-def with_libraries(pure: Path, folder: Path, architecture: str, libraries: dict[str, bytes]) -> str:
-    """Write a wheel with libraries, made from the pure one, into a folder. Returns its name."""
+def build_libraries(architecture: str) -> dict[str, bytes]:
+    """The libraries of all tiers of an architecture, by the names of their files."""
+    from minibert.compile.build import build
+    from minibert.compile.targets import tiers_of
+
+    return {f"{library.tier}.so": library.content for library in build(tiers_of(architecture))}
+
+
+def build_tables() -> dict[str, bytes]:
+    """The tables of the bundled tokenizer."""
+    from minibert.tokenizer.compiled import TABLES_FILE
+    from minibert.tokenizer.table_writer import tables_of
+
+    content = tables_of(MODEL, False)
+    return {} if content is None else {f"{BUNDLED}/{TABLES_FILE}": content}
+
+
+def with_files(pure: Path, folder: Path, architecture: str | None, made: dict[str, bytes]) -> str:
+    """Write a wheel with some more files, made from the pure one, into a folder. Returns its name.
+
+    With an architecture, these are libraries too, and the wheel is for that architecture.
+    """
     name, version, _ = pure.name.split("-", 2)
-    tag = ".".join(f"{system}_{architecture}" for system in SYSTEMS)
+    tag = ".".join(f"{system}_{architecture}" for system in SYSTEMS) if architecture else "any"
     target = folder / f"{name}-{version}-py3-none-{tag}.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(pure) as archive:
         files = {file: archive.read(file) for file in archive.namelist() if file != f"{info}/RECORD"}
-    for file in ("METADATA", "WHEEL"):
-        files[f"{info}/{file}"] = edited(file, files[f"{info}/{file}"], architecture)
-    files |= {f"{LIBRARIES}/{file}": content for file, content in libraries.items()}
+    for file in ("METADATA", "WHEEL") if architecture else ():
+        files[f"{info}/{file}"] = edited(file, files[f"{info}/{file}"], str(architecture))
+    files |= made
     in_order = sorted(files, key=lambda file: (file.startswith(info), file))  # the metadata last, as the format recommends
     record = "".join(f"{line}\n" for line in (*(recorded(file, files[file]) for file in in_order), f"{info}/RECORD,,"))
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

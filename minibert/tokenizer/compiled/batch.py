@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...runtime.records import Loop, Record
+from ...runtime.records import Record
 from ..encoding import PackedEncoding, concatenate
 from .known_tables import first_memory, renewed
 from .layout import AHEAD, Bytes, Int64, Memory, Options, Output, Prepared, Scratch, Tables, Work
 
 if TYPE_CHECKING:
+    from ...runtime.records import Loop
     from ..added import AddedTokens
     from ..readable import ReadableEncoder
 
@@ -76,7 +77,7 @@ class Workspace:
 class CompiledEncoder:
     """Texts -> ids, by compiled loops. Threads may share it."""
 
-    def __init__(self, prepared: Prepared, readable: Callable[[], "ReadableEncoder"], loop: Loop) -> None:
+    def __init__(self, prepared: Prepared, readable: Callable[[], "ReadableEncoder"], loop: "Loop") -> None:
         """`loop` is `encode` of loops.py. `readable` gives the encoder of the texts that it leaves.
 
         That encoder has the same rules. It is made when a text needs it.
@@ -212,7 +213,8 @@ def _blocks(texts: list[str]) -> Iterator[Block]:
     for first in range(0, len(texts), SLICE):
         encoded = _utf8(texts[first : first + SLICE])
         ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1) - 1
-        starts = np.unique(ends // BLOCK_BYTES, return_index=True)[1].tolist()
+        is_one = ends[-1] < BLOCK_BYTES
+        starts = [0] if is_one else np.unique(ends // BLOCK_BYTES, return_index=True)[1].tolist()
         for start, stop in pairwise([*starts, len(encoded)]):
             data = np.frombuffer(bytearray(b"\n").join([*encoded[start:stop], PADDING]), np.uint8)
             yield first + start, first + stop, data, ends[start:stop] - (ends[start - 1] + 1 if start else 0)

@@ -61,7 +61,7 @@ def _are_pages(tables: Tables) -> bool:
     num_pages, rest = divmod(len(pages), 256)
     if len(page_of) != NUM_PAGES or rest or not num_pages or int(page_of.max()) >= num_pages or int(page_of[0]):
         return False
-    kinds = pages & 7
+    kinds = pages.view(np.uint8)[::4] & 7  # of the low bytes, since smaller arrays are faster
     places = np.flatnonzero((kinds == SEVERAL) | (kinds == SORTED))
     entries = pages[places] >> 3
     if not len(entries):

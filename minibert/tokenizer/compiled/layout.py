@@ -3,10 +3,12 @@
 The loops check no index and allocate nothing. tables.py, known.py and batch.py make these arrays.
 """
 
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from ...runtime.tuples import FieldTuple
 
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -39,7 +41,7 @@ u64 = np.uint64
 ZERO, ONE, ALL = u64(0), u64(1), u64(0xFFFFFFFFFFFFFFFF)
 
 
-class Tables(NamedTuple):
+class Tables(FieldTuple):
     """Made from the vocabulary and the settings, then only read.
 
     A symbol is a code point after cleaning.
@@ -55,21 +57,21 @@ class Tables(NamedTuple):
     mark_ids: Int32  # byte -> id of ASCII punctuation; -1 for other bytes, and for the first byte of an added token
 
 
-class Known(NamedTuple):
+class Known(FieldTuple):
     """A hash table of known chunks or words."""
 
     slots: Keys  # (slots, 4): bytes, bytes and their number, number of ids and three ids, three ids
     counts: Int64  # (2,): how many more it may learn, how many searches failed
 
 
-class Memory(NamedTuple):
+class Memory(FieldTuple):
     """What earlier calls have learnt. One call at a time uses it and adds to it."""
 
     chunks: Known
     words: Known  # by their cleaned spelling, if that is ASCII; at first those of the vocabulary
 
 
-class Options(NamedTuple):
+class Options(FieldTuple):
     """What the settings and the arguments of a call say."""
 
     fold: np.uint64  # the bit that makes an ASCII letter small, in each byte; or 0
@@ -81,7 +83,7 @@ class Options(NamedTuple):
     max_pieces: int  # of a text
 
 
-class Prepared(NamedTuple):
+class Prepared(FieldTuple):
     """What a CompiledEncoder is made of: from the rules of a tokenizer, or from a file."""
 
     tables: Tables
@@ -89,7 +91,7 @@ class Prepared(NamedTuple):
     leaves: tuple[bool, bool]  # whether only the fallback finds some added tokens; the same with `split_special_tokens`
 
 
-class Output(NamedTuple):
+class Output(FieldTuple):
     """The arrays of a PackedEncoding, filled from the left."""
 
     input_ids: Int32
@@ -100,7 +102,7 @@ class Output(NamedTuple):
     needs_fallback: Bools  # whether the readable encoder has to encode a text
 
 
-class Scratch(NamedTuple):
+class Scratch(FieldTuple):
     """The edges of all chunks, and the symbols of one word."""
 
     edges: Int32
@@ -111,7 +113,7 @@ class Scratch(NamedTuple):
     places: Spans  # (symbols, 2): start and end in the text
 
 
-class Work(NamedTuple):
+class Work(FieldTuple):
     """What `encode` is given, see runtime/records.py, and what its helpers receive.
 
     The helpers are pasted into the loop. A real call would copy every field. The fields that change

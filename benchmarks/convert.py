@@ -95,7 +95,7 @@ def main() -> None:
     arrays = make_weights(config)
     for name, (package, write) in SOURCES.items():
         if find_spec(package):
-            content[name] = measure(write, arrays, vars(config)) | {"machine": machine()}
+            content[name] = measure(write, arrays, config._asdict()) | {"machine": machine()}
             print(name, content[name], flush=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
 

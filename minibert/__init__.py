@@ -3,28 +3,39 @@
 For readers, minibert/README.md has the order in which to read the files.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .public import BertConfig, BertOutput, Encoding, MiniBert, TokenEmbeddings, TruncationWarning, WordPieceTokenizer, load
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 __all__ = ["BertConfig", "BertOutput", "Encoding", "MiniBert", "TokenEmbeddings", "TruncationWarning", "WordPieceTokenizer", "load"]
 
+if TYPE_CHECKING:
+    from .arguments import TruncationWarning
+    from .bert.config import BertConfig
+    from .loading import load
+    from .model import MiniBert
+    from .outputs import BertOutput, TokenEmbeddings
+    from .tokenizer import Encoding, WordPieceTokenizer
+else:
+    # The same once more: the module of each name, which is imported when the name is first used
+    _MODULES = {
+        "BertConfig": "bert.config",
+        "BertOutput": "outputs",
+        "Encoding": "tokenizer",
+        "MiniBert": "model",
+        "TokenEmbeddings": "outputs",
+        "TruncationWarning": "arguments",
+        "WordPieceTokenizer": "tokenizer",
+        "load": "loading",
+    }
 
-def __getattr__(name: str) -> object:
-    """Import the public names, and with them NumPy, when one of them is first used.
+    def __getattr__(name: str) -> Any:
+        """Import what has a public name (PEP 562)."""
+        from importlib import import_module
 
-    So the command line can set what NumPy's BLAS reads at its import.
-    """
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import public
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return found
 
-    globals().update({each: getattr(public, each) for each in __all__})
-    return globals()[name]
-
-
-def __dir__() -> list[str]:
-    """Also the names that no one has used yet."""
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

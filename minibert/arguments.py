@@ -5,16 +5,18 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Array, Bools, Int32
 from .bert.config import BertConfig
 from .files.fields import shown
-from .packing import Int32
 from .pooling import POOLINGS, Pooling
 from .texts import PAIR, is_pair, listed_texts, no_text
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Truncation = Literal["warn", "error", "silent"]
 TRUNCATIONS: tuple[Truncation, ...] = ("warn", "error", "silent")
@@ -114,7 +116,7 @@ def chosen_prompt(prompt: str | None, prompt_name: str | None, prompts: Mapping[
     return prompts[prompt_name]
 
 
-def report_truncation(num_truncated: npt.NDArray[np.int32], max_length: int, truncation: Truncation) -> None:
+def report_truncation(num_truncated: Int32, max_length: int, truncation: Truncation) -> None:
     """Warn once, or refuse, if texts were cut.
 
     `num_truncated` has the tokens that each text lost.
@@ -142,8 +144,8 @@ def _stacklevel_of_caller() -> int:
 
 
 def check_rectangle(
-    input_ids: npt.ArrayLike, attention_mask: npt.ArrayLike | None, token_type_ids: npt.ArrayLike | None, config: BertConfig
-) -> tuple[Int32, npt.NDArray[np.bool_], Int32]:
+    input_ids: "npt.ArrayLike", attention_mask: "npt.ArrayLike | None", token_type_ids: "npt.ArrayLike | None", config: BertConfig
+) -> tuple[Int32, Bools, Int32]:
     """Return the arguments of a forward pass as new arrays (num_sequences, seq_len), checked.
 
     They are copied before they are checked, because another thread may write to the arrays of the
@@ -165,14 +167,14 @@ def check_rectangle(
     return ids.astype(np.int32), _checked_mask(attention_mask, ids.shape), _checked_types(token_type_ids, ids.shape, config.type_vocab_size)
 
 
-def _copied(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+def _copied(name: str, values: "npt.ArrayLike") -> Array:
     try:
         return np.array(values)
     except ValueError as error:
         raise ValueError(f"{name}: expected rows of equal length, padded, with an attention_mask: {error}") from None
 
 
-def _checked_mask(attention_mask: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _checked_mask(attention_mask: "npt.ArrayLike | None", shape: tuple[int, ...]) -> Bools:
     mask = np.ones(shape, np.bool_) if attention_mask is None else _copied("attention_mask", attention_mask)
     if mask.shape != shape:
         raise ValueError(f"attention_mask: expected the shape of input_ids {shape}, found {mask.shape}")
@@ -185,7 +187,7 @@ def _checked_mask(attention_mask: npt.ArrayLike | None, shape: tuple[int, ...]) 
     return mask.astype(np.bool_)
 
 
-def _checked_types(token_type_ids: npt.ArrayLike | None, shape: tuple[int, ...], number: int) -> Int32:
+def _checked_types(token_type_ids: "npt.ArrayLike | None", shape: tuple[int, ...], number: int) -> Int32:
     types = np.zeros(shape, np.int32) if token_type_ids is None else _copied("token_type_ids", token_type_ids)
     if types.shape != shape:
         raise ValueError(f"token_type_ids: expected the shape of input_ids {shape}, found {types.shape}")

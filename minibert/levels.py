@@ -4,7 +4,7 @@ Each level reads texts in its own way, and makes the vectors of its tokens from 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +14,6 @@ from .packing import cumulate
 from .pooling import WordPooling, pool_words
 from .tokenizer import PackedEncoding, WordPieceTokenizer
 from .tokenizer.spark import spark_tokens
-
-TokenLevel = Literal["piece", "word", "spark"]
-LEVELS: tuple[TokenLevel, ...] = get_args(TokenLevel)
-SPARK_LENGTH = 128  # tokens of a sentence in Spark NLP, unless it is configured
 
 
 class Reading(NamedTuple):

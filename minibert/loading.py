@@ -1,17 +1,17 @@
 """From a folder to a model: read what it says, prepare both halves, check that they fit."""
 
+import os
 import sys
-from pathlib import Path
 from types import MappingProxyType
 
 from . import habits
 from .arguments import check_choice, check_integer
 from .bert.config import BertConfig
-from .folders.bundled import BUNDLED
+from .files import StrPath
+from .folders.bundled import BUNDLED, bundled_folder
 from .folders.read import open_weights, weights_file
 from .folders.settings import FolderSettings, load_folder
 from .habits import explain
-from .hub.names import exists, resolve
 from .model import MiniBert
 from .model_base import ModelSettings
 from .ops import backends
@@ -26,7 +26,7 @@ COMPILED_TOKENIZER_PAYS = 10_000
 
 @explain("load", habits.LOAD)
 def load(
-    path: str | Path | None = None,
+    path: str | os.PathLike[str] | None = None,
     *,
     backend: str = "auto",
     precision: str = "auto",
@@ -70,32 +70,29 @@ def load(
     return _load(path, backend, precision, num_threads, tokenizer_compat, mmap)
 
 
-def _load(path: str | Path | None, backend: str, precision: str, num_threads: int | None, compat: str, mmap: bool) -> MiniBert:
+def _load(path: StrPath | None, backend: str, precision: str, num_threads: int | None, compat: str, mmap: bool) -> MiniBert:
     check_choice("backend", backend, backends.NAMES)
     check_choice("precision", precision, PRECISIONS)
     check_choice("tokenizer_compat", compat, COMPATS)
-    # A name may mean another folder where the model is unpickled. A path is made absolute.
-    name = path if path is None or not exists(Path(path)) else Path(path).absolute()
-    reload = _load, (None if name is None else str(name), backend, precision, num_threads, compat, mmap)
-    num_threads = usable_threads(None if num_threads is None else check_integer("num_threads", num_threads, 1))
+    threads = usable_threads(None if num_threads is None else check_integer("num_threads", num_threads, 1))
     chosen = backends.choose(backend)
     prepare = chosen.load()
-    path = resolve(path)
-    folder = load_folder(path)
+    place, name = _folder_of(path)
+    folder = load_folder(place)
     if chosen.is_compiled:
         tokenizer = _tokenizer(folder, compat, chosen.name, COMPILED_TOKENIZER_PAYS)
     else:
         tokenizer = _tokenizer(folder, compat, "auto" if backend == "auto" else "numpy")
     with open_weights(folder.weights, mmap) as weights:
         if weights.is_int8 and precision == "float32":
-            raise ValueError(f"{path}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
-        max_length = _max_length(path, folder, tokenizer, weights.config)
+            raise ValueError(f"{place}: precision: expected 'auto' or 'int8', since these weights are stored as int8, found 'float32'")
+        max_length = _max_length(place, folder, tokenizer, weights.config)
         folder.dimension(weights.config.hidden_size)  # refuses modules that do not fit one another
         encoder = prepare(weights, is_int8=precision == "int8")
     modules = folder.inner_modules
     settings = ModelSettings(
         max_length=max_length,
-        num_threads=num_threads,
+        num_threads=threads,
         poolings=folder.poolings,
         include_prompt=folder.include_prompt,
         modules=modules,
@@ -104,13 +101,27 @@ def _load(path: str | Path | None, backend: str, precision: str, num_threads: in
         prompts=MappingProxyType(dict(folder.prompts)),
         default_prompt_name=folder.default_prompt_name,
         weights_files=(weights_file(folder.weights), *(module.weights for module in modules if module.shapes)),
-        reload=reload,
-        name=reload[1][0] or BUNDLED,
+        reload=(_load, (name, backend, precision, num_threads, compat, mmap)),
+        name=name or BUNDLED,
     )
     return MiniBert(encoder, tokenizer, settings)
 
 
-def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenizer, config: BertConfig) -> int:
+def _folder_of(path: StrPath | None) -> tuple[str, str | None]:
+    """Return the folder of a model, and the name with which `_load` finds the same model again.
+
+    A name may mean another folder where the model is unpickled. A path is made absolute.
+    """
+    if path is None:
+        return bundled_folder(), None
+    from .hub.names import exists, resolve  # the bundled model needs no names
+
+    name = os.fspath(path)
+    is_relative = exists(name) and not os.path.isabs(name)
+    return resolve(name), os.path.join(os.getcwd(), name) if is_relative else name
+
+
+def _max_length(path: str, folder: FolderSettings, tokenizer: WordPieceTokenizer, config: BertConfig) -> int:
     """Return how many tokens of a text are read. Raise ValueError if the two halves do not fit."""
     facts = tokenizer.facts
     if (last := facts.last_id) >= config.vocab_size:
@@ -126,13 +137,14 @@ def _max_length(path: Path, folder: FolderSettings, tokenizer: WordPieceTokenize
 
 
 @explain("load_tokenizer", habits.LOAD_TOKENIZER)
-def load_tokenizer(path: str | Path | None = None, compat: str = "hf") -> WordPieceTokenizer:
+def load_tokenizer(path: str | os.PathLike[str] | None = None, compat: str = "hf") -> WordPieceTokenizer:
     """Load the tokenizer of a model folder, or of the bundled model, without its weights.
 
     Raises like `load`.
     """
     check_choice("compat", compat, COMPATS)
-    return _tokenizer(load_folder(resolve(path)), compat)
+    folder, _ = _folder_of(path)
+    return _tokenizer(load_folder(folder), compat)
 
 
 def _tokenizer(folder: FolderSettings, compat: str, backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:

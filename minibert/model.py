@@ -1,10 +1,9 @@
 """MiniBert: text in, vectors out. Here is the policy: lengths, batches, and what is an error."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from . import habits
 from .arguments import (
@@ -26,10 +25,8 @@ from .encoder import forward
 from .finite import check_finite
 from .folders.sentence_modules import size_after
 from .habits import explain, explain_attributes
-from .levels import LEVELS, SPARK_LENGTH, Reading, TokenLevel, read_pieces, read_spark, read_words
 from .model_base import ModelBase
 from .ops import Float32
-from .outputs import BertOutput, TokenEmbeddings
 from .packing import pack_padded, unpack, unpack_attentions
 from .pooling import Pooling, WordPooling, finish
 from .runtime.threads import forks_wait
@@ -37,6 +34,15 @@ from .scheduling import limited, run_batches
 from .texts import Text
 from .vectors import mean_hidden_states, pool_all
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .levels import Reading
+    from .outputs import BertOutput, TokenEmbeddings
+
+TokenLevel = Literal["piece", "word", "spark"]
+LEVELS: tuple[TokenLevel, ...] = get_args(TokenLevel)
+SPARK_LENGTH = 128  # tokens of a sentence in Spark NLP, unless it is configured
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for one
 
 
@@ -158,12 +164,12 @@ class MiniBert(ModelBase):
     def encode_tokens(  # type: ignore[overload-overlap]  # a str is an Iterable[str] too
         self, texts: str, *, level: TokenLevel = ..., word_pooling: WordPooling = ..., layer: int | Sequence[int] = ...,
         max_length: int | None = ..., truncation: Truncation = ..., batch_tokens: int | None = ...,
-    ) -> TokenEmbeddings: ...  # fmt: skip
+    ) -> "TokenEmbeddings": ...  # fmt: skip
     @overload
     def encode_tokens(
         self, texts: Iterable[str], *, level: TokenLevel = ..., word_pooling: WordPooling = ..., layer: int | Sequence[int] = ...,
         max_length: int | None = ..., truncation: Truncation = ..., batch_tokens: int | None = ...,
-    ) -> list[TokenEmbeddings]: ...  # fmt: skip
+    ) -> "list[TokenEmbeddings]": ...  # fmt: skip
 
     @explain("encode_tokens", habits.ENCODE_TOKENS)
     def encode_tokens(
@@ -176,7 +182,7 @@ class MiniBert(ModelBase):
         max_length: int | None = None,
         truncation: Truncation = "warn",
         batch_tokens: int | None = None,
-    ) -> TokenEmbeddings | list[TokenEmbeddings]:
+    ) -> "TokenEmbeddings | list[TokenEmbeddings]":
         """Return a vector for each token of each text.
 
         A str gives TokenEmbeddings. Several texts give a list of them.
@@ -218,12 +224,12 @@ class MiniBert(ModelBase):
     @explain("a model's call", habits.FORWARD)
     def __call__(
         self,
-        input_ids: npt.ArrayLike,
-        attention_mask: npt.ArrayLike | None = None,
-        token_type_ids: npt.ArrayLike | None = None,
+        input_ids: "npt.ArrayLike",
+        attention_mask: "npt.ArrayLike | None" = None,
+        token_type_ids: "npt.ArrayLike | None" = None,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
-    ) -> BertOutput:
+    ) -> "BertOutput":
         """Return the hidden states of a rectangle of ids, as BertModel of transformers does.
 
         Args:
@@ -245,6 +251,8 @@ class MiniBert(ModelBase):
         num_layers = self.config.num_hidden_layers
         wanted = range(num_layers + 1) if output_hidden_states else [num_layers]
         with limited(self._encoder, self.num_threads, []), forks_wait(), np.errstate(all="ignore"):  # the result is checked
+            from .outputs import BertOutput
+
             states = forward(self._encoder, batch, wanted, attentions)
             check_finite(states[-1], self._settings.weights_files)
             last_hidden_state = unpack(states[-1], mask)
@@ -280,7 +288,10 @@ class MiniBert(ModelBase):
             options = options | {"prompt_name": next((name for name in names if name in self.prompts), None)}
         return self.encode(texts, **options)
 
-    def _read(self, texts: list[str], level: TokenLevel, word_pooling: WordPooling, limit: int) -> Reading:
+    def _read(self, texts: list[str], level: TokenLevel, word_pooling: WordPooling, limit: int) -> "Reading":
+        with forks_wait():  # a fork during an import would leave the module half imported in the child
+            from .levels import read_pieces, read_spark, read_words
+
         if level == "piece":
             return read_pieces(texts, self.tokenizer, limit)
         if level == "word":

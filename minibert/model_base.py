@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, Self
 
@@ -30,7 +29,7 @@ class ModelSettings(NamedTuple):
     truncate_dim: int | None = None
     prompts: Mapping[str, str] = MappingProxyType({})
     default_prompt_name: str | None = None
-    weights_files: tuple[Path, ...] = ()  # named in errors
+    weights_files: tuple[str, ...] = ()  # named in errors
     reload: tuple[Callable[..., "ModelBase"], tuple[Any, ...]] | None = None  # how to make the same model; None for parts
     name: str = "parts"
 
@@ -123,7 +122,7 @@ class ModelBase:
 
     def _check_pooler(self, poolings: tuple[Pooling, ...]) -> None:
         if "pooler" in poolings and not self._encoder.has_pooler:
-            name = next(map(str, self._settings.weights_files), "weights")
+            name = next(iter(self._settings.weights_files), "weights")
             raise ValueError(f"{name}: no pooler.dense in these weights; choose another pooling")
 
     def _encoding(self, texts: list[str | tuple[str, str]], prefix: str, limit: int) -> PackedEncoding:

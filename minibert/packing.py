@@ -10,14 +10,14 @@ FlashAttention and transformers call this unpadding.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
-Float32 = npt.NDArray[np.float32]
+from .arrays import Bools, Float32, Int32, Int64
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class PackedBatch(NamedTuple):
@@ -29,7 +29,7 @@ class PackedBatch(NamedTuple):
     cu_seqlens: Int64  # (num_sequences + 1,): where each text begins, then num_tokens
 
 
-def pack(texts: Sequence[npt.ArrayLike], token_type_ids: Sequence[npt.ArrayLike] | None = None) -> PackedBatch:
+def pack(texts: Sequence["npt.ArrayLike"], token_type_ids: Sequence["npt.ArrayLike"] | None = None) -> PackedBatch:
     """Pack texts, given as ids. Token types are 0 unless they are given.
 
     >>> pack([[101, 7592, 102], [101, 102]]).cu_seqlens
@@ -42,7 +42,7 @@ def pack(texts: Sequence[npt.ArrayLike], token_type_ids: Sequence[npt.ArrayLike]
     return PackedBatch(input_ids, positions(cu_seqlens), types, cu_seqlens)
 
 
-def pack_padded(input_ids: Int32, attention_mask: npt.NDArray[np.bool_], token_type_ids: Int32) -> PackedBatch:
+def pack_padded(input_ids: Int32, attention_mask: Bools, token_type_ids: Int32) -> PackedBatch:
     """Pack a rectangle (num_sequences, seq_len) without what the mask hides.
 
     Positions are column numbers.
@@ -52,14 +52,14 @@ def pack_padded(input_ids: Int32, attention_mask: npt.NDArray[np.bool_], token_t
     return PackedBatch(input_ids[attention_mask], columns.astype(np.int32), token_type_ids[attention_mask], cu_seqlens)
 
 
-def unpack(hidden_states: Float32, attention_mask: npt.NDArray[np.bool_]) -> Float32:
+def unpack(hidden_states: Float32, attention_mask: Bools) -> Float32:
     """Return (num_tokens, hidden_size) as (num_sequences, seq_len, hidden_size), 0 where hidden."""
     padded = np.zeros((*attention_mask.shape, hidden_states.shape[-1]), np.float32)
     padded[attention_mask] = hidden_states
     return padded
 
 
-def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.bool_]) -> Float32:
+def unpack_attentions(probs: Sequence[Float32], attention_mask: Bools) -> Float32:
     """Return the probabilities as (num_sequences, num_heads, seq_len, seq_len), 0 where hidden.
 
     Each text has (num_heads, n, n), where n is the number of its tokens.
@@ -72,7 +72,7 @@ def unpack_attentions(probs: Sequence[Float32], attention_mask: npt.NDArray[np.b
     return padded
 
 
-def cumulate(seqlens: npt.ArrayLike) -> Int64:
+def cumulate(seqlens: "npt.ArrayLike") -> Int64:
     """Return where each text begins, and the total at the end, (num_sequences + 1,) int64.
 
     >>> cumulate([3, 2])

@@ -1,12 +1,11 @@
 """Hidden states of a packed batch -> one vector per text."""
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from .ops import Float32, Int64
+from .arrays import Array, Float32, Int64
 from .ops.sums import add_halves, reduce_rows, sum_rows
 
 Pooling = Literal["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "pooler", "mean_words"]
@@ -57,7 +56,7 @@ def pool(hidden_states: Float32, cu_seqlens: Int64, pooling: Pooling, prompt_len
     return result
 
 
-def pool_words(vectors: Float32, offsets: npt.NDArray[Any], words: list[tuple[int, int]], pooling: WordPooling) -> Float32:
+def pool_words(vectors: Float32, offsets: Array, words: list[tuple[int, int]], pooling: WordPooling) -> Float32:
     """Return one vector per word, (num_words, hidden_size), from the vectors of pieces.
 
     `first` takes the first piece of each word, `mean` the mean of its pieces. A piece belongs to
@@ -81,7 +80,7 @@ def pool_words(vectors: Float32, offsets: npt.NDArray[Any], words: list[tuple[in
     return result
 
 
-def _column(numbers: npt.NDArray[Any]) -> Float32:
+def _column(numbers: Array) -> Float32:
     return numbers.astype(np.float32)[:, np.newaxis]
 
 

@@ -1,6 +1,5 @@
 """No argument of an encoder leads outside of memory: ids, lengths, layers, shapes."""
 
-import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,7 +164,7 @@ def test_layers_out_of_range_are_refused() -> None:
 @pytest.mark.parametrize("factor", [2, 2**16])
 def test_weights_that_do_not_fit_their_config_are_refused(field: str, factor: int, backend: str) -> None:
     """They are refused before anything is computed from the config or allocated for it."""
-    config = dataclasses.replace(CONFIG, **{field: getattr(CONFIG, field) * factor})
+    config = CONFIG._replace(**{field: getattr(CONFIG, field) * factor})
     with pytest.raises(ValueError, match=r"expected|missing"):
         from_arrays(make_weights(CONFIG), config)
     for stored in (weights(), quantize(weights())):
@@ -177,7 +176,7 @@ def test_weights_that_do_not_fit_their_config_are_refused(field: str, factor: in
 def test_no_number_of_a_config_is_beyond_int32(field: str) -> None:
     for number in (2**31, 2**62, 10**5000):
         with pytest.raises(ValueError, match=f"{field}: expected a positive number below 2\\^31"):
-            dataclasses.replace(CONFIG, **{field: number})
+            CONFIG._replace(**{field: number})
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

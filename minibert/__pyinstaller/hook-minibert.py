@@ -10,7 +10,7 @@ from minibert.folders.bundled import bundled_folder
 from minibert.runtime.library import FOLDER, PACKAGE, SOURCES
 from minibert.tokenizer.table_file import MODULES
 
-datas = [(str(bundled_folder()), "minibert/bundled")]
+datas = [(bundled_folder(), "minibert/bundled")]
 hiddenimports = ["minibert.tokenizer.tables_google", "minibert.tokenizer.tables_hf"]
 if os.path.isdir(FOLDER):
     datas.append((FOLDER, "minibert/libraries"))

@@ -12,16 +12,14 @@ and a layer is read when it is accessed.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array
+from ..files import StrPath
 from ..files.access import listed
 from .config import BertConfig
-from .int8 import check_int8_sizes, check_pair_sums
 from .tensors import (
     BERT,
     LAYER,
@@ -48,10 +46,10 @@ class Tensor(Protocol):
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
-    def __array__(self) -> npt.NDArray[Any]: ...
+    def __array__(self) -> Array: ...
 
 
-def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | Path = "weights") -> BertWeights:
+def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: StrPath = "weights") -> BertWeights:
     """The BertWeights of a checkpoint. A layer is read when it is accessed.
 
     Args:
@@ -65,6 +63,8 @@ def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | 
     _check_prefix(arrays, tensors, source)
     is_int8 = any(name.endswith(SCALE) for name in tensors)
     if is_int8:
+        from .int8 import check_int8_sizes
+
         check_int8_sizes(config, source)
     _check(tensors, dict(expected_tensors(config, is_int8)), source)
 
@@ -78,7 +78,7 @@ def from_arrays(arrays: Mapping[str, Tensor], config: BertConfig, source: str | 
     return BertWeights(config=config, layers=Layers(layer, config.num_hidden_layers), **parts)
 
 
-def _read(tensors: Mapping[str, Tensor], name: str, part: Part, eps: float, source: str | Path) -> Any:
+def _read(tensors: Mapping[str, Tensor], name: str, part: Part, eps: float, source: StrPath) -> Any:
     """A part of an encoder, as a field of BertWeights or LayerWeights. None if it is absent."""
     if part.is_optional and f"{name}.weight" not in tensors:
         return None
@@ -91,11 +91,13 @@ def _read(tensors: Mapping[str, Tensor], name: str, part: Part, eps: float, sour
         return LayerNorm(weight, bias, eps)
     if scale is None:
         return Linear(weight, bias)
+    from .int8 import check_pair_sums
+
     check_pair_sums(weight, f"{source}: {name}.weight")
     return Int8Linear(weight, scale, bias)
 
 
-def to_arrays(weights: BertWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def to_arrays(weights: BertWeights) -> Iterator[tuple[str, Array]]:
     """(name, array) of each array of a checkpoint, under the names that `from_arrays` reads.
 
     The layers come one after the other, so that one layer at a time is in memory.
@@ -109,12 +111,12 @@ def to_arrays(weights: BertWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
             yield from _named(part.name, stored)
 
 
-def _named_layer(index: int, layer: LayerWeights) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _named_layer(index: int, layer: LayerWeights) -> Iterator[tuple[str, Array]]:
     for name, part in layer_parts(index):
         yield from _named(name, getattr(layer, part.field))
 
 
-def _named(name: str, part: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _named(name: str, part: Any) -> Iterator[tuple[str, Array]]:
     for field, array in ({"weight": part} if isinstance(part, np.ndarray) else part._asdict()).items():
         if isinstance(array, np.ndarray):  # the eps of a LayerNorm is none
             yield name + SCALE if field == "scale" else f"{name}.{field}", array
@@ -130,7 +132,7 @@ def checked_layers(weights: BertWeights) -> Iterator[LayerWeights]:
     num_layers = weights.config.num_hidden_layers
     if len(weights.layers) != num_layers:
         raise ValueError(f"weights: expected {num_layers} layers (config.json), found {len(weights.layers)}")
-    expected = dict(expected_tensors(replace(weights.config, num_hidden_layers=1), weights.is_int8))
+    expected = dict(expected_tensors(weights.config._replace(num_hidden_layers=1), weights.is_int8))
     of_layer = {name: kind for name, kind in expected.items() if name.startswith(LAYER)}
     others = {name: kind for name, kind in expected.items() if name not in of_layer}
     _check(dict(to_arrays(weights._replace(layers=()))), others, "weights")
@@ -139,7 +141,7 @@ def checked_layers(weights: BertWeights) -> Iterator[LayerWeights]:
         yield layer
 
 
-def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: str | Path) -> None:
+def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: StrPath) -> None:
     """Raise ValueError that lists all differences between the tensors and what is expected."""
     absent = tuple(prefix for prefix in OPTIONAL if not any(name.startswith(prefix) for name in tensors))
     expected = {name: kind for name, kind in expected.items() if not name.startswith(absent)}
@@ -158,7 +160,7 @@ def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: str
         raise ValueError(f"{source}: config and weights do not belong together, or this is not a BERT encoder\n  " + "\n  ".join(problems))
 
 
-def _check_prefix(names: Collection[str], encoder: Mapping[str, Tensor], source: str | Path) -> None:
+def _check_prefix(names: Collection[str], encoder: Mapping[str, Tensor], source: StrPath) -> None:
     """Raise ValueError if the encoder stands behind a prefix that transformers does not remove."""
     if WORDS not in encoder and (prefixes := encoder_prefixes(names)):
         raise ValueError(

@@ -6,13 +6,14 @@ field that would change the result and is not implemented here is refused too.
 Source: google-research/bert, modeling.py, `BertConfig`. transformers has the same field names.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+import os
+from collections.abc import Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
+from ..files import StrPath
 from ..files.access import recognised
 from ..files.fields import is_there, load_fields, shown
-from ..files.sources import missing
 
 # hidden_act of config.json -> the form of GELU, in PyTorch's words. google-research/bert wrote
 # "gelu" and computed the tanh form. In a file that transformers reads, "gelu" means the erf form.
@@ -52,17 +53,8 @@ IMPLEMENTED: dict[str, tuple[Any, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class BertConfig:
-    """The numbers of one BERT encoder, under the names of `config.json`.
-
-    >>> config = BertConfig(vocab_size=30522, hidden_size=128, num_hidden_layers=8,
-    ...                     num_attention_heads=2, intermediate_size=512,
-    ...                     max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu",
-    ...                     layer_norm_eps=1e-12)
-    >>> config.head_dim, config.gelu
-    (64, 'none')
-    """
+class _Numbers(NamedTuple):
+    """The fields of a BertConfig."""
 
     vocab_size: int  # rows of the word embedding table
     hidden_size: int
@@ -74,7 +66,35 @@ class BertConfig:
     hidden_act: str
     layer_norm_eps: float
 
-    def __post_init__(self) -> None:
+
+class BertConfig(_Numbers):
+    """The numbers of one BERT encoder, under the names of `config.json`.
+
+    They are checked when a config is made, and `_replace` makes another one.
+
+    >>> config = BertConfig(vocab_size=30522, hidden_size=128, num_hidden_layers=8,
+    ...                     num_attention_heads=2, intermediate_size=512,
+    ...                     max_position_embeddings=512, type_vocab_size=2, hidden_act="gelu",
+    ...                     layer_norm_eps=1e-12)
+    >>> config.head_dim, config.gelu
+    (64, 'none')
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # the parameters are those of `_Numbers`
+
+        @wraps(_Numbers.__new__)
+        def __new__(cls, *numbers: Any, **named: Any) -> Self:
+            config = super().__new__(cls, *numbers, **named)
+            config._check()
+            return config
+
+        @classmethod
+        def _make(cls, numbers: Iterable[Any]) -> Self:
+            return cls(*numbers)  # `_replace` calls it, and that of a NamedTuple checks nothing
+
+    def _check(self) -> None:
         for name in ARCHITECTURE:
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= MAX_NUMBER:
@@ -100,13 +120,15 @@ class BertConfig:
         return GELU_FORMS[self.hidden_act]
 
 
-def load_config(path: Path) -> BertConfig:
+def load_config(path: StrPath) -> BertConfig:
     """The BertConfig of a `config.json`.
 
     Raises FileNotFoundError, or ValueError for a file that does not describe an implemented BERT.
     """
     if not is_there(path):
-        raise FileNotFoundError(missing(path.parent, "config.json"))
+        from ..files.sources import missing  # only this error needs it
+
+        raise FileNotFoundError(missing(os.path.dirname(path), "config.json"))
     fields = load_fields(path)
     for name, values in IMPLEMENTED.items():
         if fields.content.get(name) not in (None, *values):

@@ -1,10 +1,8 @@
 """What the int8 products expect of a matrix: the bounds that keep their sums exact."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array, Int8
 from .config import BertConfig
 
 # The greatest |weight[2 i] + weight[2 i + 1]| in a row of an int8 matrix. Activations are 0..255,
@@ -25,18 +23,18 @@ def check_int8_sizes(config: BertConfig, source: object) -> None:
             raise ValueError(f"{source}: {name}: {expected}, found {size}; take float32 weights and precision='float32'")
 
 
-def max_pair_sums(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def max_pair_sums(weight: Array) -> Array:
     """(out_features,): the greatest |weight[2 i] + weight[2 i + 1]| of each row of a matrix.
 
     A last column without a neighbour does not count.
     """
     even, odd = weight[:, 0::2], weight[:, 1::2]
     sums = np.add(even[:, : odd.shape[1]], odd, dtype=np.int16 if weight.dtype == np.int8 else np.float32)
-    greatest: npt.NDArray[Any] = np.maximum(sums.max(axis=1, initial=0), -sums.min(axis=1, initial=0))
+    greatest: Array = np.maximum(sums.max(axis=1, initial=0), -sums.min(axis=1, initial=0))
     return greatest
 
 
-def check_pair_sums(weight: npt.NDArray[np.int8], where: str) -> None:
+def check_pair_sums(weight: Int8, where: str) -> None:
     """Raise ValueError if two neighbours in a row add up to more than MAX_PAIR_SUM."""
     if max_pair_sums(weight).max() > MAX_PAIR_SUM:
         expected = f"expected int8 neighbours that add up to {MAX_PAIR_SUM} at the most, as `minibert quantize` writes them"

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..arrays import release_pages, widen
+from ..arrays import Array, Float32, Int8, release_pages, widen
 from .int8 import check_int8_sizes, max_pair_sums
 from .weights import BertWeights, Int8Linear, Int8Rows, LayerWeights, Linear, Matrix
 
@@ -27,10 +26,10 @@ LEAST_SCALE = np.float32(2.0**-126)
 
 
 # (a float matrix, whether neighbours are paired) -> (integers, scales) of its rows
-Rows = Callable[[npt.NDArray[Any], bool], tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]]
+Rows = Callable[[Array, bool], tuple[Int8, Float32]]
 
 
-def int8_rows(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+def int8_rows(stored: Array, are_paired: bool) -> tuple[Int8, Float32]:
     """(integers, scales) of the rows of a matrix.
 
     The greatest number of a row becomes 127, or the greatest sum of two neighbours if `are_paired`
@@ -57,7 +56,7 @@ def quantize(weights: BertWeights, rows: Rows = int8_rows) -> BertWeights:
     """
     check_int8_sizes(weights.config, "weights")
 
-    def released(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    def released(stored: Array, are_paired: bool) -> tuple[Int8, Float32]:
         result = rows(stored, are_paired)
         release_pages(stored)
         return result

@@ -5,16 +5,15 @@ Arrays keep the dtype in which they are stored. A backend widens what it needs.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import numpy as np
-import numpy.typing as npt
 
-from ..arrays import widen
+from ..arrays import Array, Int8, widen
 from .config import BertConfig
 from .tensors import OPTIONAL, expected_shapes
 
-FloatArray = npt.NDArray[Any]  # of one of `arrays.FLOATS`
+FloatArray = Array  # of one of `arrays.FLOATS`
 
 
 class Linear(NamedTuple):
@@ -27,7 +26,7 @@ class Linear(NamedTuple):
 class Int8Linear(NamedTuple):
     """y = x (scale * weight)^T + bias: eight bits for a weight, and one scale for each output."""
 
-    weight: npt.NDArray[np.int8]  # (out_features, in_features), -127..127; see `int8.MAX_PAIR_SUM`
+    weight: Int8  # (out_features, in_features), -127..127; see `int8.MAX_PAIR_SUM`
     scale: FloatArray  # (out_features,)
     bias: FloatArray  # (out_features,)
 
@@ -35,7 +34,7 @@ class Int8Linear(NamedTuple):
 class Int8Rows(NamedTuple):
     """A table of embeddings in eight bits, with one scale for each row."""
 
-    weight: npt.NDArray[np.int8]  # (num_rows, hidden_size), -127..127
+    weight: Int8  # (num_rows, hidden_size), -127..127
     scale: FloatArray  # (num_rows,)
 
 
@@ -72,7 +71,7 @@ def side_by_side(*matrices: Matrix) -> Matrix:
     return type(first)(*map(_joined, zip(*matrices, strict=True))) if others else first
 
 
-def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _joined(arrays: Sequence[Array]) -> Array:
     """The arrays one after the other. NumPy does not join bfloat16 with other numbers."""
     is_one_type = len({array.dtype for array in arrays}) == 1
     return np.concatenate(arrays if is_one_type else [widen(array) for array in arrays])

@@ -83,7 +83,7 @@ def run_quantize(options: argparse.Namespace) -> None:
     from ..folders.save import save_int8
     from ..hub.names import resolve
 
-    save_int8(resolve(options.source), options.target)
+    save_int8(Path(resolve(options.source)), options.target)
 
 
 COMMANDS = {"fetch": declare_fetch, "convert": declare_convert, "quantize": declare_quantize}

@@ -50,7 +50,7 @@ def run_info(options: argparse.Namespace) -> None:
     backends = backend_rows(model)
     description: dict[str, Any] = {
         "model": options.model or BUNDLED,
-        **vars(model.config),
+        **model.config._asdict(),
         "backend": model.backend,
         "tokenizer_backend": tokenizer_backend(model),
         "precision": model.precision,
@@ -111,7 +111,7 @@ def run_verify(options: argparse.Namespace) -> None:
     """Compare a model that is here with published numbers."""
     from ..hub.names import resolve
 
-    print_verdicts(options.model, resolve(options.model))
+    print_verdicts(options.model, Path(resolve(options.model)))
 
 
 def print_verdicts(name: str, folder: Path) -> None:

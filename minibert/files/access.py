@@ -9,13 +9,16 @@ the folder of that file.
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from .sources import HEAD_BYTES, POINTER, described, is_pointer
+from . import HUB_PREFIX, StrPath
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD_BYTES = 512  # of a file; `sources.py` recognises its kind by them
 MAX_JSON_BYTES = 1 << 26  # of any JSON file; the tokenizer.json of a BERT in 100 languages has 3 MB
 MAX_VOCABULARY_BYTES = 1 << 26
 BLOCK_BYTES = 1 << 20
@@ -31,7 +34,7 @@ OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC
 NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: Path) -> BufferedReader:
+def open_regular(path: StrPath) -> BufferedReader:
     """A regular file, open for reading. Links are followed.
 
     Raises OSError if it is not there. Raises ValueError if it is a folder, a FIFO, a device, a
@@ -41,8 +44,7 @@ def open_regular(path: Path) -> BufferedReader:
     descriptor = os.open(path, OPEN_FLAGS)
     try:
         _check_regular(path, os.fstat(descriptor).st_mode)  # another file may have the name by now
-        if is_pointer(os.read(descriptor, HEAD_BYTES)):
-            raise ValueError(f"{path}: expected the file itself, found {POINTER.what}; {POINTER.advice}")
+        _check_no_pointer(path, os.read(descriptor, HEAD_BYTES))
         os.lseek(descriptor, 0, os.SEEK_SET)
     except (OSError, ValueError):
         os.close(descriptor)
@@ -50,7 +52,7 @@ def open_regular(path: Path) -> BufferedReader:
     return open(descriptor, "rb")
 
 
-def head_of(path: Path) -> bytes | None:
+def head_of(path: StrPath) -> bytes | None:
     """The first HEAD_BYTES of a regular file. None for anything else and for an unreadable file."""
     try:
         descriptor = os.open(path, OPEN_FLAGS)
@@ -65,7 +67,7 @@ def head_of(path: Path) -> bytes | None:
 
 
 @contextmanager
-def recognised(path: Path, expected: str) -> Iterator[None]:
+def recognised(path: StrPath, expected: str) -> Iterator[None]:
     """A context in which a ValueError about a file of another kind names that kind.
 
     The new error says what to do. Files of unknown kinds keep their error.
@@ -77,18 +79,28 @@ def recognised(path: Path, expected: str) -> Iterator[None]:
     try:
         yield
     except ValueError:
+        from .sources import described  # only an error needs its tables
+
         head = head_of(path)
         if head is None or (found := described(head, expected)) is None:
             raise
         raise ValueError(f"{path}: expected {expected}, found {found}") from None
 
 
-def _check_regular(path: Path, mode: int) -> None:
+def _check_regular(path: StrPath, mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path}: expected a regular file, found {KINDS.get(stat.S_IFMT(mode), 'something else')}")
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
+def _check_no_pointer(path: StrPath, head: bytes) -> None:
+    if head.startswith(b"version "):
+        from .sources import POINTER, is_pointer
+
+        if is_pointer(head):
+            raise ValueError(f"{path}: expected the file itself, found {POINTER.what}; {POINTER.advice}")
+
+
+def read_bytes(path: StrPath, limit: int) -> bytes:
     """The content of a regular file.
 
     Raises like `open_regular`. Raises ValueError if it has more than `limit` bytes, or changes
@@ -104,7 +116,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def read_text(path: Path, limit: int) -> str:
+def read_text(path: StrPath, limit: int) -> str:
     """The text of a UTF-8 file, with its own line ends.
 
     Raises like `read_bytes`, and ValueError for other encodings.
@@ -112,7 +124,7 @@ def read_text(path: Path, limit: int) -> str:
     return decoded(path, read_bytes(path, limit))
 
 
-def decoded(path: Path, content: bytes) -> str:
+def decoded(path: StrPath, content: bytes) -> str:
     """The text of a UTF-8 file with this content. Raises ValueError for other encodings."""
     try:
         return content.decode("utf-8")
@@ -120,24 +132,29 @@ def decoded(path: Path, content: bytes) -> str:
         raise ValueError(f"{path}: expected UTF-8: {error}") from None
 
 
-def inside(folder: Path, path: Path) -> bool:
+def inside(folder: StrPath, path: StrPath) -> bool:
     """Whether a path lies in a folder after all links are followed.
 
     A snapshot of the Hugging Face cache (`models--OWNER--NAME/snapshots/REVISION`) is a folder of
     links to `blobs` beside it. Those blobs count as its own.
     """
-    whole, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))  # Path.resolve fails for a loop of links
-    caches = [parent.parent for parent in whole.parents if parent.name == "snapshots" and parent.parent.name.startswith("models--")]
-    return any(target.is_relative_to(each) for each in (whole, *(cache / "blobs" for cache in caches)))
+    whole, target = os.path.realpath(folder), os.path.realpath(path)
+    names = whole.split(os.sep)
+    caches = [
+        os.sep.join((*names[:place], "blobs"))
+        for place, name in enumerate(names[:-1])
+        if name == "snapshots" and names[place - 1].startswith(HUB_PREFIX)
+    ]
+    return any(target == each or target.startswith(each.rstrip(os.sep) + os.sep) for each in (whole, *caches))
 
 
-def check_inside(folder: Path, path: Path) -> None:
+def check_inside(folder: StrPath, path: StrPath) -> None:
     """Raise ValueError if a path does not lie in a folder after all links are followed."""
     if not inside(folder, path):
         raise ValueError(f"{path}: is a link to a file outside the folder; copy the file there")
 
 
-def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> bool:
+def copy_inside(folder: "Path", name: str, target_folder: "Path", limit: int) -> bool:
     """Copy `folder/name` to `target_folder/name`. Return False if it is not there.
 
     The copy has the permissions of the file. Raises ValueError if it is not a regular file, has
@@ -158,7 +175,7 @@ def copy_inside(folder: Path, name: str, target_folder: Path, limit: int) -> boo
 
 
 @contextmanager
-def errors_name(path: Path) -> Iterator[None]:
+def errors_name(path: StrPath) -> Iterator[None]:
     """A context in which an OSError without a file name gets this one.
 
     Python names none for a full disk.
@@ -171,24 +188,25 @@ def errors_name(path: Path) -> Iterator[None]:
         raise
 
 
-def create(path: Path, mode: int = 0o666) -> BinaryIO:
+def create(path: StrPath, mode: int = 0o666) -> BinaryIO:
     """A new file, open for writing.
 
     What has the name is removed first, so nothing is overwritten.
     """
-    path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(path)
     return open(os.open(path, NEW_FLAGS, mode), "wb")
 
 
-Stamps = dict[Path, tuple[int, ...] | None]  # None for an absent file
+Stamps = dict["Path", tuple[int, ...] | None]  # None for an absent file
 
 
-def stamps(paths: Iterable[Path]) -> Stamps:
+def stamps(paths: "Iterable[Path]") -> Stamps:
     """What shows later whether files have changed: device, inode, size and time of each."""
     return {path: _stamp(path) for path in paths}
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def _stamp(path: StrPath) -> tuple[int, ...] | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -203,7 +221,7 @@ def check_unchanged(before: Stamps) -> None:
             raise ValueError(f"{path}: changed while it was read; try again when it is complete")
 
 
-def digest(path: Path) -> str:
+def digest(path: StrPath) -> str:
     """The SHA-256 of a regular file, in hexadecimal."""
     import hashlib  # only what is downloaded or converted has a digest
 

@@ -9,12 +9,11 @@ import math
 import os
 import re
 from collections import Counter
-from pathlib import Path
 from reprlib import Repr
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, TypeVar, overload
 
+from . import StrPath
 from .access import MAX_JSON_BYTES, read_text, recognised
-from .sources import broken_link
 
 T = TypeVar("T")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -31,14 +30,17 @@ _brief.maxlevel, _brief.maxstring, _brief.maxother, _brief.maxlong = 4, SHOWN, S
 _brief.maxdict = _brief.maxlist = _brief.maxtuple = 20
 
 
-class Fields(NamedTuple):
+class Fields:
     """A JSON object, and the file and field where it is.
 
     `null` counts as absent, as in every reader of these files.
     """
 
-    where: str
-    content: dict[str, Any]
+    __slots__ = ("content", "where")
+
+    def __init__(self, where: str, content: dict[str, Any]) -> None:
+        self.where = where
+        self.content = content
 
     @overload
     def get(self, name: str, kind: type[T]) -> T | None: ...
@@ -87,27 +89,27 @@ def visible(text: str) -> str:
     return re.sub(UNSHOWN, "\ufffd", text)
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: StrPath) -> bool:
     """Whether a folder has an entry of this name. A broken link counts, and reading it fails."""
     return os.path.lexists(path)
 
 
-def load_fields(path: Path) -> Fields:
+def load_fields(path: StrPath) -> Fields:
     """The object in a JSON file. Raises FileNotFoundError, or ValueError for anything else."""
     return Fields(str(path), _checked(str(path), _load(path), dict))
 
 
-def optional_fields(path: Path) -> Fields:
+def optional_fields(path: StrPath) -> Fields:
     """Like `load_fields`, but an empty object if there is no such file."""
     return load_fields(path) if is_there(path) else Fields(str(path), {})
 
 
-def load_list(path: Path) -> list[Fields]:
+def load_list(path: StrPath) -> list[Fields]:
     """The list of objects in a JSON file. Raises like `load_fields`."""
     return _objects(str(path), _checked(str(path), _load(path), list))
 
 
-def load_text(path: Path, limit: int) -> str:
+def load_text(path: StrPath, limit: int) -> str:
     """The text of a UTF-8 file of a model folder.
 
     Raises FileNotFoundError or PermissionError, or ValueError for anything else.
@@ -121,6 +123,8 @@ def load_text(path: Path, limit: int) -> str:
         raise ValueError(f"{ascii(str(path))[1:-1]}: expected the name of a file: {error.reason}") from None
     except FileNotFoundError:
         if is_there(path):
+            from .sources import broken_link  # only this error needs it
+
             raise FileNotFoundError(broken_link(path)) from None
         raise
     except PermissionError:
@@ -134,7 +138,7 @@ def parsed_fields(where: str, text: str) -> Fields:
     return Fields(where, _checked(where, _parsed(where, text), dict))
 
 
-def _load(path: Path) -> Any:
+def _load(path: StrPath) -> Any:
     with recognised(path, "JSON"):
         return _parsed(str(path), load_text(path, MAX_JSON_BYTES))
 

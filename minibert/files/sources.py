@@ -1,12 +1,12 @@
 """What there is at a path in place of a model folder, and the command that helps.
 
 Two tables serve all errors of this kind. `BEGINNINGS` recognises files by their first bytes, and
-`NAMES` recognises folders and files by names. They are used only after something was missing or
+`NAMES` recognises folders and files by names. They are imported only after something was missing or
 unreadable. A Git-LFS pointer is the exception: it is recognised whenever a file is opened
 (`access.open_regular`).
 
-Bounds: HEAD_BYTES of a file and MAX_NAMES names of a folder are read. Of its subfolders, names are
-read but not files.
+Bounds: `access.HEAD_BYTES` of a file and MAX_NAMES names of a folder are read. Of its subfolders,
+names are read but not files.
 """
 
 import os
@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-HEAD_BYTES = 512
+from . import HUB_PREFIX, StrPath
+
 MAX_NAMES = 2000
 SHOWN_NAMES = 5
-HUB_PREFIX = "models--"  # of a model's folder in the cache of the Hugging Face hub
 
 
 class Kind(NamedTuple):
@@ -129,7 +129,7 @@ def is_pointer(head: bytes) -> bool:
     return re.match(POINTER.seen, head.decode("latin-1")) is not None
 
 
-def missing(path: Path, expected: str, *, beside: bool = False, converting: bool = False, head: bytes | None = None) -> str:
+def missing(path: StrPath, expected: str, *, beside: bool = False, converting: bool = False, head: bytes | None = None) -> str:
     """The error for a folder that lacks `expected`, or for a file that is something else.
 
     It says what there is instead and what to do.
@@ -141,6 +141,7 @@ def missing(path: Path, expected: str, *, beside: bool = False, converting: bool
         converting: whether `convert` is running. Then its own advice would not help.
         head: the first bytes of the file.
     """
+    path = Path(path)
     where = f"{path}: expected {expected}, found "
     try:
         folder, names = (path.parent, [path.name]) if path.is_file() else (path, list(_names(path)))
@@ -229,13 +230,14 @@ def _listed(names: list[str]) -> str:
     return ", ".join(map(_shown, names[:SHOWN_NAMES])) + (", ..." if len(names) > SHOWN_NAMES else "")
 
 
-def no_folder(path: Path, head: bytes | None) -> str:
+def no_folder(path: StrPath, head: bytes | None) -> str:
     """The error for a file in place of the folder of a model.
 
     Args:
         path: the file.
         head: its first bytes, None if it cannot be read.
     """
+    path = Path(path)
     where = f"{path}: expected the folder of a model, found a file"
     if _matches(OWN, path.name):
         return f"{where} of such a folder; give the folder, {path.parent}"
@@ -255,17 +257,18 @@ def _filled(advice: str, folder: Path, file: Path) -> str:
     return advice.format(**{name: path if path.isprintable() else ascii(path) for name, path in typed.items()})
 
 
-def broken_link(path: Path) -> str:
+def broken_link(path: StrPath) -> str:
     """The error for a link to an absent file, such as a link of the hub's cache to no blob."""
     name = hub_name(path)
     advice = "copy the file there" if name is None else f"`minibert fetch {name}` brings the model"
     return f"{path}: is a link to a file that is not there; {advice}"
 
 
-def hub_name(folder: Path) -> str | None:
+def hub_name(folder: StrPath) -> str | None:
     """OWNER/REPO of a folder within the hub's cache, `models--OWNER--REPO`.
 
     None for other folders.
     """
-    parts = next((each.name.split("--") for each in (folder, *folder.parents) if each.name.startswith(HUB_PREFIX)), [])
+    names = reversed(Path(folder).parts)
+    parts = next((name.split("--") for name in names if name.startswith(HUB_PREFIX)), [])
     return "/".join(parts[1:]) if len(parts) == 3 else None  # a few old repositories have no owner; `fetch` does not take their names

@@ -2,35 +2,37 @@
 
 import os
 from functools import cache
-from pathlib import Path
+from os.path import dirname, exists, join
 from typing import TYPE_CHECKING
 
 from ..files.access import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+    from pathlib import Path
 
 BUNDLED = "minibert-L8-H128"  # its name
 FOLDER = "bundled"  # its folder in an installed package
 
 
-def bundled_folder() -> Path:
+def bundled_folder() -> str:
     """Return the folder of the bundled model.
 
     An installed package has it in a folder of its own, a checkout has it in `weights/`. Out of an
     archive (zipapp), the files are copied to a temporary folder.
     Raises FileNotFoundError if it is in none of these places.
     """
-    places = Path(__file__).parents[1] / FOLDER, Path(__file__).parents[2] / "weights" / BUNDLED
-    found = next((place for place in places if (place / "config.json").exists()), None) or unpacked_bundled(os.getpid())
+    package = dirname(dirname(__file__))
+    places = join(package, FOLDER), join(dirname(package), "weights", BUNDLED)
+    found = next((place for place in places if exists(join(place, "config.json"))), None) or unpacked_bundled(os.getpid())
     if found is None:
-        expected = f"{BUNDLED}: expected in {' or '.join(map(str, places))}, found in neither"
+        expected = f"{BUNDLED}: expected in {' or '.join(places)}, found in neither"
         raise FileNotFoundError(f"{expected}; install the package again, with its data files, or load a folder of your own")
     return found
 
 
 @cache
-def unpacked_bundled(process: int) -> Path | None:
+def unpacked_bundled(process: int) -> str | None:
     """Copy the bundled model out of the archive that Python imports from; None if there is none.
 
     The copy lasts as long as the process. A child of a fork makes a copy of its own, because its
@@ -40,17 +42,18 @@ def unpacked_bundled(process: int) -> Path | None:
     import tempfile
     from importlib.resources import files
     from multiprocessing.util import Finalize  # unlike atexit, it also runs in workers, and only in its own process
+    from pathlib import Path
 
     source = files(__package__.partition(".")[0]) / FOLDER
     if not (source / "config.json").is_file():
         return None
-    target = Path(tempfile.mkdtemp(prefix="minibert-"))
+    target = tempfile.mkdtemp(prefix="minibert-")
     Finalize(None, shutil.rmtree, args=(target, True), exitpriority=0)
-    _unpack(source, target)
+    _unpack(source, Path(target))
     return target
 
 
-def _unpack(source: "Traversable", target: Path) -> None:
+def _unpack(source: "Traversable", target: "Path") -> None:
     target.mkdir(exist_ok=True)
     for entry in source.iterdir():
         if entry.is_dir():

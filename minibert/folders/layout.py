@@ -7,12 +7,17 @@ the encoder lies beside modules.json, each other module has a folder, and weight
 Source: sentence-transformers, `SentenceTransformer.save` of 0.2 to 6.2.
 """
 
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from os.path import join
+from posixpath import normpath
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..files import StrPath
 from ..files.access import check_inside, inside
 from ..files.fields import Fields, is_there, load_list
 from ..tokenizer.compiled import TABLES_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Names of the file with the settings of Transformer. sentence-transformers reads the first that is
 # there.
@@ -36,8 +41,7 @@ WITHOUT_FILES = ("Normalize", "Dropout")  # modules that may have no folder
 OLD_TYPES = {"sentence_transformers.models.BERT": "sentence_transformers.models.Transformer"}
 
 
-@dataclass(frozen=True)
-class ListedModule:
+class ListedModule(NamedTuple):
     """An entry of modules.json."""
 
     type: str  # dotted path of a class of sentence-transformers
@@ -53,12 +57,12 @@ class ListedModule:
         return "" if self.name == "Transformer" or self.path == "." else self.path
 
 
-def read_modules(folder: Path) -> list[ListedModule]:
+def read_modules(folder: StrPath) -> list[ListedModule]:
     """Return what modules.json lists; an empty list if there is no such file.
 
     Raises ValueError for a path that leaves the folder, and for a type that is no class.
     """
-    path = folder / "modules.json"
+    path = join(folder, "modules.json")
     if not is_there(path):
         return []
     check_inside(folder, path)
@@ -83,7 +87,7 @@ def transformer_path(modules: list[ListedModule]) -> str:
     return next((module.path for module in modules if module.name == "Transformer"), ".")
 
 
-def module_weights(folder: Path, module: ListedModule) -> Path | None:
+def module_weights(folder: "Path", module: ListedModule) -> "Path | None":
     """Return the file with a module's own weights, such as those of a Dense; None if it has none.
 
     sentence-transformers reads the first of these names that is there, and so does this function.
@@ -95,25 +99,25 @@ def module_weights(folder: Path, module: ListedModule) -> Path | None:
     return path
 
 
-def module_path(module: Fields, folder: Path) -> str:
+def module_path(module: Fields, folder: StrPath) -> str:
     """Return the path of a module. Raises ValueError if it leaves the folder on any system."""
     path = module.need("path", str)
-    parts = PurePosixPath(path).parts
+    parts = [part for part in path.split("/") if part not in ("", ".")]
     is_plain = len(path) <= MAX_PATH_LENGTH and path.isprintable() and not {"\\", ":"} & set(path)
-    if not is_plain or path.startswith("/") or ".." in parts or not inside(folder, folder / path):
+    if not is_plain or path.startswith("/") or ".." in parts or not inside(folder, join(folder, path)):
         raise module.refuse("path", "a relative path that stays in the folder")
     # A folder cannot have the name of a file. A file that is being downloaded has a hidden name.
     if any(part in FILES or part.startswith(".") for part in parts):
         raise module.refuse("path", "names of folders that are neither hidden nor names of files of a model")
-    return str(PurePosixPath(path))
+    return "/".join(parts) or "."
 
 
-def known_files(folder: Path) -> list[str]:
+def known_files(folder: StrPath) -> list[str]:
     """Return the paths of all known files beside config.json and the weights.
 
     Raises like `read_modules`.
     """
     modules = read_modules(folder)
-    inner = PurePosixPath(transformer_path(modules))
-    configs = [str(PurePosixPath(module.path) / "config.json") for module in modules if module.name != "Transformer"]
-    return [*GENERAL_FILES, *(str(inner / name) for name in (*TOKENIZER_FILES, *TRANSFORMER_FILES)), *configs]
+    inner = transformer_path(modules)
+    configs = [normpath(f"{module.path}/config.json") for module in modules if module.name != "Transformer"]
+    return [*GENERAL_FILES, *(normpath(f"{inner}/{name}") for name in (*TOKENIZER_FILES, *TRANSFORMER_FILES)), *configs]

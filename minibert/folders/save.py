@@ -42,13 +42,13 @@ def save_int8(source: Path, target: Path) -> None:
     """
     with new_folder(target, source) as part:
         settings = load_folder(source)
-        folder, modules = settings.weights, [module for module in settings.modules if module.shapes]
+        folder, modules = Path(settings.weights), [module for module in settings.modules if module.shapes]
         inner = part / folder.relative_to(source)
-        files = files_of(weights_file(folder))
+        files = files_of(Path(weights_file(folder)))
         for file in files:
             check_inside(source, file)
         names = [str(folder.relative_to(source) / "config.json"), *known_files(source)]
-        before = stamps([*files, *(module.weights for module in modules), *(source / name for name in names)])
+        before = stamps([*files, *(Path(module.weights) for module in modules), *(source / name for name in names)])
         load_settings(folder)  # a folder whose tokenizer cannot be loaded is refused
         for name in names:
             copy_inside(source, name, part, MAX_JSON_BYTES)
@@ -63,7 +63,7 @@ def save_int8(source: Path, target: Path) -> None:
 def _copy_modules(modules: list[Module], source: Path, target: Path) -> None:
     for module in modules:
         _check_finite(source, read_tensors(module).items())
-        copy_inside(source, str(module.weights.relative_to(source)), target, module.max_bytes)
+        copy_inside(source, str(Path(module.weights).relative_to(source)), target, module.max_bytes)
 
 
 def _int8_arrays(settings: FolderSettings, source: Path) -> Arrays:

@@ -8,9 +8,10 @@ Source: sentence-transformers 6.2, `Dense`, `LayerNorm`, `Normalize`, `Dropout`.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from os.path import join
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from ..bert.weights import LayerNorm, Linear
 from ..files.access import listed
 from ..files.fields import Fields, is_there, load_fields, optional_fields, shown
 from ..formats.safetensors import open_safetensors
-from ..ops import Encoder, Float32, numpy_ops
+from ..ops import Encoder, Float32
 from ..pooling import unit_length
 from .layout import WITHOUT_FILES
 
@@ -33,23 +34,22 @@ LAYER_NORM_EPS = 1e-5  # PyTorch's default, which sentence-transformers uses
 Step = Callable[[Float32], Float32]  # vectors (num_texts, in_features) -> (num_texts, out_features)
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A module as its config.json describes it."""
 
     kind: str
     config: str  # the path of that file, for messages
-    folder: Path
+    folder: str
     in_features: int | None = None  # None for any size
     out_features: int | None = None  # None for the size of the input
     activation: str = "Identity"
     has_residual: bool = False
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by the names of its tensors
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})  # by the names of its tensors
 
     @property
-    def weights(self) -> Path:
+    def weights(self) -> str:
         """The file of its weights, if `shapes` has any."""
-        return self.folder / WEIGHTS
+        return join(self.folder, WEIGHTS)
 
     @property
     def num_parameters(self) -> int:
@@ -66,16 +66,16 @@ class Module:
         return f"Dense({self.in_features} -> {self.out_features}, {self.activation}{', residual' if self.has_residual else ''})"
 
 
-def read_module(kind: str, folder: Path) -> Module:
+def read_module(kind: str, folder: str) -> Module:
     """Return a module, read from its config.json.
 
     Raises ValueError for what is not implemented, and FileNotFoundError for a missing file.
     """
     load = optional_fields if kind in WITHOUT_FILES else load_fields
-    return READERS[kind](load(folder / "config.json"), folder)
+    return READERS[kind](load(join(folder, "config.json")), folder)
 
 
-def _dense(config: Fields, folder: Path) -> Module:
+def _dense(config: Fields, folder: str) -> Module:
     """A Dense multiplies by a matrix, adds a bias, and applies an activation.
 
     With `use_residual` it adds its input at the end. A further matrix gives the input the new size.
@@ -91,22 +91,22 @@ def _dense(config: Fields, folder: Path) -> Module:
     return Module("Dense", config.where, folder, in_features, out_features, _activation(config), has_residual, shapes)
 
 
-def _layer_norm(config: Fields, folder: Path) -> Module:
+def _layer_norm(config: Fields, folder: str) -> Module:
     size = _features(config, "dimension")
     return Module("LayerNorm", config.where, folder, size, size, shapes={"norm.weight": (size,), "norm.bias": (size,)})
 
 
-def _normalize(config: Fields, folder: Path) -> Module:
+def _normalize(config: Fields, folder: str) -> Module:
     _check_names(config)
     return Module("Normalize", config.where, folder)
 
 
-def _dropout(config: Fields, folder: Path) -> Module:
+def _dropout(config: Fields, folder: str) -> Module:
     """Dropout does nothing outside of training."""
     return Module("Dropout", config.where, folder)
 
 
-READERS: dict[str, Callable[[Fields, Path], Module]] = {
+READERS: dict[str, Callable[[Fields, str], Module]] = {
     "Dense": _dense,
     "LayerNorm": _layer_norm,
     "Normalize": _normalize,
@@ -132,10 +132,12 @@ def _activation(config: Fields) -> str:
 
     sentence-transformers has the same default, and fails at null.
     """
+    from ..ops.numpy_ops import ACTIVATIONS  # only Dense needs them
+
     path = config.need("activation_function", str) if "activation_function" in config.content else "torch.nn.Tanh"
     package, dot, name = path.rpartition(".")
-    if package + dot not in TORCH or name not in numpy_ops.ACTIVATIONS:
-        raise config.refuse("activation_function", f"one of torch.nn.{', '.join(numpy_ops.ACTIVATIONS)}")
+    if package + dot not in TORCH or name not in ACTIVATIONS:
+        raise config.refuse("activation_function", f"one of torch.nn.{', '.join(ACTIVATIONS)}")
     return name
 
 
@@ -168,7 +170,7 @@ def read_tensors(module: Module) -> dict[str, Float32]:
     """
     path = module.weights
     if not is_there(path):
-        has_torch = is_there(module.folder / "pytorch_model.bin")
+        has_torch = is_there(join(module.folder, "pytorch_model.bin"))
         advice = "`minibert convert` makes it of pytorch_model.bin" if has_torch else "`save_pretrained` of sentence-transformers writes it"
         raise FileNotFoundError(f"{path}: not found; {advice}")
     with open_safetensors(path) as tensors:
@@ -187,6 +189,8 @@ def prepare_module(module: Module, encoder: Encoder) -> Step:
         return unit_length
     tensors = read_tensors(module)
     if module.kind == "LayerNorm":
+        from ..ops import numpy_ops
+
         norm = LayerNorm(tensors["norm.weight"], tensors["norm.bias"], LAYER_NORM_EPS)
         return lambda vectors: numpy_ops.layer_norm(np.array(vectors, order="C"), norm)
     zeros = np.zeros(module.shapes["linear.weight"][0], np.float32)

@@ -9,12 +9,15 @@ Source: sentence-transformers 6.2, `Transformer`, `Pooling`, `Normalize`, and th
 to 5.x.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
+import os
+from collections.abc import Mapping
+from os.path import exists, isdir, join
+from types import MappingProxyType
+from typing import NamedTuple
 
+from ..files import StrPath
 from ..files.access import head_of
 from ..files.fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
-from ..files.sources import hub_name, no_folder
 from ..pooling import Pooling
 from .layout import TRANSFORMER_FILES, WITHOUT_FILES, ListedModule, read_modules
 from .sentence_modules import READERS, Module, check_total, read_module, size_after
@@ -46,11 +49,10 @@ POOLING_SWITCHES = {
 FOLDER_POOLINGS: tuple[Pooling, ...] = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 # sentence-transformers gives every model these two prompts, which are empty unless the folder sets
 # them.
-DEFAULT_PROMPTS = {"query": "", "document": ""}
+DEFAULT_PROMPTS = MappingProxyType({"query": "", "document": ""})
 
 
-@dataclass(frozen=True)
-class FolderSettings:
+class FolderSettings(NamedTuple):
     """How the model in a folder turns texts into vectors.
 
     Attributes:
@@ -60,13 +62,13 @@ class FolderSettings:
         modules: the modules after the pooling, in order.
     """
 
-    weights: Path
+    weights: str
     poolings: tuple[Pooling, ...] = ("mean",)
     include_prompt: bool = True
     modules: tuple[Module, ...] = ()
     max_seq_length: int | None = None
     do_lower_case: bool = False
-    prompts: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROMPTS))
+    prompts: Mapping[str, str] = DEFAULT_PROMPTS
     default_prompt_name: str | None = None
     truncate_dim: int | None = None
 
@@ -87,28 +89,31 @@ class FolderSettings:
         return tuple(modules)
 
 
-def load_folder(folder: Path) -> FolderSettings:
+def load_folder(folder: StrPath) -> FolderSettings:
     """Return the settings of a model folder.
 
     Raises FileNotFoundError if it is missing, and ValueError for what is not implemented.
     """
-    if not folder.is_dir():
-        if folder.exists():
+    folder = os.fspath(folder)
+    if not isdir(folder):
+        if exists(folder):
+            from ..files.sources import no_folder  # only this error needs it
+
             raise ValueError(no_folder(folder, head_of(folder)))
         raise FileNotFoundError(f"{folder}: no such folder; expected one with config.json, model.safetensors and a tokenizer")
-    if not is_there(folder / "modules.json"):
+    if not is_there(join(folder, "modules.json")):
         return FolderSettings(folder)
     modules = read_modules(folder)
-    _check_order(folder / "modules.json", modules)
+    _check_order(join(folder, "modules.json"), modules)
     _check_configs(folder, modules)
-    weights = folder / modules[0].path
+    weights = folder if modules[0].path == "." else join(folder, modules[0].path)
     transformer = _transformer(weights)
-    general = optional_fields(folder / "config_sentence_transformers.json")
+    general = optional_fields(join(folder, "config_sentence_transformers.json"))
     if general.content.get("model_type", MODEL_TYPE) != MODEL_TYPE:
         raise general.refuse("model_type", repr(MODEL_TYPE))
     prompts, default_prompt_name = _prompts(general)
-    pooling = load_fields(folder / modules[1].path / "config.json")
-    after = [read_module(module.name, folder / module.path) for module in modules[2:]]
+    pooling = load_fields(join(folder, modules[1].path, "config.json"))
+    after = [read_module(module.name, join(folder, module.path)) for module in modules[2:]]
     check_total(after)
     return FolderSettings(
         weights=weights,
@@ -131,7 +136,7 @@ def _positive(fields: Fields, name: str) -> int | None:
     return number
 
 
-def _check_order(path: Path, modules: list[ListedModule]) -> None:
+def _check_order(path: str, modules: list[ListedModule]) -> None:
     """Raise ValueError unless the modules are of known classes, in an order that gives a vector."""
     for number, module in enumerate(modules):
         if not module.type.startswith("sentence_transformers.") or module.name not in MODULES:
@@ -143,10 +148,12 @@ def _check_order(path: Path, modules: list[ListedModule]) -> None:
         raise ValueError(f"{path}: {expected}, found {', '.join(names) or 'nothing'}")
 
 
-def _check_configs(folder: Path, modules: list[ListedModule]) -> None:
+def _check_configs(folder: str, modules: list[ListedModule]) -> None:
     """Raise FileNotFoundError if modules.json names a folder that is missing."""
     for module in modules[1:]:
-        if module.name not in WITHOUT_FILES and not is_there(folder / module.path / "config.json"):
+        if module.name not in WITHOUT_FILES and not is_there(join(folder, module.path, "config.json")):
+            from ..files.sources import hub_name
+
             name = hub_name(folder)
             advice = "copy that folder too" if name is None else f"`minibert fetch {name}` gets all of it"
             raise FileNotFoundError(f"{folder}: expected {module.path}/config.json, because modules.json lists it, found none; {advice}")
@@ -163,10 +170,10 @@ def _poolings(config: Fields) -> tuple[Pooling, ...]:
     return tuple(modes)
 
 
-def _transformer(weights: Path) -> Fields:
+def _transformer(weights: str) -> Fields:
     """Return the settings of Transformer. Raises ValueError for a field that is not implemented."""
-    path = next((weights / name for name in TRANSFORMER_FILES if is_there(weights / name)), weights / TRANSFORMER_FILES[0])
-    config = optional_fields(path)
+    name = next((name for name in TRANSFORMER_FILES if is_there(join(weights, name))), TRANSFORMER_FILES[0])
+    config = optional_fields(join(weights, name))
     for name, value in config.content.items():
         expected = TRANSFORMER_FIELDS.get(name, {})
         if value not in (None, {}) and expected is not None and value != expected:

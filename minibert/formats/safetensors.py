@@ -20,13 +20,12 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ..arrays import BFLOAT16, map_file
+from ..arrays import BFLOAT16, Array, map_file
+from ..files import StrPath
 from ..files.access import listed, open_regular, recognised
 from .spans import Span, check_spans
 
@@ -51,14 +50,14 @@ DTYPES: dict[str, np.dtype[Any]] = {
 class StoredTensor:
     """A tensor in an open file. `np.asarray` reads it."""
 
-    def __init__(self, file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int) -> None:
+    def __init__(self, file: BinaryIO, path: StrPath, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int) -> None:
         self._file = file
         self.path = path
         self._begin = begin  # of its bytes in the file
         self.dtype = dtype
         self.shape = shape
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """A new, read-only array of the stored dtype; the arguments are ignored."""
         array = np.empty(self.shape, self.dtype)
         self._file.seek(self._begin)
@@ -69,7 +68,7 @@ class StoredTensor:
 
 
 @contextmanager
-def open_safetensors(path: Path) -> Iterator[dict[str, StoredTensor]]:
+def open_safetensors(path: StrPath) -> Iterator[dict[str, StoredTensor]]:
     """The tensors of a file by name. They can be read within the context.
 
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it. A file
@@ -84,7 +83,7 @@ def open_safetensors(path: Path) -> Iterator[dict[str, StoredTensor]]:
         raise ValueError(f"{path}: the file changed while it was read; load it again when it is complete")
 
 
-def load_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+def load_safetensors(path: StrPath) -> dict[str, Array]:
     """Read-only arrays over the mapped file, by name. Raises like `open_safetensors`."""
     with open_regular(path) as file:
         entries = _entries(path, file)
@@ -101,7 +100,7 @@ class _Entry(NamedTuple):
     end: int
 
 
-def _entries(path: Path, file: BinaryIO) -> dict[str, _Entry]:
+def _entries(path: StrPath, file: BinaryIO) -> dict[str, _Entry]:
     """What the header says of each tensor, after all checks that need no data.
 
     Places count from the start of the file.
@@ -120,7 +119,7 @@ def _entries(path: Path, file: BinaryIO) -> dict[str, _Entry]:
     return {name: entry._replace(begin=data + entry.begin, end=data + entry.end) for name, entry in entries.items()}
 
 
-def _parse_header(path: Path, header: bytes) -> dict[str, _Entry]:
+def _parse_header(path: StrPath, header: bytes) -> dict[str, _Entry]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         named = dict(pairs)
         if len(named) != len(pairs):
@@ -166,7 +165,7 @@ def _parse_entry(where: str, entry: Any) -> _Entry:
     return _Entry(dtype, tuple(shape), offsets[0], offsets[1])
 
 
-def _check_layout(path: Path, entries: dict[str, _Entry], data_size: int) -> None:
+def _check_layout(path: StrPath, entries: dict[str, _Entry], data_size: int) -> None:
     """Raise ValueError for tensors that overlap, leave a hole, or do not end with the data."""
     end = max((entry.end for entry in entries.values()), default=0)
     if end != data_size:

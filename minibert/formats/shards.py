@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from ..files import StrPath
 from ..files.access import inside, listed
 from ..files.fields import load_fields, shown
 from .safetensors import StoredTensor, open_safetensors
@@ -79,13 +80,14 @@ def joined(index: Path, read: Callable[[Path], Mapping[str, T]]) -> dict[str, T]
     return tensors
 
 
-def load_whole(path: Path, load: Callable[[Path], dict[str, T]]) -> dict[str, T]:
+def load_whole(path: StrPath, load: Callable[[Path], dict[str, T]]) -> dict[str, T]:
     """The tensors of one file, or of all shards of an index. Raises like `load` and `joined`."""
+    path = Path(path)
     return joined(path, load) if path.name.endswith(INDEX) else load(path)
 
 
 @contextmanager
-def open_whole(path: Path) -> Iterator[dict[str, StoredTensor]]:
+def open_whole(path: StrPath) -> Iterator[dict[str, StoredTensor]]:
     """As `open_safetensors`, for one file or for all shards of an index."""
     with ExitStack() as stack:
         yield load_whole(path, lambda file: stack.enter_context(open_safetensors(file)))

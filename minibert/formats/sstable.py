@@ -18,8 +18,8 @@ Sources: doc/table_format.md of LevelDB; tensorflow/core/lib/io/{format,block,ta
 from itertools import pairwise
 from pathlib import Path
 
-from ..files.access import read_bytes
-from ..files.sources import HEAD_BYTES, described
+from ..files.access import HEAD_BYTES, read_bytes
+from ..files.sources import described
 from .protobuf import read_varint
 from .spans import Span, check_spans
 

@@ -31,8 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import map_file
-from ..files.access import listed, open_regular
-from ..files.sources import HEAD_BYTES, described
+from ..files.access import HEAD_BYTES, listed, open_regular
+from ..files.sources import described
 from .spans import Span
 from .stored_zip import stored_members
 from .torch_objects import Storage, Tensor, kind

@@ -69,7 +69,7 @@ class Model:
     @property
     def path(self) -> Path:
         """Its folder, which exists once the model is fetched."""
-        return home() / "models" / folder_name(self.name) if self.repository else bundled_folder()
+        return home() / "models" / folder_name(self.name) if self.repository else Path(bundled_folder())
 
     def is_here(self) -> bool:
         """Return whether its folder exists, as far as this user can see."""

@@ -7,14 +7,15 @@ how large the weights can be.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
 from ..bert.config import BertConfig, load_config
 from ..bert.tensors import expected_shapes
+from ..files import HUB_PREFIX
 from ..files.access import copy_inside, digest, head_of
-from ..files.sources import HUB_PREFIX, missing, no_folder
+from ..files.sources import missing, no_folder
 from ..folders.hub_cache import snapshot
 from ..folders.layout import MODULE_WEIGHTS_FILES, WEIGHTS_FILES, known_files, read_modules, transformer_path
 from ..folders.settings import load_folder
@@ -78,7 +79,7 @@ class Download:
     def fetch_module_weights(self) -> None:
         """Fetch the weights of the modules after the pooling. Raises FileNotFoundError."""
         for module in load_folder(self.folder).modules:
-            path = PurePosixPath(module.folder.relative_to(self.folder))
+            path = PurePosixPath(Path(module.folder).relative_to(self.folder))
             if module.shapes and not any(self.fetch_file(str(path / file), module.max_bytes) for file in MODULE_WEIGHTS_FILES):
                 expected = " or ".join(MODULE_WEIGHTS_FILES)
                 raise FileNotFoundError(f"{self.source}: {self.repository}/{path}: expected {expected}, found neither")
@@ -124,7 +125,7 @@ def _place(folder: Path, repository: str) -> Path:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected the address of a mirror (https://...) or a folder, found neither")
     names = repository, folder_name(repository), HUB_PREFIX + folder_name(repository)
-    place = snapshot(next((folder / name for name in names if (folder / name).is_dir()), folder))
+    place = Path(snapshot(next((folder / name for name in names if (folder / name).is_dir()), folder)))
     _check_layout(place)
     return place
 
@@ -143,7 +144,7 @@ def max_weight_bytes(config: BertConfig) -> int:
     bytes for smaller heads and names. The size is computed from one and two layers: the
     configuration may claim more layers than a loop could count.
     """
-    one, two = (sum(math.prod(shape) for _, shape in expected_shapes(replace(config, num_hidden_layers=number))) for number in (1, 2))
+    one, two = (sum(math.prod(shape) for _, shape in expected_shapes(config._replace(num_hidden_layers=number))) for number in (1, 2))
     heads = config.vocab_size * (config.hidden_size + 2) + 2 * config.hidden_size * (config.hidden_size + 4)
     return 4 * (one + (config.num_hidden_layers - 1) * (two - one) + heads) + SMALL
 

@@ -7,8 +7,9 @@ needs none of it.
 import errno
 import os
 import re
-from pathlib import Path
+from os.path import expanduser
 
+from ..files import StrPath
 from ..files.fields import shown_name
 from ..folders.bundled import bundled_folder
 from ..folders.hub_cache import cached, snapshot
@@ -18,7 +19,7 @@ PLAIN_NAME = r"(?a)[A-Za-z0-9][\w.-]{0,95}"  # the few old repositories without 
 ADDRESS = r"(?:https?://[^/]+/|hf://)(?:models/)?([^/]+/[^/?#@]+)"  # of a repository, or of something in it
 
 
-def resolve(path: str | Path | None) -> Path:
+def resolve(path: StrPath | None) -> str:
     """Return the folder of a model: a path, a name, a repository, or None for the bundled model.
 
     A fetched model comes before one in the hub's cache. Some names stand for another form of GELU
@@ -27,11 +28,11 @@ def resolve(path: str | Path | None) -> Path:
     """
     if path is None:
         return bundled_folder()
-    folder = Path(path)
-    return snapshot(folder) if exists(folder) else _named_folder(str(path))
+    folder = os.fspath(path)
+    return snapshot(folder) if exists(folder) else _named_folder(folder)
 
 
-def _named_folder(name: str) -> Path:
+def _named_folder(name: str) -> str:
     from .catalog import find, folder_name, home  # only a name needs the catalogue
 
     model = find(name)
@@ -41,7 +42,7 @@ def _named_folder(name: str) -> Path:
         raise FileNotFoundError(f"{shown_name(name[:200])}: no such folder, and no model of that name; {advice(name)}")
     fetched = model.path if model else home() / "models" / folder_name(name)
     if fetched.exists():
-        return fetched
+        return str(fetched)
     found = cached(name if model is None else str(model.repository))
     if found is not None and (model is None or model.hidden_act is None):
         return found
@@ -61,24 +62,27 @@ def advice(name: str) -> str:
     if (address := re.match(ADDRESS, name)) and is_repository(address[1]):
         return f"give the repository without its address, {address[1]}"
     meant = name.strip().rstrip("/")
-    if meant != name and meant and (is_repository(meant) or exists(Path(meant))):
+    if meant != name and meant and (is_repository(meant) or exists(meant)):
         return f"give the name without the {'/' if name.startswith(meant + '/') else 'blanks'} around it, {meant}"
-    if name.startswith("~") and exists(Path(os.path.expanduser(name))):
-        return f"`~` is not replaced here; give {os.path.expanduser(name)}"
+    if name.startswith("~") and exists(expanduser(name)):
+        return f"`~` is not replaced here; give {expanduser(name)}"
     models = "`minibert models` lists the names of models"
     if re.fullmatch(PLAIN_NAME, name):
         return f"{models}, and a repository of the hub is OWNER/REPO, such as sentence-transformers/{name}"
     return models
 
 
-def exists(folder: Path) -> bool:
+def exists(path: str) -> bool:
     """Return whether a path exists; False for a name that is too long for the file system.
 
     Raises OSError if the system cannot tell.
     """
     try:
-        return folder.exists()
+        os.stat(path)
+    except ValueError:  # a null character in it
+        return False
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
             return False
         raise
+    return True

@@ -7,7 +7,7 @@ explains the printed numbers is named.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def verify(folder: Path, checks: Sequence[Check]) -> list[Verdict]:
         raise ValueError(f"{folder}: expected check values, found none; name a model that has some (`minibert models`)")
     settings = load_folder(folder)
     with open_weights(settings.weights) as weights:
-        configs = {gelu: replace(weights.config, hidden_act=name) for gelu, name in GELUS.items()}
+        configs = {gelu: weights.config._replace(hidden_act=name) for gelu, name in GELUS.items()}
         encoders = {gelu: NumpyEncoder(weights._replace(config=config)) for gelu, config in configs.items()}
     tokenizer = WordPieceTokenizer(load_settings(settings.weights).as_google())
     groups: dict[tuple[str, str], list[Check]] = {}
@@ -109,7 +109,7 @@ def checks_of(name: str, folder: Path) -> tuple[Check, ...]:
     Raises ValueError if there are none.
     """
     model = find(name)
-    config = load_config(load_folder(folder).weights / "config.json")
+    config = load_config(Path(load_folder(folder).weights, "config.json"))
     checks = checks_of_model(model) if model else CHECKS.get((config.num_hidden_layers, config.hidden_size), ())
     if not checks:
         published = ", ".join(f"small_bert_L{layers}_{hidden}" for layers, hidden in CHECKS)

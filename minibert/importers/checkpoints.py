@@ -16,9 +16,9 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from ..files.access import check_inside, listed, open_regular, stamps
+from ..files.access import HEAD_BYTES, check_inside, listed, open_regular, stamps
 from ..files.fields import is_there
-from ..files.sources import HEAD_BYTES, is_aside, missing
+from ..files.sources import is_aside, missing
 from ..folders.layout import FILES, MAX_PATH_LENGTH, ListedModule, module_weights, read_modules, transformer_path
 from ..formats.torch_file import LEGACY_START
 from ..formats.zip_archive import member_names, unpack

@@ -56,7 +56,7 @@ def convert(source: Path, target: Path, hidden_act: str | None = None, fetched: 
         ValueError: the source is of no known kind, is damaged, is not a BERT, or changes while it
             is read; or `target` lies in it.
     """
-    source = snapshot(source)
+    source = Path(snapshot(source))
     with (
         new_folder(target, source) as part,
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,  # Windows removes no file that is mapped

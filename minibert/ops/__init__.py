@@ -24,7 +24,6 @@ holds the place where each text begins, and num_tokens at the end. The name is F
 
 What every encoder must do:
 
-* Compute with the copy of the config in `Parameters`. Other code can change the public one.
 * Accept int8 weights (`weights.is_int8`), or leave them to another encoder.
 * Keep no state of a call, because several threads call one encoder at once.
 * Give NaN for a sum, a score or a variance that overflows (tests/ops/test_overflow.py).
@@ -40,15 +39,14 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Float32 as Float32
+from ..arrays import Int32 as Int32
+from ..arrays import Int64 as Int64
 from ..bert.config import BertConfig
 from ..bert.weights import Linear
 from ..tokenizer import WordPieceTokenizer
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 GeluForm = Literal["none", "tanh"]
 Dense = Callable[[Float32], Float32]  # vectors (num_rows, in_features) -> (num_rows, out_features)
 # (texts, "mean" or "cls", max_length, whether vectors get the length 1) -> one vector per text, or

@@ -30,7 +30,7 @@ class NumpyEncoder:
 
     def __init__(self, weights: BertWeights) -> None:
         self.parameters: Parameters = arrange(weights, _widened, _widened_norm, widen)
-        self.config = weights.config  # public, so code may force numbers into it; what is computed uses the copy in `parameters`
+        self.config = self.parameters.config
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
         self.has_pooler = self.parameters.pooler is not None

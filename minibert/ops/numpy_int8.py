@@ -1,10 +1,8 @@
 """The products of an int8 model in NumPy. Sums of integers are exact, so their order is free."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array, Bytes
 from ..bert.weights import Int8Linear
 from . import INT16_TOKENS, LEAST_SPAN, Float32, Int64
 from .numpy_ops import attention, heads_of, softmax, split_heads
@@ -30,7 +28,7 @@ def int8_linear(hidden_states: Float32, weights: Int8Linear) -> Float32:
     return result
 
 
-def quantize_rows(rows: Float32) -> tuple[Float32, Float32, npt.NDArray[np.uint8]]:
+def quantize_rows(rows: Float32) -> tuple[Float32, Float32, Bytes]:
     """Return (minimum, unit, q) of each row, so that row = minimum + unit q with q from 0 to 255.
 
     A row that is not finite gets NaN as its unit.
@@ -82,7 +80,7 @@ def _to_int16(vectors: Float32, limit: np.float32) -> tuple[Float32, Float32]:
     return np.where(np.isfinite(unit), unit, np.float32(np.nan)), integers
 
 
-def _exact_product(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Float32:
+def _exact_product(a: Array, b: Array) -> Float32:
     """Return a product of integers as float32.
 
     float64 holds every sum exactly, and BLAS multiplies it. NumPy's integer product takes a hundred

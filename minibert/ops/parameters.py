@@ -1,7 +1,6 @@
 """The parameters of an encoder in the layout of a backend, and the lookup of embeddings."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -60,7 +59,7 @@ def arrange(
         )
 
     return Parameters(
-        config=replace(weights.config),  # a copy: object.__setattr__ can change the public one, and loops compute addresses from sizes
+        config=BertConfig(*weights.config),  # checked once more, because loops compute addresses from it
         word_embeddings=weights.word_embeddings,
         position_embeddings=table(weights.position_embeddings),
         token_type_embeddings=table(weights.token_type_embeddings),

@@ -15,9 +15,8 @@ vector instructions do well. Source: Higham 1993, *The accuracy of floating poin
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from . import Float32, Int64
+from ..arrays import Float32, Float64, Int64
 
 
 def sum_rows(rows: Float32, firsts: Int64, ends: Int64) -> Float32:
@@ -41,7 +40,7 @@ def reduce_rows(function: np.ufunc, rows: Float32, firsts: Int64, ends: Int64) -
     return result
 
 
-def add_halves(rows: npt.NDArray[np.float64]) -> None:
+def add_halves(rows: Float64) -> None:
     """Overwrite the first row with the sum of all, in the order of `sum_rows`."""
     while len(rows) > 1:
         left = len(rows) - len(rows) // 2

@@ -15,13 +15,14 @@ from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
+
+from ..arrays import Array
 
 _addressof = ctypes.addressof
 _from_buffer: Any = ctypes.c_char.from_buffer  # of an array too
 
 
-def address_of(array: npt.NDArray[Any]) -> int:
+def address_of(array: Array) -> int:
     """The address of the first element. It takes a third of the time of `array.ctypes.data`."""
     try:
         return _addressof(_from_buffer(array))
@@ -29,7 +30,7 @@ def address_of(array: npt.NDArray[Any]) -> int:
         return array.ctypes.data
 
 
-def addresses_of(*arrays: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def addresses_of(*arrays: Array) -> Array:
     """The addresses of arrays, (len(arrays),) int64."""
     return np.array([address_of(array) for array in arrays], np.int64)
 

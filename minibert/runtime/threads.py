@@ -12,17 +12,16 @@ the whole process hangs if they are computing. Therefore a fork waits until no t
 
 import ctypes
 import os
-import threading
 import time
+from _thread import RLock, get_ident  # `threading` takes half a millisecond to import
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-CGROUP = Path("/sys/fs/cgroup")
+CGROUP = "/sys/fs/cgroup"
 
 
 def available_cpus() -> int:
@@ -41,19 +40,24 @@ def usable_threads(number: int | None) -> int:
     return available_cpus() if number is None else min(number, 4 * (os.cpu_count() or 1))
 
 
-def cgroup_quota(cgroup: Path) -> int | None:
+def cgroup_quota(cgroup: str) -> int | None:
     """The CPUs of a control group's quota, rounded up; None without a quota.
 
     Version 2 of control groups (`cpu.max`) is tried before version 1.
     """
     try:
-        if (cgroup / "cpu.max").exists():
-            quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+        if os.path.exists(path := os.path.join(cgroup, "cpu.max")):
+            quota, period = _read(path).split()
         else:
-            quota, period = ((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
+            quota, period = (_read(os.path.join(cgroup, "cpu", f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
         return -(-int(quota) // int(period)) if int(quota) > 0 else None
     except (OSError, ValueError):  # there are no control groups, or the quota is "max"
         return None
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 @cache
@@ -62,16 +66,23 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
     None for another BLAS, which keeps its own setting.
     """
-    package = Path(np.__file__).parent
-    for path in sorted([*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")]):
+    package = os.path.dirname(np.__file__)
+    for path in _libraries(f"{package}.libs") + _libraries(os.path.join(package, ".dylibs")):
         try:
-            library = ctypes.CDLL(str(path))
+            library = ctypes.CDLL(path)
         except OSError:
             continue
         for prefix in ("scipy_openblas_", "openblas_"):  # NumPy 2, NumPy 1.26
             if hasattr(library, f"{prefix}get_num_threads64_"):
                 return getattr(library, f"{prefix}get_num_threads64_"), getattr(library, f"{prefix}set_num_threads64_")
     return None
+
+
+def _libraries(folder: str) -> list[str]:
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "openblas" in name]
+    except OSError:
+        return []
 
 
 # Sets of thread identifiers. Each change of a set is atomic. Therefore no lock is needed, and a
@@ -81,7 +92,7 @@ _forking: set[int] = set()
 _paused: set[int] = set()  # removed from `_inside`, because they fork
 helping: set[int] = set()  # working for a call of another thread, which has set the threads of BLAS
 _setting: set[int] = set()  # in `blas_threads`
-_lock = threading.RLock()  # held while the threads of BLAS are set; no thread in `forks_wait` holds it
+_lock = RLock()  # held while the threads of BLAS are set; no thread in `forks_wait` holds it
 _setting_before = 0  # the number of BLAS threads before the first call
 _held: list[AbstractContextManager[Any]] = []  # see `hold_over_forks`
 PATIENCE = 60  # seconds; then a fork takes place although threads are in `forks_wait`
@@ -97,7 +108,7 @@ def is_inside() -> bool:
 
     There it must not wait for another thread, which may be waiting for a fork.
     """
-    return threading.get_ident() in _inside
+    return get_ident() in _inside
 
 
 # A class would be 1 µs faster. But a signal handler that raises at the start of `__exit__` would
@@ -108,7 +119,7 @@ def forks_wait() -> Iterator[None]:
 
     This thread itself may fork in it.
     """
-    thread = threading.get_ident()
+    thread = get_ident()
     if thread in _inside:
         yield
         return
@@ -129,7 +140,7 @@ def _enter(thread: int) -> None:
 
 
 def _before_fork() -> None:
-    thread = threading.get_ident()
+    thread = get_ident()
     _forking.add(thread)
     if thread in _inside:  # this is a signal handler or a finalizer
         _paused.add(thread)
@@ -144,7 +155,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     for lock in reversed(_held):
         lock.__exit__(None, None, None)
-    thread = threading.get_ident()
+    thread = get_ident()
     _forking.discard(thread)
     if thread in _paused:
         _enter(thread)
@@ -153,8 +164,8 @@ def _after_fork() -> None:
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.RLock()
-    thread = threading.get_ident()
+    _lock = RLock()
+    thread = get_ident()
     if _setting - {thread} and thread not in _setting and (openblas := _openblas()):
         openblas[1](_setting_before)
     for others in (_inside, _forking, _paused, _setting, helping):
@@ -175,7 +186,7 @@ def blas_threads(number: int) -> Iterator[None]:
     helps it, keeps the number of the outer context.
     """
     global _setting_before
-    thread = threading.get_ident()
+    thread = get_ident()
     if (openblas := _openblas()) is None or thread in _setting or thread in helping or is_inside():
         yield
         return

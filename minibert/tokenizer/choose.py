@@ -12,8 +12,7 @@ from ..runtime.library import find
 from .tokenizer import WordPieceTokenizer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from ..files import StrPath
     from ..runtime.records import Loop
     from .compiled.batch import CompiledEncoder
     from .compiled.layout import Prepared
@@ -27,7 +26,7 @@ COMPILED_PAYS = 3_000_000  # characters of a call: the readable encoder takes a 
 
 
 def load_tokenizer(
-    folder: "Path", *, lowercase: bool = False, compat: str = "hf", backend: str = "auto", compiled_pays: int | None = None
+    folder: "StrPath", *, lowercase: bool = False, compat: str = "hf", backend: str = "auto", compiled_pays: int | None = None
 ) -> WordPieceTokenizer:
     """The tokenizer of a model folder.
 

@@ -24,6 +24,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from ..files import StrPath
 from ..files.access import MAX_VOCABULARY_BYTES
 from ..files.fields import Fields
 from ..files.sources import missing
@@ -46,7 +47,7 @@ NO_LIMIT = 1e9
 VOCABULARIES = ("tokenizer.json", "vocab.txt")  # the first that is there counts
 
 
-def load_settings(folder: Path) -> TokenizerSettings:
+def load_settings(folder: StrPath) -> TokenizerSettings:
     """Tokenizer settings of a model folder.
 
     Raises FileNotFoundError without `tokenizer.json` and `vocab.txt`, ValueError for a setting that

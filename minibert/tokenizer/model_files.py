@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from ..files import StrPath
 from ..files.access import decoded, recognised
 from ..files.fields import Fields, is_there, load_fields, load_text, parsed_fields
 
@@ -11,9 +12,9 @@ from ..files.fields import Fields, is_there, load_fields, load_text, parsed_fiel
 class ModelFiles:
     """The files of a folder, by name."""
 
-    def __init__(self, folder: Path, kept: Mapping[str, bytes | None] | None = None) -> None:
+    def __init__(self, folder: StrPath, kept: Mapping[str, bytes | None] | None = None) -> None:
         """`kept` has the content of each file, None for an absent one. Then no file is read."""
-        self.folder = folder
+        self.folder = Path(folder)
         self._kept = kept
 
     def path(self, name: str) -> Path:

@@ -40,8 +40,8 @@ from .encoding import Facts, SpecialTokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from ..files import StrPath
     from .settings import TokenizerSettings
 
     Kept = Mapping[str, bytes | None]  # name -> content, None for an absent file
@@ -76,7 +76,7 @@ MAX_BYTES = 1 << 26
 class FromFile:
     """What a file holds: all that `load` and the compiled encoder need."""
 
-    def __init__(self, folder: "Path", content: bytes, parts: "Parts", values: dict[str, int]) -> None:
+    def __init__(self, folder: "StrPath", content: bytes, parts: "Parts", values: dict[str, int]) -> None:
         """`content` has been checked, except for the numbers of its arrays."""
         self._folder, self._content, self._parts = folder, content, parts
         self._is_forced_lower = bool(values["is_forced_lower"])
@@ -119,7 +119,7 @@ class FromFile:
         return forced_lower(settings) if self._is_forced_lower else settings
 
 
-def read_tables(folder: "Path", is_forced_lower: bool) -> FromFile | None:
+def read_tables(folder: "StrPath", is_forced_lower: bool) -> FromFile | None:
     """The tables of a model folder, or None if they must be made.
 
     A file for other files or of another version is passed over silently, and a damaged one with a
@@ -194,7 +194,7 @@ def checksum(content: bytes) -> int:
     return zlib.crc32(rows.sum(axis=1, dtype=np.uint64).tobytes())
 
 
-def files_of(folder: "Path") -> "Kept | None":
+def files_of(folder: "StrPath") -> "Kept | None":
     """The content of each file that a tokenizer is read from; None if one cannot be read."""
     kept: dict[str, bytes | None] = {}
     try:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from minibert.cli.main import main
-from minibert.files.sources import BEGINNINGS, HEAD_BYTES, NAMES, described
+from minibert.files.access import HEAD_BYTES
+from minibert.files.sources import BEGINNINGS, NAMES, described
 from tests.files.model_folder import FOUND, error, full_folder
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 90868376\n".encode()

@@ -67,7 +67,7 @@ def test_an_old_configuration_is_read(folder: Path, tiny: minibert.MiniBert) -> 
 @pytest.mark.parametrize("name", ARCHITECTURE)
 @pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "1e400", "NaN", "-Infinity", "2147483648", "-1", "true", '"\\ud800"'])
 def test_numbers_out_of_range_are_refused(tmp_path: Path, name: str, number: str) -> None:
-    content = json.dumps({"model_type": "bert", **vars(CONFIG), name: "HERE"}).replace('"HERE"', number)
+    content = json.dumps({"model_type": "bert", **CONFIG._asdict(), name: "HERE"}).replace('"HERE"', number)
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ValueError, match=rf"config\.json: {name}: expected a .{{1,300}}$"):
         load_config(tmp_path / "config.json")
@@ -75,7 +75,7 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, name: str, number: str
 
 @pytest.mark.parametrize("eps", ["9" * 400, "1e400", "NaN", "-1", "1", "1e-40", "1e-400", "true", "[]"])
 def test_an_eps_that_float32_cannot_hold_is_refused(tmp_path: Path, eps: str) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(vars(CONFIG) | {"layer_norm_eps": "HERE"}).replace('"HERE"', eps))
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG._asdict() | {"layer_norm_eps": "HERE"}).replace('"HERE"', eps))
     with pytest.raises(ValueError, match=r"config\.json: layer_norm_eps: expected a number"):
         load_config(tmp_path / "config.json")
 

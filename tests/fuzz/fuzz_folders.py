@@ -99,7 +99,7 @@ def _module(name: str, path: str) -> dict[str, Any]:
 
 
 COMMON: dict[str, Any] = {
-    "config.json": {"model_type": "bert", "architectures": ["BertModel"], "pad_token_id": 0, **vars(CONFIG)},
+    "config.json": {"model_type": "bert", "architectures": ["BertModel"], "pad_token_id": 0, **CONFIG._asdict()},
     "modules.json": [_module("Transformer", ""), _module("Pooling", "1_Pooling"), _module("Normalize", "2_Normalize")],
     "sentence_bert_config.json": {"max_seq_length": 12, "do_lower_case": False},
     "config_sentence_transformers.json": {

@@ -37,7 +37,7 @@ from tests.support.models import make_config, make_weights
 SECRET = b"2b1d0c7f a secret that nobody may find in a target 99aa01"
 MODEL = make_config(1, 8, 2, max_position_embeddings=12, vocab_size=30, intermediate_size=16)
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxy"]
-CONFIG = json.dumps({"model_type": "bert", **vars(MODEL)}).encode()
+CONFIG = json.dumps({"model_type": "bert", **MODEL._asdict()}).encode()
 POOLING, NORMALIZE = "1_Pooling/config.json", "2_Normalize/config.json"
 KNOWN = (*GENERAL_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES[:2], "config.json", "model.safetensors", POOLING, NORMALIZE)
 UNKNOWN = (

@@ -124,6 +124,6 @@ def test_models_lists_all_models(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert len(rows) == len(models())
     assert rows[0]["names"] == [BUNDLED]
-    assert rows[0]["path"] == str(bundled_folder())
+    assert rows[0]["path"] == bundled_folder()
     assert sum(len(row["checks"]) for row in rows) == 2 * (3 + 2 + 3 + 2 + 28)  # each set of weights is there twice
     assert {tuple(check["values"]) for row in rows for check in row["checks"]} >= {(1.3234734535217285, -0.39469125866889954)}

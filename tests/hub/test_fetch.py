@@ -124,7 +124,7 @@ def test_files_as_google_published_them_are_fetched(tmp_path: Path, monkeypatch:
         shutil.copy(file, folder)
     tokens = VOCAB.read_text(encoding="utf-8").splitlines()
     (folder / "vocab.txt").write_text("\n".join([*tokens[:1], *tokens[100:103], *tokens[1996:2022]]) + "\n", encoding="utf-8")
-    config = vars(make_config(1, 8, 2, vocab_size=30, intermediate_size=16, max_position_embeddings=12))
+    config = make_config(1, 8, 2, vocab_size=30, intermediate_size=16, max_position_embeddings=12)._asdict()
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", **config}))
     model = minibert.load(fetch("google/bert_uncased_L-1_H-8_A-2", str(folder)), backend="numpy")
     assert model.config.hidden_act == "gelu"

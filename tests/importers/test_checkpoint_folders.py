@@ -142,7 +142,7 @@ def test_torch_files_of_other_names_are_converted(source: Path, tmp_path: Path) 
     """
     (source / "model.safetensors").unlink()
     (source / "config.json").unlink()
-    numbers = dict(vars(make_config(1, 8, 2, vocab_size=30, intermediate_size=16, max_position_embeddings=12)))
+    numbers = make_config(1, 8, 2, vocab_size=30, intermediate_size=16, max_position_embeddings=12)._asdict()
     (source / "bert_config.json").write_text(json.dumps(numbers))
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxy"]
     (source / "vocab.txt").write_text("\n".join(tokens) + "\n")

@@ -56,7 +56,9 @@ def test_zips_of_folders_are_converted(layout: str, prefix: str, tmp_path: Path)
 
 def test_a_zip_of_google_is_converted(tmp_path: Path) -> None:
     """`uncased_L-2_H-128_A-2.zip` has a TensorFlow checkpoint in a folder of that name."""
-    names = {"bert_config.json": json.dumps(vars(make_config(1, 8, 2, vocab_size=30, intermediate_size=16, max_position_embeddings=12)))}
+    names = {
+        "bert_config.json": json.dumps(make_config(1, 8, 2, vocab_size=30, intermediate_size=16, max_position_embeddings=12)._asdict())
+    }
     names["vocab.txt"] = "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxy"])
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for name, content in names.items():

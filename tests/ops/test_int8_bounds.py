@@ -3,7 +3,6 @@
 Python's integers or float64 give the expected results.
 """
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,7 @@ def test_a_product_with_the_most_inputs_is_exact(backend: str) -> None:
 
 @pytest.mark.parametrize("field", ["hidden_size", "intermediate_size"])
 def test_a_wider_model_is_no_int8_model(field: str) -> None:
-    config = dataclasses.replace(SMALL, **{field: MAX_INT8_INPUTS + 2})
+    config = SMALL._replace(**{field: MAX_INT8_INPUTS + 2})
     expected = f"{field}: expected at most 131586 for int8"
     with pytest.raises(ValueError, match=expected):
         quantize(from_arrays(make_weights(SMALL), SMALL)._replace(config=config))

@@ -38,7 +38,7 @@ def model(request: pytest.FixtureRequest) -> BertForPreTraining:
     """With the heads of pre-training, tied as transformers ties them."""
     config = make_config(*SIZES[request.param])
     torch.manual_seed(0)
-    model = BertForPreTraining(BertConfig(**vars(config), attn_implementation="eager")).eval()
+    model = BertForPreTraining(BertConfig(**config._asdict(), attn_implementation="eager")).eval()
     weights = {f"bert.{name}": torch.from_numpy(array) for name, array in make_weights(config).items()}
     left = model.load_state_dict(weights, strict=False)
     assert not left.unexpected_keys
@@ -52,7 +52,7 @@ def test_torch(model: BertForPreTraining, is_zip: bool, tmp_path: Path) -> None:
     source.mkdir()
     torch.save(model.state_dict(), source / "pytorch_model.bin", _use_new_zipfile_serialization=is_zip)
     (source / "config.json").write_text(
-        json.dumps({"model_type": "bert", **{name: getattr(model.config, name) for name in vars(make_config(1, 8, 2))}})
+        json.dumps({"model_type": "bert", **{name: getattr(model.config, name) for name in make_config(1, 8, 2)._fields}})
     )
     (source / "vocab.txt").write_bytes(VOCAB.read_bytes())
     command = [sys.executable, "-c", CONVERT, str(source), str(tmp_path / "model")]
@@ -91,7 +91,7 @@ def tiny(prefix: str = "", dtype: torch.dtype = torch.float32, seed: int = 0) ->
 
 def tiny_folder(folder: Path, tensors: object, name: str = "pytorch_model.bin", tokens: list[str] = TOKENS) -> Path:
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert", **vars(TINY)}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", **TINY._asdict()}))
     (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     torch.save(tensors, folder / name) if name.endswith(("bin", "ckpt")) else save_tensors(tensors, folder / name, {"format": "pt"})
     return folder
@@ -143,7 +143,7 @@ WRAPPERS: dict[str, Callable[[BertModel], dict[str, object]]] = {
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_wrappers(wrapper: str, tmp_path: Path) -> None:
-    bert = BertModel(BertConfig(**vars(TINY), attn_implementation="eager"))
+    bert = BertModel(BertConfig(**TINY._asdict(), attn_implementation="eager"))
     bert.load_state_dict(tiny())
     expected = states(bert)
     source = tiny_folder(tmp_path / "source", WRAPPERS[wrapper](bert), "last.ckpt")

@@ -13,6 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 import minibert
+from minibert.folders.bundled import bundled_folder
 from weights.training import lessons, model_folder, pairs, train
 from weights.training.grammar import sentences
 from weights.training.student import Student
@@ -172,7 +173,7 @@ def test_training_that_was_stopped_ends_where_it_would_have(work: Path, tmp_path
 
 
 def test_sentence_transformers_reads_the_bundled_model() -> None:
-    theirs = SentenceTransformer(str(minibert.folders.bundled.bundled_folder()))
+    theirs = SentenceTransformer(bundled_folder())
     ours = minibert.load()
     assert theirs.max_seq_length == ours.max_length
     np.testing.assert_allclose(ours.encode(TEXTS), theirs.encode(TEXTS), rtol=0, atol=1e-5)

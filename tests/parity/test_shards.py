@@ -20,7 +20,7 @@ IDS = torch.tensor([[101, 1045, 5223, 4456, 102]])
 @pytest.fixture(scope="module")
 def model() -> BertModel:
     config = make_config(2, 24, 3, max_position_embeddings=64)
-    model = BertModel(BertConfig(**vars(config), attn_implementation="eager")).eval()
+    model = BertModel(BertConfig(**config._asdict(), attn_implementation="eager")).eval()
     model.load_state_dict({name: torch.from_numpy(array) for name, array in make_weights(config).items()})
     return model
 

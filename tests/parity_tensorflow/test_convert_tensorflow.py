@@ -72,7 +72,7 @@ def tf1_saver(model: Any, folder: Path) -> Path:
         for variable in variables:
             variable.load(arrays[variable.op.name], session)
         tf.compat.v1.train.Saver().save(session, str(folder / "bert_model.ckpt"), write_meta_graph=False)
-    (folder / "bert_config.json").write_text(json.dumps(vars(config) | {"hidden_act": "gelu"}))
+    (folder / "bert_config.json").write_text(json.dumps(config._asdict() | {"hidden_act": "gelu"}))
     shutil.copy(VOCAB, folder)
     return folder
 

@@ -77,7 +77,7 @@ def make_weights(config: BertConfig, seed: int = 0) -> dict[str, np.ndarray]:
 def write_model(folder: Path, config: BertConfig, seed: int = 0) -> Path:
     """Write a folder like those of transformers: config.json, model.safetensors, vocab.txt."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"model_type": "bert", "architectures": ["BertModel"], **vars(config)}
+    content = {"model_type": "bert", "architectures": ["BertModel"], **config._asdict()}
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
     (folder / "vocab.txt").write_bytes(VOCAB.read_bytes())
     save_file(make_weights(config, seed), folder / "model.safetensors", metadata={"format": "pt"})

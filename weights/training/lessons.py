@@ -94,7 +94,7 @@ def ask_teacher(texts: Sequence[str], teacher: Path, hidden_size: int, max_lengt
 
 
 def check_same(texts: Sequence[str], teacher: Path, sizes: str, path: Path) -> None:
-    weights = hashlib.sha256((load_folder(teacher).weights / "model.safetensors").read_bytes()).hexdigest()
+    weights = hashlib.sha256(Path(load_folder(teacher).weights, "model.safetensors").read_bytes()).hexdigest()
     digest = hashlib.sha256("\n".join([sizes, weights, *texts]).encode()).hexdigest()
     if path.exists() and path.read_text() != digest:
         raise ValueError(f"{path.parent}: holds the lessons of other texts, or of another teacher; give another --work, or delete it")

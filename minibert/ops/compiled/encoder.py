@@ -19,7 +19,6 @@ from ...runtime import team
 from ...runtime.records import Loop, Record
 from ...tokenizer import WordPieceTokenizer
 from .. import Dense, Float32, Int32, Int64, ShortTexts
-from ..numpy_ops import activated
 from ..parameters import Layer, check_ids, look_up, outside
 from .layout import (
     COUNTERS,
@@ -60,11 +59,11 @@ class CompiledEncoder:
         self.loops = loops
         self.backend = loops.backend
         self.parameters = pack_all(weights, loops)
-        self.config = weights.config  # public, so code may force numbers into it; what is computed uses the copy in `parameters`
+        self.config = self.parameters.config
         self.precision = "int8" if weights.is_int8 else "float32"
         self.num_parameters = weights.num_parameters
         self.has_pooler = self.parameters.pooler is not None
-        config = self.parameters.config
+        config = self.config
         self._layer_size = config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)  # weights in its matrices
         self._eps = np.array([config.layer_norm_eps], np.float32)  # of the norms of all layers
         self._embeddings_eps = np.array([self.parameters.embeddings_norm.eps], np.float32)
@@ -179,6 +178,8 @@ class CompiledEncoder:
         _check_hidden_states(vectors, weights.in_features)
         if activation == "Tanh":
             return self._linear(vectors, weights, POOL)
+        from ..numpy_ops import activated  # most models have no such layer
+
         with np.errstate(all="ignore"):
             return activated(self._linear(vectors, weights, NO_ACTIVATION), activation)
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from ...arrays import BFLOAT16, FLOAT32
+from ...arrays import BFLOAT16, FLOAT32, Bytes, Float64, Int8
 from ...runtime.records import Loop, Record, addresses_of
 from .. import Float32, Int32, Int64
 from .tiers import Tier
@@ -35,7 +34,7 @@ ONLY_MATRIX = QUERY_KEY_VALUE  # the place of a matrix that has a table to itsel
 
 Address: TypeAlias = Any  # an int64, or an array where nothing is compiled
 Integer: TypeAlias = Any  # an int64 in a loop: Numba infers the type, mypy does not
-Addresses = npt.NDArray[np.int64]  # or arrays as objects, where nothing is compiled
+Addresses = Int64  # or arrays as objects, where nothing is compiled
 Tables = Annotated[Addresses, 2]
 Rows = Annotated[Float32, 2]
 
@@ -54,7 +53,7 @@ class Buffers(NamedTuple):
     """The arrays of a Storage. All threads of a call share them, except `scratch`."""
 
     wide: Float32  # two numbers for each token, see Workspace.lows; then what lies between the phases of a layer
-    quantized: npt.NDArray[np.uint8]  # rows of eight-bit numbers
+    quantized: Bytes  # rows of eight-bit numbers
     zeros: Float32  # as many as a tile is wide
     scratch: Float32  # of one thread
 
@@ -140,7 +139,7 @@ class TextsCall(NamedTuple):
     position_ids: Int32  # (max_tokens,), those of the EmbedCall
     counters: Int64  # those of the LayersCall
     hidden_states: Rows  # (max_tokens, hidden_size), those of both
-    squares: npt.NDArray[np.float64]  # (hidden_size,)
+    squares: Float64  # (hidden_size,)
     vectors: Rows  # (room for texts, hidden_size)
 
 
@@ -151,7 +150,7 @@ class PackCall(NamedTuple):
     stored: int  # in which form they are stored: one of STORED_...
     num_outputs: int  # of each part
     in_features: int
-    panels: npt.NDArray[np.int8]  # or of float32: only the address is used
+    panels: Int8  # or of float32: only the address is used
     sums: Float32  # (num_panels * width,): zeros, to which int8 weights of each output are added
     scratch: Float32  # two squares of LANES by LANES
 
@@ -162,7 +161,7 @@ class QuantizeCall(NamedTuple):
     rows: Addresses  # (1,): a matrix as it is stored
     stored: int  # in which form: one of STORED_...
     are_paired: int  # whether two neighbours may add up to 128 only, see bert/quantize.py
-    integers: Annotated[npt.NDArray[np.int8], 2]  # (num_rows, size)
+    integers: Annotated[Int8, 2]  # (num_rows, size)
     scale: Float32  # (num_rows,)
 
 

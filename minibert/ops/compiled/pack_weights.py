@@ -5,9 +5,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ...arrays import FLOAT32, release_pages, widen
+from ...arrays import FLOAT32, Array, Int8, release_pages, widen
 from ...bert.quantize import Rows
 from ...bert.weights import BertWeights, FloatArray, Int8Linear, LayerNorm, Matrix
 from .. import Float32
@@ -66,7 +65,7 @@ class Packer:
         out_features = len(parts) * num_outputs
         padded = rounded_up(out_features, tier.width)
 
-        def joined(arrays: Sequence[npt.NDArray[Any]]) -> Float32:
+        def joined(arrays: Sequence[Array]) -> Float32:
             result = np.zeros(padded, np.float32)
             for start, array in zip(range(0, out_features, num_outputs), arrays, strict=True):
                 result[start : start + num_outputs] = widen(array)
@@ -112,7 +111,7 @@ def panel_bytes(out_features: int, in_features: int, tier: Tier, is_int8: bool) 
 def rows_of(loops: Loops) -> Rows:
     """`int8_rows` of bert/quantize.py by a loop."""
 
-    def int8_rows(stored: npt.NDArray[Any], are_paired: bool) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    def int8_rows(stored: Array, are_paired: bool) -> tuple[Int8, Float32]:
         rows = loadable(stored)
         num_rows, size = rows.shape
         integers, scale = np.empty((num_rows, size), np.int8), np.empty(num_rows, np.float32)
@@ -123,14 +122,14 @@ def rows_of(loops: Loops) -> Rows:
     return int8_rows
 
 
-def same_form(arrays: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+def same_form(arrays: list[Array]) -> list[Array]:
     """Arrays of one form that `load_stored` can read. They are the given ones, or copies."""
     if len({array.dtype for array in arrays}) > 1:
         arrays = [widen(array) for array in arrays]
     return [loadable(array) for array in arrays]
 
 
-def loadable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def loadable(array: Array) -> Array:
     """An array that `load_stored` can read: the given one, or a copy."""
     found = array if array.dtype in FORMS else widen(array)
     return found if found.flags.c_contiguous and found.flags.aligned else found.copy()

@@ -22,14 +22,12 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ...arrays import widen
+from ...arrays import Array, Int8, widen
 from ...bert.weights import Linear, Matrix
 from .. import Float32, Int32
 from .tiers import Tier
 
-Int8 = npt.NDArray[Any]
 CACHE_LINE = 64
 NOTHING = np.zeros(0, np.float32)
 
@@ -43,7 +41,7 @@ class PackedLinear(NamedTuple):
     out_features: int
 
     @property
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+    def arrays(self) -> tuple[Array, ...]:
         """What a table holds the addresses of."""
         return self.panels, self.bias, NOTHING, NOTHING, NOTHING
 
@@ -60,7 +58,7 @@ class PackedInt8Linear(NamedTuple):
     out_features: int
 
     @property
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+    def arrays(self) -> tuple[Array, ...]:
         """What a table holds the addresses of."""
         return self.panels, self.bias, self.initial, self.scale, self.sums
 
@@ -96,7 +94,7 @@ def pack(linear: Matrix, tier: Tier) -> Packed:
     return PackedInt8Linear(int8_panels, bias, initial, scale, padded(sums), in_features, out_features)
 
 
-def _fill(panels: Any, weight: npt.NDArray[Any]) -> None:
+def _fill(panels: Any, weight: Array) -> None:
     """Fill panels (num_panels, k_steps, width, group) one after the other.
 
     They hold zeros where there is no weight.

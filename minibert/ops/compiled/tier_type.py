@@ -4,7 +4,6 @@ The type holds the numbers of its tier, so Numba compiles a loop anew for each t
 `tier.rows` and the others as constants. One process can hold loops of several tiers.
 """
 
-from dataclasses import astuple
 from typing import Any
 
 import numba
@@ -23,7 +22,7 @@ class TierType(types.Type):  # type: ignore[misc]
 
     def __init__(self, tier: Any) -> None:
         self.tier = tier
-        super().__init__(name=f"Tier{astuple(tier)}")
+        super().__init__(name=f"Tier({tier.name}, {tier.lanes}, {tier.rows}, {tier.vectors}, {tier.int8})")
 
 
 register_model(TierType)(models.OpaqueModel)

@@ -4,7 +4,6 @@ A `Tier` is a value of Python and a type of Numba at once, see tier_type.py. Eve
 its first argument.
 """
 
-from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -27,15 +26,15 @@ INT8 = {
 }
 
 
-@dataclass(frozen=True)
 class Tier:
     """The shape of the kernels for one kind of processor."""
 
-    name: str
-    lanes: int  # numbers of 32 bits in a register
-    rows: int  # of a register tile
-    vectors: int  # registers side by side in a register tile
-    int8: str  # a name in INT8
+    def __init__(self, name: str, lanes: int, rows: int, vectors: int, int8: str) -> None:
+        self.name = name
+        self.lanes = lanes  # numbers of 32 bits in a register
+        self.rows = rows  # of a register tile
+        self.vectors = vectors  # registers side by side in a register tile
+        self.int8 = int8  # a name in INT8
 
     @property
     def width(self) -> int:
@@ -68,7 +67,7 @@ class Tier:
         return INT8[self.int8].activation
 
     def __reduce__(self) -> Any:
-        return Tier, astuple(self)  # without the cached type, which holds this object
+        return tier_of, (self.name,)  # without the cached type, which holds this object
 
     @cached_property
     def _numba_type_(self) -> Any:
@@ -91,6 +90,11 @@ TIERS = {
         Tier("generic", 4, 2, 4, "single"),
     )
 }
+
+
+def tier_of(name: str) -> Tier:
+    """The tier of a name."""
+    return TIERS[name]
 
 
 def tier_for(architecture: str, features: set[str]) -> Tier:

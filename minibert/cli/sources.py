@@ -14,9 +14,10 @@ from ..runtime.library import find
 from .options import load_model
 from .streams import say
 
-# Characters up to which NumPy gives the vectors before Numba's loops are loaded. So it was for the
-# bundled model, all-MiniLM-L6-v2 and L6_H768, in float32 and int8. With 8,000 it was not: L6_H768
-# took 3.1 s in int8, and 2.4 s with Numba (Sapphire Rapids, compiled code in the cache).
+# Characters up to which NumPy gives the vectors before Numba's loops are loaded. So it was in both
+# precisions of the bundled model, all-MiniLM-L6-v2 and L6_H768, but for one: all-MiniLM in int8
+# needs about the same time. With 8,000 it was not: L6_H768 took 3.1 s in int8, and 2.4 s with Numba
+# (Sapphire Rapids, compiled code in the cache).
 FEW = 4000
 SPECIAL = 8  # of a text: [CLS] and [SEP] cost as much as so many characters
 MOST_BYTES = 4 * FEW  # of UTF-8, of few texts with their line ends

@@ -134,7 +134,7 @@ def _complain(problem: str) -> None:
 def folder_to_read() -> Path | None:
     """The real path of the folder. None if it is not there, or if others may write to it."""
     try:
-        folder = real(_folder())
+        folder = Path(real(_folder()))
         check_ours(folder)
     except OSError:
         return None
@@ -169,7 +169,7 @@ def _make(folder: Path) -> Path:
     while not folder.exists():
         missing.append(folder.name)
         folder = folder.parent
-    folder = real(folder)
+    folder = Path(real(folder))
     if missing:
         check_ours(folder / missing[-1], folder)
     for name in reversed(missing):

@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -28,15 +27,12 @@ def cache_folder() -> str:
     return os.path.join(home, ".cache")
 
 
-def real(folder: Path) -> Path:
-    """The path without links. Raises OSError, also for links in a circle.
-
-    `Path.resolve` raises another error for a circle before Python 3.13.
-    """
-    return Path(os.path.realpath(folder, strict=True))
+def real(folder: str | os.PathLike[str]) -> str:
+    """The path without links. Raises OSError, also for links in a circle."""
+    return os.path.realpath(folder, strict=True)
 
 
-def check_ours(folder: Path, *existing: Path) -> None:
+def check_ours(folder: str | os.PathLike[str], *existing: str | os.PathLike[str]) -> None:
     """Check that only this user and root may write to a folder and to every folder above it.
 
     A folder above may have the sticky bit, as /tmp has. Then others may write to it, but they may
@@ -49,13 +45,21 @@ def check_ours(folder: Path, *existing: Path) -> None:
     Raises PermissionError for a folder of another user, or that others may write to. Raises
     NotADirectoryError for a link or a file.
     """
-    for each in existing or (folder, *folder.parents):
+    whole = os.fspath(folder)
+    for each in [os.fspath(each) for each in existing] or _with_parents(whole):
         status = os.lstat(each)
-        shared = each != folder and status.st_mode & stat.S_ISVTX
+        shared = each != whole and status.st_mode & stat.S_ISVTX
         if not stat.S_ISDIR(status.st_mode):
             raise NotADirectoryError(f"{each} is not a folder")
         if not (_is_ours(status.st_uid) and (shared or _is_closed(status.st_mode))):
             raise PermissionError(f"{each} belongs to another user, or others may write to it")
+
+
+def _with_parents(folder: str) -> list[str]:
+    folders = [folder]
+    while (parent := os.path.dirname(folders[-1])) != folders[-1]:
+        folders.append(parent)
+    return folders
 
 
 def _is_ours(owner: int) -> bool:
@@ -66,7 +70,7 @@ def _is_closed(mode: int) -> bool:
     return not hasattr(os, "geteuid") or not mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def read(path: Path | str, max_bytes: int) -> bytes:
+def read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     """The content of a file that only this user and root can write. Raises OSError."""
     with open(os.open(path, READ), "rb") as file:
         status = os.fstat(file.fileno())

@@ -19,7 +19,7 @@ from .runtime.threads import usable_threads
 from .tokenizer import COMPATS, WordPieceTokenizer, choose
 
 PRECISIONS = ("auto", "float32", "int8")
-# Characters in a call from which the compiled tokenizer pays where the encoder is compiled too. Its
+# Characters from which the compiled tokenizer pays where the encoder is compiled too. Its
 # tables take a sixth of a second, and it saves 1 ms for every 10,000 characters.
 COMPILED_TOKENIZER_PAYS = 10_000
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .settings import TokenizerSettings
 
 BACKENDS = ("auto", "library", "numba", "numpy")
-COMPILED_PAYS = 3_000_000  # characters of a call: the readable encoder takes a second for them
+COMPILED_PAYS = 3_000_000  # characters: the readable encoder takes a second for them
 
 
 def load_tokenizer(
@@ -61,8 +61,9 @@ def make_tokenizer(settings: "TokenizerSettings", backend: str = "auto", compile
         backend: who compiled the loops: "library" or "numba". A call raises ImportError where these
             loops cannot run. "auto" takes the first that can run, and NumPy's encoder if none can.
             "numpy" is always that one.
-        compiled_pays: the number of characters of a call from which on the loops are used. None is
-            3,000,000 for "auto", and 0 for a backend that is named.
+        compiled_pays: the loops are used as soon as the tokenizer has been given so many
+            characters, in one call or in several. None is 3,000,000 for "auto", and 0 for a backend
+            that is named.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend: expected 'auto', 'library', 'numba' or 'numpy', found {backend!r}")
@@ -80,7 +81,7 @@ def _pays(backend: str, compiled_pays: int | None) -> int:
 
 
 class Compiled:
-    """The accelerator of a tokenizer: compiles batches that have enough characters.
+    """The accelerator of a tokenizer: compiles as soon as it has been given enough characters.
 
     With tables from a file, a library needs none. Numba takes 0.2 s to load its loop, so its
     threshold stays. A pickle has no tables.
@@ -108,18 +109,19 @@ class CompiledWherePays:
     def __init__(self, readable: "Callable[[], ReadableEncoder]", choice: Compiled, pays: int) -> None:
         self._readable = readable
         self._choice = choice
-        self._pays = pays
+        self._waits_for = pays  # characters, until the compiled encoder pays
         self._compiled: CompiledEncoder | None = None
 
     def encode_batch(self, texts: list[str], max_length: int | None, split_special_tokens: bool, return_offsets: bool) -> "PackedEncoding":
         """Encode each text, as BatchEncoder says."""
-        is_readable = self._pays and sum(map(len, texts)) < self._pays
-        encoder = cast("BatchEncoder", (None if is_readable else self._made()) or self._readable())
+        if self._waits_for > 0:
+            self._waits_for -= sum(map(len, texts))
+        encoder = cast("BatchEncoder", (None if self._waits_for > 0 else self._made()) or self._readable())
         return encoder.encode_batch(texts, max_length, split_special_tokens, return_offsets)
 
     def compiled(self) -> "CompiledEncoder | None":
         """The compiled encoder, if it has been made or pays for any text."""
-        return self._compiled if self._pays else self._made()
+        return self._compiled if self._waits_for > 0 else self._made()
 
     def _made(self) -> "CompiledEncoder | None":
         """The compiled encoder, or None if no compiled loop can run here."""

@@ -96,7 +96,7 @@ def test_no_dictionary_is_made_to_encode(english: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder)
     encoder = tokenizer._accelerated
     assert encoder
-    encoder._pays = 0  # type: ignore[attr-defined]  # as with a library
+    encoder._waits_for = 0  # type: ignore[attr-defined]  # as with a library
     assert tokenizer.encode_batch(["I hate cancer"]).input_ids.tolist() == [101, 1045, 5223, 4456, 102]
     assert tokenizer.facts.last_id == 30521
     assert tokenizer.facts.model_max_length == 512

@@ -230,7 +230,17 @@ def test_a_work_that_a_caller_keeps(uncased: WordPieceTokenizer) -> None:
             assert work.output.input_ids[:n].tolist() == expected.input_ids.tolist(), text
             assert work.output.num_truncated[0] == expected.num_truncated[0]
             work = encoder.renew(work)
-    assert make_tokenizer(uncased.settings, compiled_pays=100).compiled() is None
+
+
+def test_the_compiled_encoder_is_made_after_enough_characters(uncased: WordPieceTokenizer) -> None:
+    """In one call or in several."""
+    text = "words " * 8
+    for calls in ([[text] * 3], [[text]] * 3):
+        tokenizer = make_tokenizer(uncased.settings, COMPILED, compiled_pays=2 * len(text) + 1)
+        for texts in calls:
+            assert tokenizer.compiled() is None
+            assert_same(tokenizer.encode_batch(texts), uncased.encode_batch(texts), texts)
+        assert tokenizer.compiled()
 
 
 def test_nothing(uncased: WordPieceTokenizer) -> None:

@@ -29,8 +29,13 @@ def warm_up() -> None:
     prepare = backends.choose("numba").load()
     zeros = {name: np.zeros(shape, np.float32) for name, shape in expected_shapes(CONFIG)}
     weights: BertWeights = from_arrays(zeros, CONFIG)
+    tokenizer = make_tokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba")
+    tokenizer.encode_batch(["a"])
+    batch = pack([[1, 2, 3]])
     for is_int8 in (False, True):
         encoder = prepare(weights, is_int8)
-        (hidden_states,) = forward(encoder, pack([[1, 2, 3]]), [1], attentions=[])
+        (hidden_states,) = forward(encoder, batch, [1], attentions=[])
         encoder.pooler(hidden_states)
-    make_tokenizer(TokenizerSettings({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}), backend="numba").encode_batch(["a"])
+        encoder.sum_rows(hidden_states, batch.cu_seqlens[:-1], batch.cu_seqlens[1:])
+        if short_texts := encoder.short_texts(tokenizer, num_threads=1):
+            short_texts(["a"], "mean", CONFIG.max_position_embeddings, False)

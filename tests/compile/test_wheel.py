@@ -132,7 +132,7 @@ def test_the_tables_are_those_that_load_reads(tmp_path: Path) -> None:
     ((place, content),) = minibert_wheel.build_tables().items()
     assert place == f"minibert/{bundled.FOLDER}/{TABLES_FILE}"
     folder = load_folder(minibert_wheel.MODEL)
-    assert (folder.weights, folder.do_lower_case) == (minibert_wheel.MODEL, False)
+    assert (Path(folder.weights), folder.do_lower_case) == (minibert_wheel.MODEL, False)
     for path in minibert_wheel.MODEL.glob("*.[jt]*"):
         shutil.copy(path, tmp_path)
     (tmp_path / TABLES_FILE).write_bytes(content)

@@ -12,7 +12,6 @@ import ctypes
 import random
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +139,7 @@ def sweep_encoder(backend: str) -> int:
                 single = LENGTHS[index % len(LENGTHS)]
                 several = source.choice(LENGTHS, 4).tolist()
                 done += sum(compare(loops, config, is_int8, seqlens, at_end, source) for seqlens in ([single], several))
-        long = replace(shapes(13, source)[-1], max_position_embeddings=INT16_TOKENS + 1)
+        long = shapes(13, source)[-1]._replace(max_position_embeddings=INT16_TOKENS + 1)
         done += compare(loops, long, True, [INT16_TOKENS + 1, 3], at_end, source)
     return done
 

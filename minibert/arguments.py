@@ -1,10 +1,10 @@
 """What comes in is checked here, once. An error says what was expected, what came, what to do."""
 
 import operator
+import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -137,7 +137,7 @@ def report_truncation(num_truncated: Int32, max_length: int, truncation: Truncat
 
 def _stacklevel_of_caller() -> int:
     """Return the `stacklevel` at which a warning names the caller outside of this package."""
-    package, caller, level = str(Path(__file__).parent), sys._getframe(1), 1
+    package, caller, level = os.path.dirname(__file__), sys._getframe(1), 1
     while caller.f_back is not None and caller.f_code.co_filename.startswith(package):
         caller, level = caller.f_back, level + 1
     return level

@@ -16,6 +16,8 @@ Float64 = np.ndarray[Any, np.dtype[np.float64]]
 Int8 = np.ndarray[Any, np.dtype[np.int8]]
 Int32 = np.ndarray[Any, np.dtype[np.int32]]
 Int64 = np.ndarray[Any, np.dtype[np.int64]]
+UInt16 = np.ndarray[Any, np.dtype[np.uint16]]
+UInt64 = np.ndarray[Any, np.dtype[np.uint64]]
 
 FLOAT32 = np.dtype(np.float32)
 # NumPy has no bfloat16. A field of this name says what the 16 bits are, and `widen` reads them.

@@ -16,7 +16,7 @@ from .model import MiniBert
 from .model_base import ModelSettings
 from .ops import backends
 from .runtime.threads import usable_threads
-from .tokenizer import COMPATS, WordPieceTokenizer, choose
+from .tokenizer import WordPieceTokenizer, choose
 
 PRECISIONS = ("auto", "float32", "int8")
 # Characters from which the compiled tokenizer pays where the encoder is compiled too. Its
@@ -73,7 +73,7 @@ def load(
 def _load(path: StrPath | None, backend: str, precision: str, num_threads: int | None, compat: str, mmap: bool) -> MiniBert:
     check_choice("backend", backend, backends.NAMES)
     check_choice("precision", precision, PRECISIONS)
-    check_choice("tokenizer_compat", compat, COMPATS)
+    _check_compat("tokenizer_compat", compat)
     threads = usable_threads(None if num_threads is None else check_integer("num_threads", num_threads, 1))
     chosen = backends.choose(backend)
     prepare = chosen.load()
@@ -105,6 +105,13 @@ def _load(path: StrPath | None, backend: str, precision: str, num_threads: int |
         name=name or BUNDLED,
     )
     return MiniBert(encoder, tokenizer, settings)
+
+
+def _check_compat(name: str, compat: object) -> None:
+    if compat != "hf":
+        from .tokenizer import COMPATS  # in the module with the characters of both
+
+        check_choice(name, compat, COMPATS)
 
 
 def _folder_of(path: StrPath | None) -> tuple[str, str | None]:
@@ -142,7 +149,7 @@ def load_tokenizer(path: str | os.PathLike[str] | None = None, compat: str = "hf
 
     Raises like `load`.
     """
-    check_choice("compat", compat, COMPATS)
+    _check_compat("compat", compat)
     folder, _ = _folder_of(path)
     return _tokenizer(load_folder(folder), compat)
 

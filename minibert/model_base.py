@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from .arguments import check_poolings
 from .bert.config import BertConfig
 from .folders.sentence_modules import Module, Step, prepare_module, size_after
 from .ops import Encoder, Float32, ShortTexts
 from .pooling import Pooling
+from .runtime.tuples import FieldTuple
 from .tokenizer import PackedEncoding, WordPieceTokenizer
 
 MOST_SHORT_TEXTS = 8  # for more, batches and threads are worth their cost
@@ -17,7 +18,7 @@ SHORT_POOLINGS = ("mean", "cls")
 ONLY_STR = frozenset({str})
 
 
-class ModelSettings(NamedTuple):
+class ModelSettings(FieldTuple):
     """How texts become vectors, and where a model comes from. `load` reads it from a folder."""
 
     max_length: int  # tokens of the longest text that is not cut, [CLS] and [SEP] included

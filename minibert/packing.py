@@ -10,17 +10,18 @@ FlashAttention and transformers call this unpadding.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .arrays import Bools, Float32, Int32, Int64
+from .runtime.tuples import FieldTuple
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class PackedBatch(NamedTuple):
+class PackedBatch(FieldTuple):
     """Texts side by side on one axis of num_tokens."""
 
     input_ids: Int32  # (num_tokens,)

@@ -21,7 +21,7 @@ from tests.support.sources import FOLDERS, ROOT, circles, functions, imported_mo
 
 # From the inside out: a module imports only from those before it, and from its own package.
 ORDER = [
-    "files", "arrays", "habits", "texts", "packing", "runtime", "formats", "bert", "tokenizer", "ops", "encoder", "pooling", "finite",
+    "files", "arrays", "runtime", "habits", "texts", "packing", "formats", "bert", "tokenizer", "ops", "encoder", "pooling", "finite",
     "folders", "importers", "hub", "arguments", "outputs", "levels", "scheduling", "vectors",
     "model_base", "model", "loading", "warmup", "compile", "cli", "__main__",
     "__pyinstaller",

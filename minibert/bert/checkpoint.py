@@ -143,6 +143,8 @@ def checked_layers(weights: BertWeights) -> Iterator[LayerWeights]:
 
 def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: StrPath) -> None:
     """Raise ValueError that lists all differences between the tensors and what is expected."""
+    if tensors.keys() == expected.keys() and not any(_differs(tensors[name], kind) for name, kind in expected.items()):
+        return
     absent = tuple(prefix for prefix in OPTIONAL if not any(name.startswith(prefix) for name in tensors))
     expected = {name: kind for name, kind in expected.items() if not name.startswith(absent)}
     missing = sorted(expected.keys() - tensors.keys())
@@ -154,10 +156,15 @@ def _check(tensors: Mapping[str, Tensor], expected: dict[str, Kind], source: Str
     problems += [
         f"{name}: expected {shape} from config.json, as {words}, found {tensors[name].shape} {tensors[name].dtype}"
         for name, (shape, dtypes, words) in expected.items()
-        if name in tensors and (tensors[name].shape != shape or tensors[name].dtype not in dtypes)
+        if name in tensors and _differs(tensors[name], expected[name])
     ]
     if problems:
         raise ValueError(f"{source}: config and weights do not belong together, or this is not a BERT encoder\n  " + "\n  ".join(problems))
+
+
+def _differs(tensor: Tensor, kind: Kind) -> bool:
+    shape, dtypes, _ = kind
+    return tensor.shape != shape or tensor.dtype not in dtypes
 
 
 def _check_prefix(names: Collection[str], encoder: Mapping[str, Tensor], source: StrPath) -> None:

@@ -12,15 +12,16 @@ Source: transformers, modeling_bert.py.
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..arrays import FLOAT_WORDS, FLOATS
+from ..runtime.tuples import FieldTuple
 from .config import BertConfig
 
 
-class Part(NamedTuple):
+class Part(FieldTuple):
     """A part of an encoder and what a checkpoint calls it.
 
     Its tensors are NAME.weight and NAME.bias.
@@ -34,7 +35,7 @@ class Part(NamedTuple):
     is_optional: bool = False
 
 
-class Architecture(NamedTuple):
+class Architecture(FieldTuple):
     """The parts of an encoder in the order in which a checkpoint is written."""
 
     embeddings: tuple[Part, ...]

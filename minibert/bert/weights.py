@@ -5,25 +5,26 @@ Arrays keep the dtype in which they are stored. A backend widens what it needs.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 
 from ..arrays import Array, Int8, widen
+from ..runtime.tuples import FieldTuple
 from .config import BertConfig
 from .tensors import OPTIONAL, expected_shapes
 
 FloatArray = Array  # of one of `arrays.FLOATS`
 
 
-class Linear(NamedTuple):
+class Linear(FieldTuple):
     """y = x weight^T + bias."""
 
     weight: FloatArray  # (out_features, in_features)
     bias: FloatArray  # (out_features,)
 
 
-class Int8Linear(NamedTuple):
+class Int8Linear(FieldTuple):
     """y = x (scale * weight)^T + bias: eight bits for a weight, and one scale for each output."""
 
     weight: Int8  # (out_features, in_features), -127..127; see `int8.MAX_PAIR_SUM`
@@ -31,14 +32,14 @@ class Int8Linear(NamedTuple):
     bias: FloatArray  # (out_features,)
 
 
-class Int8Rows(NamedTuple):
+class Int8Rows(FieldTuple):
     """A table of embeddings in eight bits, with one scale for each row."""
 
     weight: Int8  # (num_rows, hidden_size), -127..127
     scale: FloatArray  # (num_rows,)
 
 
-class LayerNorm(NamedTuple):
+class LayerNorm(FieldTuple):
     """y = (x - mean) / sqrt(variance + eps) * weight + bias, over the last axis."""
 
     weight: FloatArray  # (hidden_size,)
@@ -49,7 +50,7 @@ class LayerNorm(NamedTuple):
 Matrix = Linear | Int8Linear
 
 
-class LayerWeights(NamedTuple):
+class LayerWeights(FieldTuple):
     """The weights of one encoder layer."""
 
     query: Matrix  # hidden_size -> hidden_size
@@ -100,7 +101,7 @@ class Layers(Sequence[LayerWeights]):
         return self._make(range(self._num_layers)[index])
 
 
-class BertWeights(NamedTuple):
+class BertWeights(FieldTuple):
     """All parameters of an encoder as they are stored."""
 
     config: BertConfig

@@ -9,11 +9,12 @@ Source: sentence-transformers, `SentenceTransformer.save` of 0.2 to 6.2.
 
 from os.path import join
 from posixpath import normpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..files import StrPath
 from ..files.access import check_inside, inside
 from ..files.fields import Fields, is_there, load_list
+from ..runtime.tuples import FieldTuple
 from ..tokenizer.compiled import TABLES_FILE
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ WITHOUT_FILES = ("Normalize", "Dropout")  # modules that may have no folder
 OLD_TYPES = {"sentence_transformers.models.BERT": "sentence_transformers.models.Transformer"}
 
 
-class ListedModule(NamedTuple):
+class ListedModule(FieldTuple):
     """An entry of modules.json."""
 
     type: str  # dotted path of a class of sentence-transformers

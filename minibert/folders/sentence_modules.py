@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from os.path import join
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from ..files.fields import Fields, is_there, load_fields, optional_fields, shown
 from ..formats.safetensors import open_safetensors
 from ..ops import Encoder, Float32
 from ..pooling import unit_length
+from ..runtime.tuples import FieldTuple
 from .layout import WITHOUT_FILES
 
 WEIGHTS = "model.safetensors"
@@ -34,7 +34,7 @@ LAYER_NORM_EPS = 1e-5  # PyTorch's default, which sentence-transformers uses
 Step = Callable[[Float32], Float32]  # vectors (num_texts, in_features) -> (num_texts, out_features)
 
 
-class Module(NamedTuple):
+class Module(FieldTuple):
     """A module as its config.json describes it."""
 
     kind: str

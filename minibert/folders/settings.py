@@ -13,12 +13,12 @@ import os
 from collections.abc import Mapping
 from os.path import exists, isdir, join
 from types import MappingProxyType
-from typing import NamedTuple
 
 from ..files import StrPath
 from ..files.access import head_of
 from ..files.fields import Fields, is_there, load_fields, optional_fields, shown, shown_name
 from ..pooling import Pooling
+from ..runtime.tuples import FieldTuple
 from .layout import TRANSFORMER_FILES, WITHOUT_FILES, ListedModule, read_modules
 from .sentence_modules import READERS, Module, check_total, read_module, size_after
 
@@ -52,7 +52,7 @@ FOLDER_POOLINGS: tuple[Pooling, ...] = ("cls", "max", "mean", "mean_sqrt_len_tok
 DEFAULT_PROMPTS = MappingProxyType({"query": "", "document": ""})
 
 
-class FolderSettings(NamedTuple):
+class FolderSettings(FieldTuple):
     """How the model in a folder turns texts into vectors.
 
     Attributes:

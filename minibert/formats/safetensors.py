@@ -20,13 +20,14 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..arrays import BFLOAT16, Array, map_file
 from ..files import StrPath
 from ..files.access import listed, open_regular, recognised
+from ..runtime.tuples import FieldTuple
 from .spans import Span, check_spans
 
 MAX_HEADER_BYTES = 1 << 22  # BERT-large has 50 KB; as Python objects, a header takes up to thirty times as much
@@ -76,8 +77,8 @@ def open_safetensors(path: StrPath) -> Iterator[dict[str, StoredTensor]]:
     """
     with open_regular(path) as file:
         before = os.fstat(file.fileno())
-        entries = _entries(path, file)
-        yield {name: StoredTensor(file, path, dtype, shape, begin) for name, (dtype, shape, begin, _) in entries.items()}
+        entries, data = _entries(path, file)
+        yield {name: StoredTensor(file, path, dtype, shape, data + begin) for name, (dtype, shape, begin, _) in entries.items()}
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise ValueError(f"{path}: the file changed while it was read; load it again when it is complete")
@@ -86,12 +87,12 @@ def open_safetensors(path: StrPath) -> Iterator[dict[str, StoredTensor]]:
 def load_safetensors(path: StrPath) -> dict[str, Array]:
     """Read-only arrays over the mapped file, by name. Raises like `open_safetensors`."""
     with open_regular(path) as file:
-        entries = _entries(path, file)
-        mapped = np.frombuffer(map_file(file), np.uint8)
+        entries, data = _entries(path, file)
+        mapped = np.frombuffer(map_file(file), np.uint8)[data:]
     return {name: mapped[begin:end].view(dtype).reshape(shape) for name, (dtype, shape, begin, end) in entries.items()}
 
 
-class _Entry(NamedTuple):
+class _Entry(FieldTuple):
     """What the header says of a tensor."""
 
     dtype: np.dtype[Any]
@@ -100,10 +101,10 @@ class _Entry(NamedTuple):
     end: int
 
 
-def _entries(path: StrPath, file: BinaryIO) -> dict[str, _Entry]:
+def _entries(path: StrPath, file: BinaryIO) -> tuple[dict[str, _Entry], int]:
     """What the header says of each tensor, after all checks that need no data.
 
-    Places count from the start of the file.
+    And where the data begin.
     """
     size = os.fstat(file.fileno()).st_size
     header_size = int.from_bytes(file.read(8), "little")
@@ -116,7 +117,7 @@ def _entries(path: StrPath, file: BinaryIO) -> dict[str, _Entry]:
         entries = _parse_header(path, file.read(header_size))
     data = 8 + header_size
     _check_layout(path, entries, size - data)
-    return {name: entry._replace(begin=data + entry.begin, end=data + entry.end) for name, entry in entries.items()}
+    return entries, data
 
 
 def _parse_header(path: StrPath, header: bytes) -> dict[str, _Entry]:
@@ -152,17 +153,21 @@ def _parse_entry(where: str, entry: Any) -> _Entry:
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
         raise ValueError(f"{where}: expected a dtype of {', '.join(DTYPES)}, found {entry['dtype']!r:.200}")
-    if not all(isinstance(numbers, list) and all(type(n) is int and 0 <= n < 2**63 for n in numbers) for numbers in (shape, offsets)):
+    if not _are_sizes(shape) or not _are_sizes(offsets):
         raise ValueError(f"{where}: expected whole numbers from 0 in shape and data_offsets, found {shape!r:.200} and {offsets!r:.200}")
     if len(offsets) != 2 or len(shape) > 32:
         raise ValueError(f"{where}: expected two data_offsets and at most 32 dimensions, found {len(offsets)} and {len(shape)}")
     dtype = DTYPES[entry["dtype"]]
-    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 2**63:  # NumPy refuses such a shape even if another size is 0
+    if math.prod(filter(None, shape)) * dtype.itemsize >= 2**63:  # NumPy refuses such a shape even if another size is 0
         raise ValueError(f"{where}: expected a shape of less than 2^63 bytes, found {shape}")
     expected = math.prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != expected:
         raise ValueError(f"{where}: expected {expected} bytes for {entry['dtype']} {shape}, found data_offsets {offsets}")
     return _Entry(dtype, tuple(shape), offsets[0], offsets[1])
+
+
+def _are_sizes(numbers: Any) -> bool:
+    return isinstance(numbers, list) and {*map(type, numbers)} <= {int} and (not numbers or (min(numbers) >= 0 and max(numbers) < 2**63))
 
 
 def _check_layout(path: StrPath, entries: dict[str, _Entry], data_size: int) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import NamedTuple
+
+from ..runtime.tuples import FieldTuple
 
 
-class Span(NamedTuple):
+class Span(FieldTuple):
     """Bytes of a file, and the name of what they are."""
 
     begin: int

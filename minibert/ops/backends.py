@@ -5,12 +5,12 @@ one, write a module with an `Encoder` (see `ops/__init__.py`) and add a line to 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ..bert.weights import BertWeights
 from ..runtime import library
-from ..runtime.jit import can_compile
 from ..runtime.threads import forks_wait
+from ..runtime.tuples import FieldTuple
 from . import Encoder
 
 
@@ -23,13 +23,19 @@ class Prepare(Protocol):
     def __call__(self, weights: BertWeights, is_int8: bool = False) -> Encoder: ...
 
 
-class Backend(NamedTuple):
+class Backend(FieldTuple):
     """One way to compute an encoder."""
 
     name: str
     is_available: Callable[[], bool]
     is_compiled: bool  # then `make_tokenizer` has a backend of the same name
     load: Callable[[], Prepare]  # imports the backend
+
+
+def _can_compile() -> bool:
+    from ..runtime.jit import can_compile  # a library needs no compiler
+
+    return can_compile()
 
 
 def _load_library() -> Prepare:
@@ -58,7 +64,7 @@ def _load_numpy() -> Prepare:
 
 BACKENDS = (
     Backend("library", lambda: library.find().library is not None, True, _load_library),
-    Backend("numba", can_compile, True, _load_numba),
+    Backend("numba", _can_compile, True, _load_numba),
     Backend("numpy", lambda: True, False, _load_numpy),
 )
 NAMES = ("auto", *(backend.name for backend in BACKENDS))

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from ..arrays import widen
-from ..bert.quantize import quantize
 from ..bert.weights import BertWeights, Int8Linear, LayerNorm, Linear, Matrix, side_by_side
 from ..tokenizer import WordPieceTokenizer
 from . import INT16_TOKENS, Dense, Float32, Int32, Int64, numpy_int8, numpy_ops
@@ -16,7 +15,11 @@ from .sums import sum_rows
 
 def prepare(weights: BertWeights, is_int8: bool = False) -> "NumpyEncoder":
     """Return an encoder with these weights. What is float32 already is not copied."""
-    return NumpyEncoder(quantize(weights) if is_int8 else weights)
+    if is_int8:
+        from ..bert.quantize import quantize
+
+        weights = quantize(weights)
+    return NumpyEncoder(weights)
 
 
 class NumpyEncoder:

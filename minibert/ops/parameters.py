@@ -1,7 +1,7 @@
 """The parameters of an encoder in the layout of a backend, and the lookup of embeddings."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -9,13 +9,14 @@ from ..arrays import widen
 from ..bert.checkpoint import checked_layers
 from ..bert.config import BertConfig
 from ..bert.weights import BertWeights, FloatArray, Int8Rows, LayerNorm, LayerWeights
+from ..runtime.tuples import FieldTuple
 from . import Float32, Int32
 
 INT32 = np.dtype(np.int32)
 Prepared: TypeAlias = Any  # a Linear or Int8Linear, or a backend's own form of one
 
 
-class Layer(NamedTuple):
+class Layer(FieldTuple):
     """One encoder layer as a backend keeps it."""
 
     query_key_value: Prepared  # hidden_size -> 3 * hidden_size
@@ -26,7 +27,7 @@ class Layer(NamedTuple):
     output_norm: LayerNorm
 
 
-class Parameters(NamedTuple):
+class Parameters(FieldTuple):
     """BertWeights as a backend keeps them. The word embeddings stay as they are stored."""
 
     config: BertConfig

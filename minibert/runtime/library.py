@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import CDLL, c_int64
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from .threads import forks_wait
 from .trusted import cache_folder, check_ours, read, real, say
+from .tuples import FieldTuple
 
 ABI = 1  # of the entries: how they are called, and how a record is read
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -78,7 +79,7 @@ class LibraryLoop:
         return True
 
 
-class Library(NamedTuple):
+class Library(FieldTuple):
     """A library that has been loaded."""
 
     path: str
@@ -86,7 +87,7 @@ class Library(NamedTuple):
     loops: dict[str, LibraryLoop]
 
 
-class Found(NamedTuple):
+class Found(FieldTuple):
     """The library of this process, or why it has none."""
 
     library: Library | None

@@ -1,10 +1,10 @@
 """NamedTuples that take 15 µs to make instead of 200, for modules that a first vector needs.
 
-For type checkers, FieldTuple is typing.NamedTuple. A field has no default value.
+For type checkers, FieldTuple is typing.NamedTuple.
 """
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 __all__ = ["FieldTuple"]
 
@@ -17,15 +17,22 @@ else:
 
         __slots__ = ()
         _fields = ()
+        _defaults: ClassVar[dict[str, Any]] = {}
 
         def __init_subclass__(cls) -> None:
             cls._fields = tuple(cls.__annotations__)
+            cls._defaults = {name: vars(cls)[name] for name in cls._fields if name in vars(cls)}
             for place, name in enumerate(cls._fields):
                 setattr(cls, name, property(itemgetter(place)))
 
-        def __new__(cls, *values: Any) -> Self:
-            if len(values) != len(cls._fields):
-                raise TypeError(f"{cls.__name__}: expected {len(cls._fields)} values, found {len(values)}")
+        def __new__(cls, *values: Any, **named: Any) -> Self:
+            rest = cls._fields[len(values) :]
+            if rest:
+                known = cls._defaults | named
+                values += tuple([known[name] for name in rest if name in known])
+                named = named.keys() - {*rest}
+            if named or len(values) != len(cls._fields):
+                raise TypeError(f"{cls.__name__}: expected values of {', '.join(cls._fields)}, found {len(values)} and {[*named]}")
             return tuple.__new__(cls, values)
 
         def __repr__(self) -> str:

@@ -4,15 +4,12 @@ import operator
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import habits
+from ..arrays import Int32, Int64
 from ..habits import explain_attributes
 from ..packing import PackedBatch
 from ..runtime.tuples import FieldTuple
-
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 
 
 @explain_attributes(habits.PACKED_ATTRIBUTES)

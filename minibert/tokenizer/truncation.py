@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from .encoding import Int64, PackedEncoding
+from ..arrays import Array, Bools, Int64
+from .encoding import PackedEncoding
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
 Window = tuple[int, int]  # a range of the pieces of a text: from, to
@@ -109,7 +109,7 @@ def overflow(windows_of: Sequence[Sequence[Window]]) -> list[list[Window]]:
     return [[a, b] for a in first[1:] for b in second] + [[first[0], b] for b in second[1:]]
 
 
-def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_length: int | None, second_type: int) -> PackedEncoding:
+def join_pairs(single: PackedEncoding, are_second: Bools, max_length: int | None, second_type: int) -> PackedEncoding:
     """Texts that were encoded one by one and whole -> texts and pairs, cut to `max_length`.
 
     A second text loses its [CLS] and has the token type `second_type`. Each text keeps its first
@@ -138,7 +138,7 @@ def join_pairs(single: PackedEncoding, are_second: npt.NDArray[np.bool_], max_le
     )
 
 
-def _kept(lengths: Int64, firsts: npt.NDArray[np.intp], max_length: int | None) -> Int64:
+def _kept(lengths: Int64, firsts: Array, max_length: int | None) -> Int64:
     """How many pieces of each text stay. `firsts` are the texts that are not second in a pair."""
     kept = lengths.copy()
     if max_length is not None:

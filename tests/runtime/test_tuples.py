@@ -1,7 +1,7 @@
-"""FieldTuple is what NamedTuple is, for classes without default values."""
+"""FieldTuple is what NamedTuple is."""
 
 import pickle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,6 +18,11 @@ class Light(FieldTuple):
     second: str
 
 
+class WithDefault(FieldTuple):
+    first: int
+    second: str = "a"
+
+
 def test_it_does_what_a_named_tuple_does() -> None:
     named, light = Named(1, "a"), Light(1, "a")
     assert light == named
@@ -26,13 +31,28 @@ def test_it_does_what_a_named_tuple_does() -> None:
     assert light._asdict() == named._asdict()
     assert light._replace(second="b") == named._replace(second="b")
     assert repr(light) == repr(named).replace("Named", "Light")
+    assert Light(1, second="a") == Light(second="a", first=1) == light
     again = pickle.loads(pickle.dumps(light))
     assert (again, type(again)) == (light, Light)
 
 
+def test_a_field_may_have_a_default_value() -> None:
+    assert WithDefault(1) == WithDefault(first=1) == (1, "a")
+    assert WithDefault(1, "b") == WithDefault(1, second="b") == (1, "b")
+    assert WithDefault(1)._replace(first=2).second == "a"
+    with pytest.raises(TypeError, match="WithDefault: expected values of first, second, found 1 and "):
+        WithDefault(second="b")  # type: ignore[call-arg]
+
+
 def test_wrong_values_are_refused() -> None:
-    with pytest.raises(TypeError, match="Light: expected 2 values, found 1"):
-        Light(1)  # type: ignore[call-arg]
+    wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((1,), {}), ((1, "a", 2), {}), ((1,), {"third": "a"}), ((1, "a"), {"third": 3}), ((1, "a"), {"first": 1}),
+        ((1,), {"first": 1, "second": "a"}), ((), {"second": "a"}),
+    ]  # fmt: skip
+    for values, named in wrong:
+        for kind in (Named, Light):
+            with pytest.raises(TypeError):
+                kind(*values, **named)
     with pytest.raises(ValueError, match="expected names of first, second, found third"):
         Light(1, "a")._replace(third=3)  # type: ignore[call-arg]
     with pytest.raises(AttributeError):

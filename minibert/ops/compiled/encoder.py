@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ...arrays import FLOAT32
-from ...bert.quantize import quantize
 from ...bert.weights import BertWeights, Linear
 from ...runtime import team
 from ...runtime.records import Loop, Record
@@ -232,7 +231,11 @@ class CompiledEncoder:
 
 def encoder_of(loops: Loops, weights: BertWeights, is_int8: bool) -> CompiledEncoder:
     """An encoder with these weights, or with what the loops make of them if `is_int8`."""
-    return CompiledEncoder(loops, quantize(weights, rows_of(loops)) if is_int8 else weights)
+    if is_int8:
+        from ...bert.quantize import quantize
+
+        weights = quantize(weights, rows_of(loops))
+    return CompiledEncoder(loops, weights)
 
 
 def _check_hidden_states(found: Float32, width: int) -> None:

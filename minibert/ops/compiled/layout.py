@@ -7,12 +7,13 @@ call to call come first.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
 from ...arrays import BFLOAT16, FLOAT32, Bytes, Float64, Int8
 from ...runtime.records import Loop, Record, addresses_of
+from ...runtime.tuples import FieldTuple
 from .. import Float32, Int32, Int64
 from .tiers import Tier
 
@@ -39,7 +40,7 @@ Tables = Annotated[Addresses, 2]
 Rows = Annotated[Float32, 2]
 
 
-class Stack(NamedTuple):
+class Stack(FieldTuple):
     """The layers of a model."""
 
     table: Tables  # (num_layers, 26): the addresses of each layer's parameters
@@ -49,7 +50,7 @@ class Stack(NamedTuple):
     activation: int
 
 
-class Buffers(NamedTuple):
+class Buffers(FieldTuple):
     """The arrays of a Storage. All threads of a call share them, except `scratch`."""
 
     wide: Float32  # two numbers for each token, see Workspace.lows; then what lies between the phases of a layer
@@ -58,7 +59,7 @@ class Buffers(NamedTuple):
     scratch: Float32  # of one thread
 
 
-class LayersCall(NamedTuple):
+class LayersCall(FieldTuple):
     """What `layers_loop` is given."""
 
     hidden_states: Rows  # (num_tokens, hidden_size), overwritten
@@ -70,7 +71,7 @@ class LayersCall(NamedTuple):
     buffers: Buffers
 
 
-class LinearCall(NamedTuple):
+class LinearCall(FieldTuple):
     """What `linear_loop` is given: out = activation(x weight^T + bias)."""
 
     table: Addresses  # (5,): the addresses of the matrix
@@ -82,7 +83,7 @@ class LinearCall(NamedTuple):
     buffers: Buffers
 
 
-class ProbsCall(NamedTuple):
+class ProbsCall(FieldTuple):
     """What `probs_loop` is given: attention of one text, with its probabilities."""
 
     query_key_value: Rows  # (seq_len, 3 * hidden_size)
@@ -94,7 +95,7 @@ class ProbsCall(NamedTuple):
     buffers: Buffers
 
 
-class EmbedCall(NamedTuple):
+class EmbedCall(FieldTuple):
     """What `embed_loop` is given: LayerNorm(out + positions[position_ids] + types[type_ids])."""
 
     out: Rows  # (num_tokens, hidden_size), overwritten
@@ -108,7 +109,7 @@ class EmbedCall(NamedTuple):
     last_read: Int64  # (2,): receives the position and the type that were read last
 
 
-class SumCall(NamedTuple):
+class SumCall(FieldTuple):
     """What `sum_rows_loop` is given: sums[i] = the sum of rows spans[i, 0] to spans[i, 1] - 1."""
 
     rows: Rows  # (num_rows, hidden_size), overwritten
@@ -116,7 +117,7 @@ class SumCall(NamedTuple):
     sums: Rows  # (num_spans, hidden_size)
 
 
-class TextsCall(NamedTuple):
+class TextsCall(FieldTuple):
     """What `texts_loop` is given: a few short texts, from UTF-8 to vectors.
 
     It calls the loops of three steps, and each has a record of its own. `texts_loop` writes the
@@ -143,7 +144,7 @@ class TextsCall(NamedTuple):
     vectors: Rows  # (room for texts, hidden_size)
 
 
-class PackCall(NamedTuple):
+class PackCall(FieldTuple):
     """What `pack_loop` is given: a matrix as it is stored, and panels for it."""
 
     parts: Addresses  # (num_parts,): matrices of one shape and form, whose outputs lie side by side
@@ -155,7 +156,7 @@ class PackCall(NamedTuple):
     scratch: Float32  # two squares of LANES by LANES
 
 
-class QuantizeCall(NamedTuple):
+class QuantizeCall(FieldTuple):
     """What `quantize_loop` is given: float rows, and their int8 form to be filled."""
 
     rows: Addresses  # (1,): a matrix as it is stored
@@ -170,7 +171,7 @@ NUM_BYTES, NUM_ENDS, MAX_PIECES = map(np.int64, (1, 3, 10))  # in the record of 
 NUM_TOKENS, NUM_CU_SEQLENS = map(np.int64, (1, 4))  # of an EmbedCall and of a LayersCall; of a LayersCall
 
 
-class Loops(NamedTuple):
+class Loops(FieldTuple):
     """The loops of an encoder, compiled for a tier, and how their arguments are made."""
 
     backend: str

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...arrays import FLOAT32, Array, Int8, release_pages, widen
-from ...bert.quantize import Rows
 from ...bert.weights import BertWeights, FloatArray, Int8Linear, LayerNorm, Matrix
 from .. import Float32
 from ..parameters import Parameters, arrange
 from .layout import FORMS, LANES, Loops, PackCall, QuantizeCall
 from .packed import CACHE_LINE, Packed, PackedInt8Linear, PackedLinear, aligned, rounded_up
 from .tiers import Tier
+
+if TYPE_CHECKING:
+    from ...bert.quantize import Rows
 
 INT8 = np.dtype(np.int8)
 
@@ -108,7 +110,7 @@ def panel_bytes(out_features: int, in_features: int, tier: Tier, is_int8: bool) 
     return rounded_up(rounded_up(out_features, tier.width) * size, CACHE_LINE)
 
 
-def rows_of(loops: Loops) -> Rows:
+def rows_of(loops: Loops) -> "Rows":
     """`int8_rows` of bert/quantize.py by a loop."""
 
     def int8_rows(stored: Array, are_paired: bool) -> tuple[Int8, Float32]:

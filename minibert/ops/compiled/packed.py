@@ -19,12 +19,13 @@ A loop finds the parameters by their addresses, in the order of `arrays`.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...arrays import Array, Int8, widen
 from ...bert.weights import Linear, Matrix
+from ...runtime.tuples import FieldTuple
 from .. import Float32, Int32
 from .tiers import Tier
 
@@ -32,7 +33,7 @@ CACHE_LINE = 64
 NOTHING = np.zeros(0, np.float32)
 
 
-class PackedLinear(NamedTuple):
+class PackedLinear(FieldTuple):
     """A Linear for `float32_tile`."""
 
     panels: Float32  # (num_panels, in_features, width, 1)
@@ -46,7 +47,7 @@ class PackedLinear(NamedTuple):
         return self.panels, self.bias, NOTHING, NOTHING, NOTHING
 
 
-class PackedInt8Linear(NamedTuple):
+class PackedInt8Linear(FieldTuple):
     """An Int8Linear for `int8_tile`. `k_steps` is in_features / group, rounded up."""
 
     panels: Int8  # (num_panels, k_steps, width, group)

@@ -6,7 +6,7 @@ runs `texts_loop`. The bits are those of the usual path. benchmarks/speed.py mea
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ...arrays import widen
 from ...bert.weights import FloatArray, Int8Rows
 from ...runtime.records import address_of
 from ...runtime.threads import forks_wait
+from ...runtime.tuples import FieldTuple
 from ...tokenizer import WordPieceTokenizer
 from ...tokenizer.compiled.batch import PADDING
 from ...tokenizer.compiled.layout import Work
@@ -39,7 +40,7 @@ CALLS_PER_LOOK = 64  # uses of a PreparedCall between two looks at whether its t
 NO_SCALE = np.zeros(0, np.float32)
 
 
-class Parts(NamedTuple):
+class Parts(FieldTuple):
     """What `texts_loop` needs of an encoder."""
 
     loops: Loops
@@ -68,7 +69,7 @@ def words_of(table: FloatArray | Int8Rows) -> "Words | None":
     return Words(address_of(weight), len(weight), int(form), scale)
 
 
-class Words(NamedTuple):
+class Words(FieldTuple):
     """The word embeddings as TextsCall has them."""
 
     address: int

@@ -5,12 +5,14 @@ its first argument.
 """
 
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ...runtime.tuples import FieldTuple
 
-class Int8Kind(NamedTuple):
+
+class Int8Kind(FieldTuple):
     """How a processor multiplies eight-bit integers. All kinds are exact."""
 
     group: int  # values of k that one instruction multiplies and adds

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...arrays import Bytes, Int64
 from ...runtime.records import Record
 from ..encoding import PackedEncoding, concatenate
 from .known_tables import first_memory, renewed
-from .layout import AHEAD, Bytes, Int64, Memory, Options, Output, Prepared, Scratch, Tables, Work
+from .layout import AHEAD, Memory, Options, Output, Prepared, Scratch, Tables, Work
 
 if TYPE_CHECKING:
     from ...runtime.records import Loop

@@ -12,10 +12,10 @@ Nothing else in the tables is an address or a count. A symbol is only compared w
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Int32, UInt16
 from . import MAX_WORD_CHARS
-from .layout import ADDED, SEVERAL, SORTED, Int32, Options, Prepared, Tables
+from .layout import ADDED, SEVERAL, SORTED, Options, Prepared, Tables
 
 MAX_ID = (1 << 31) - 1
 NUM_PAGES = 0x110000 >> 8
@@ -72,7 +72,7 @@ def _are_pages(tables: Tables) -> bool:
     return bool((numbers <= _bytes_of(page_of, num_pages)[places >> 8]).all()) and int((entries + 2 * numbers).max()) < len(several)
 
 
-def _bytes_of(page_of: npt.NDArray[np.uint16], num_pages: int) -> Int32:
+def _bytes_of(page_of: UInt16, num_pages: int) -> Int32:
     """How many bytes of UTF-8 the shortest character of each page takes.
 
     Several ranges of characters may share a page. The first one has the shortest.

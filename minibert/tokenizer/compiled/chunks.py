@@ -5,10 +5,11 @@ All edges are found before any chunk is looked at, as Langdale and Lemire do for
 
 import numpy as np
 
+from ...arrays import Bytes, Int32
 from ...runtime.jit import jit, pasted
 from .eight_bytes import eight_bytes, key_of, ones, prefetch, solid, trailing_zeros
 from .known import home
-from .layout import AHEAD, KNOWN_BYTES, ONE, ZERO, Bytes, Int32, Integer, Work, u64
+from .layout import AHEAD, KNOWN_BYTES, ONE, ZERO, Integer, Work, u64
 
 
 @jit

@@ -10,8 +10,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from ...arrays import Bytes
 from ...runtime.jit import inlined, intrinsic
-from .layout import ALL, ONE, SPACES, Bytes, Integer, Word, u64
+from .layout import ALL, ONE, SPACES, Integer, Word, u64
 
 HIGH = u64(0x8080808080808080)  # the high bit of each byte
 LOW7 = u64(0x7F7F7F7F7F7F7F7F)

@@ -6,9 +6,10 @@ is made of colliding words is taken apart, and is not slow.
 
 import numpy as np
 
+from ...arrays import UInt64
 from ...runtime.jit import inlined, jit, pasted
 from .eight_bytes import HIGH, eight_bytes, key_of, letters, ones, trailing_zeros
-from .layout import ALL, ID_BITS, ID_MASK, KNOWN_BYTES, MIX, MIX_TOO, ONE, PROBES, ZERO, Integer, Known, Output, UInt64, Word, Work, u64
+from .layout import ALL, ID_BITS, ID_MASK, KNOWN_BYTES, MIX, MIX_TOO, ONE, PROBES, ZERO, Integer, Known, Output, Word, Work, u64
 
 KNOWN_IDS = 6
 

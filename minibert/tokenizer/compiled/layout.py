@@ -6,15 +6,10 @@ The loops check no index and allocate nothing. tables.py, known.py and batch.py 
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Bools, Bytes, Int32, Int64, UInt16, UInt64
 from ...runtime.tuples import FieldTuple
 
-Bytes = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
-UInt64 = npt.NDArray[np.uint64]
 Spans = Annotated[Int32, 2]  # (n, 2): start and end
 Keys = Annotated[UInt64, 2]
 Integer: TypeAlias = Any  # an int64 in a loop: Numba infers the type, mypy does not
@@ -47,7 +42,7 @@ class Tables(FieldTuple):
     A symbol is a code point after cleaning.
     """
 
-    page_of: npt.NDArray[np.uint16]  # code point >> 8 -> page
+    page_of: UInt16  # code point >> 8 -> page
     pages: Int32  # page * 256 + the low 8 bits -> entry
     several: Int32  # for SEVERAL and SORTED: the number of symbols, then symbol and combining class of each
     first_child: Int32  # node of the trie -> its first child; its last child stands before the first child of the next node

@@ -3,8 +3,8 @@
 import sys
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Int32
 from ..added import MAX_IDS, AddedToken, AddedTokens
 from ..settings import TokenizerSettings
 from ..unicode import CAPITAL_SIGMA, HANGUL_FIRST, HANGUL_LAST, CharacterRanges
@@ -25,7 +25,6 @@ from .layout import (
     SYMBOL_BITS,
     WORD,
     ZERO,
-    Int32,
     Options,
     Prepared,
     Tables,
@@ -118,7 +117,7 @@ def make_tables(rules: Rules, added: list[AddedToken]) -> Tables:
     )
 
 
-def _pages(rules: Rules, several: list[int]) -> npt.NDArray[np.int32]:
+def _pages(rules: Rules, several: list[int]) -> Int32:
     """The entry of every code point, (pages, 256).
 
     The symbols of a replacement by several go to `several`.

@@ -9,8 +9,9 @@ few characters. They are left out, because most words never reach the trie.
 
 import numpy as np
 
+from ...arrays import Bytes
 from ...runtime.jit import inlined, jit, pasted
-from .layout import FIRST, FOLLOWING, Bytes, Integer, Tables, Work
+from .layout import FIRST, FOLLOWING, Integer, Tables, Work
 
 
 @inlined

@@ -57,7 +57,9 @@ class Packer:
     def __init__(self, loops: Loops, capacity: int) -> None:
         """The capacity is the sum of `panel_bytes` of all matrices."""
         self._loops, self._used = loops, 0
-        self._memory = aligned((capacity,), INT8)
+        memory = np.empty(capacity + CACHE_LINE, np.int8)  # `pack_loop` writes every byte that a tile reads
+        start = -memory.ctypes.data % CACHE_LINE
+        self._memory = memory[start : start + capacity]
         self._scratch = aligned((2 * LANES * LANES,), FLOAT32)
 
     def pack(self, *parts: Matrix) -> Packed:

@@ -17,17 +17,16 @@ Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained`, `Tokenize
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 from ..files import StrPath
 from ..files.access import MAX_VOCABULARY_BYTES
 from ..files.fields import Fields
-from ..files.sources import missing
 from .model_files import ModelFiles
 from .named_tokens import read_tokens
 from .pipeline import check_ids, check_model, is_bert, read_pipeline
@@ -66,13 +65,15 @@ def settings_of(files: ModelFiles) -> TokenizerSettings:
     declared = _declared_class(files, config)
     vocabulary = next(filter(files.has, VOCABULARIES), None)
     if vocabulary is None:
+        from ..files.sources import missing  # only this error needs it
+
         raise FileNotFoundError(missing(files.folder, " or ".join(VOCABULARIES), beside=True))
     path = files.path(vocabulary)
     if vocabulary == "tokenizer.json":
         file = files.fields(vocabulary)
         values = _from_tokenizer_json(file, config, files, declared)
     else:
-        file = Fields(str(path), {})
+        file = Fields(path, {})
         values = _bert_rules(config) | {"vocab": _vocab(files, vocabulary)}
     sep_token = values.get("sep_token")  # BertTokenizer's comes from all files
     if file.content:
@@ -92,7 +93,7 @@ def forced_lower(settings: TokenizerSettings) -> TokenizerSettings:
 
 
 @contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
+def _errors_of(path: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
@@ -161,12 +162,13 @@ def _length(config: Fields, name: str) -> int | None:
     return int(length)
 
 
-def load_vocab(path: Path) -> dict[str, int]:
+def load_vocab(path: StrPath) -> dict[str, int]:
     """Token -> id from a `vocab.txt`, one token a line, ids from 0.
 
     Only a line feed ends a line. Blanks before it do not count.
     """
-    return _vocab(ModelFiles(path.parent), path.name)
+    folder, name = os.path.split(path)
+    return _vocab(ModelFiles(folder), name)
 
 
 def _vocab(files: ModelFiles, name: str) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The files that a tokenizer is read from: in a folder, or bytes that were read from it."""
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 from ..files import StrPath
 from ..files.access import decoded, recognised
@@ -14,12 +14,12 @@ class ModelFiles:
 
     def __init__(self, folder: StrPath, kept: Mapping[str, bytes | None] | None = None) -> None:
         """`kept` has the content of each file, None for an absent one. Then no file is read."""
-        self.folder = Path(folder)
+        self.folder = os.fspath(folder)
         self._kept = kept
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> str:
         """The path of a file, for errors."""
-        return self.folder / name
+        return os.path.join(self.folder, name)
 
     def has(self, name: str) -> bool:
         return is_there(self.path(name)) if self._kept is None else self._kept.get(name) is not None
@@ -27,10 +27,10 @@ class ModelFiles:
     def fields(self, name: str) -> Fields:
         """The object in a JSON file; an empty one if there is no such file."""
         if not self.has(name):
-            return Fields(str(self.path(name)), {})
+            return Fields(self.path(name), {})
         if self._kept is None:
             return load_fields(self.path(name))
-        return parsed_fields(str(self.path(name)), self.text(name, 0))
+        return parsed_fields(self.path(name), self.text(name, 0))
 
     def text(self, name: str, limit: int) -> str:
         """The text of a file with at most `limit` bytes."""

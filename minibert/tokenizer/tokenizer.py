@@ -90,11 +90,9 @@ class WordPieceTokenizer:
     @classmethod
     def from_folder(cls, folder: "str | Path") -> "WordPieceTokenizer":
         """The tokenizer of a model folder; see `load_settings` for the files and the errors."""
-        from pathlib import Path
-
         from .loading import load_settings
 
-        return cls(load_settings(Path(folder)))
+        return cls(load_settings(folder))
 
     @property
     def settings(self) -> "TokenizerSettings":

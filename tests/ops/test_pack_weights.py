@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from minibert.arrays import BFLOAT16, widen
-from minibert.bert.quantize import int8_rows
+from minibert.bert.checkpoint import from_arrays
+from minibert.bert.quantize import int8_rows, quantize
 from minibert.bert.weights import Linear, side_by_side
-from minibert.ops.compiled.jit_loops import host_tier, loops_for
+from minibert.ops.compiled.jit_loops import host_tier, loops_for, prepare
 from minibert.ops.compiled.pack_weights import pack_one, rows_of
 from minibert.ops.compiled.packed import CACHE_LINE, pack
 from minibert.ops.compiled.tiers import TIERS
 from tests.support import hard_weights
 from tests.support.hard_weights import assert_same, packed_together, stored
+from tests.support.models import make_config, make_weights
 
 random = np.random.default_rng(0)
 
@@ -38,6 +40,18 @@ def test_parts_of_different_dtypes() -> None:
     loops = loops_for(host_tier())
     parts = tuple(Linear(stored(random.normal(size=(5, 7)), dtype), stored(np.ones(5), dtype)) for dtype in hard_weights.DTYPES)
     assert_same(packed_together(parts, loops), pack(side_by_side(*parts), loops.tier))
+
+
+def test_int8_while_a_model_is_loaded() -> None:
+    """The encoder is that of weights which NumPy has quantized."""
+    config = make_config(2, 24, 3, vocab_size=9, max_position_embeddings=7)
+    weights = from_arrays(make_weights(config), config)
+    mine, right = (prepare(weights, is_int8=True).parameters, prepare(quantize(weights)).parameters)
+    assert_same(mine.word_embeddings, right.word_embeddings)
+    for layers in zip(mine.layers, right.layers, strict=True):
+        for actual, expected in zip(*layers, strict=True):
+            assert_same(actual, expected)
+    assert_same(mine.pooler, right.pooler)
 
 
 @pytest.mark.parametrize("dtype", hard_weights.DTYPES)

@@ -20,7 +20,7 @@ from .tokenizer import WordPieceTokenizer, choose
 
 PRECISIONS = ("auto", "float32", "int8")
 # Characters from which the compiled tokenizer pays where the encoder is compiled too. Its
-# tables take a sixth of a second, and it saves 1 ms for every 10,000 characters.
+# tables take some tenths of a second, and it saves 1 ms for every 10,000 characters.
 COMPILED_TOKENIZER_PAYS = 10_000
 
 

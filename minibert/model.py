@@ -127,8 +127,8 @@ class MiniBert(ModelBase):
         check_flag("normalize_embeddings", normalize_embeddings)
         prefix = chosen_prompt(prompt, settings.default_prompt_name if prompt_name is None else prompt_name, settings.prompts)
         limit = check_length(max_length, self.max_length, self.config)
-        is_usual = truncate_dim is None and batch_tokens is None and not show_progress_bar and len(poolings) == 1
-        if is_usual and isinstance(layer, int) and layer == -1 and isinstance(truncation, str) and truncation in TRUNCATIONS:
+        may_be_short = truncate_dim is None and batch_tokens is None and not show_progress_bar and len(poolings) == 1
+        if may_be_short and isinstance(layer, int) and layer == -1 and isinstance(truncation, str) and truncation in TRUNCATIONS:
             is_unit = settings.normalize_embeddings if normalize_embeddings is None else bool(normalize_embeddings)
             if (short := self._encode_short(texts, prefix, poolings[0], limit, is_unit)) is not None:
                 return short

@@ -8,12 +8,11 @@ from typing import Any, NoReturn, Self
 from .arguments import check_poolings
 from .bert.config import BertConfig
 from .folders.sentence_modules import Module, Step, prepare_module, size_after
-from .ops import Encoder, Float32, ShortTexts
+from .ops import MAX_SHORT_TEXTS, Encoder, Float32, ShortTexts
 from .pooling import Pooling
 from .runtime.tuples import FieldTuple
 from .tokenizer import PackedEncoding, WordPieceTokenizer
 
-MOST_SHORT_TEXTS = 8  # for more, batches and threads are worth their cost
 SHORT_POOLINGS = ("mean", "cls")
 ONLY_STR = frozenset({str})
 
@@ -114,7 +113,7 @@ class ModelBase:
         if type(texts) is str:
             vectors = self._short_texts([prefix + texts], pooling, limit, is_unit)
             return None if vectors is None else vectors[0]
-        if type(texts) is not list or len(texts) > MOST_SHORT_TEXTS:
+        if type(texts) is not list or len(texts) > MAX_SHORT_TEXTS:
             return None
         several = texts.copy()  # another thread may change the list
         if {*map(type, several)} != ONLY_STR:

@@ -59,7 +59,7 @@ def model(tiny_folder: Path, precision: str) -> minibert.MiniBert:
     return prepared(tiny_folder, precision)
 
 
-def test_ten_thousand_texts_have_the_bits_of_the_usual_road(model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_texts_have_the_bits_of_the_usual_path(model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [*TEXTS, *adversarial_texts(9_900, seed=5)]
     numbers = taken(model, monkeypatch)
     actual = [model.encode(text, truncation="silent") for text in texts]
@@ -103,7 +103,7 @@ def test_a_few_texts_in_a_list(model: minibert.MiniBert, monkeypatch: pytest.Mon
         {"show_progress_bar": True},
     ],
 )  # fmt: skip
-def test_other_arguments_take_the_usual_road(options: dict[str, Any], model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_arguments_take_the_usual_path(options: dict[str, Any], model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = taken(model, monkeypatch)
     expected = model.encode(["a few words", "a" * 10_000], truncation="silent", **options)
     np.testing.assert_array_equal(model.encode("a few words", **options), expected[0])
@@ -121,12 +121,19 @@ def test_arguments_of_the_short_path(options: dict[str, Any], model: minibert.Mi
         model.encode("a few words", **options | {"max_length": 4})
 
 
-def test_what_is_no_str_takes_the_usual_road(model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_str_takes_the_usual_path(model: minibert.MiniBert, monkeypatch: pytest.MonkeyPatch) -> None:
     class Text(str):
         def encode(self, *_: Any) -> bytes:  # type: ignore[override]
             return b"\xff" * 100
 
     numbers = taken(model, monkeypatch)
+
+    class Prompt(str):
+        def __add__(self, text: str) -> "Text":
+            return Text(str(self) + text)
+
+    np.testing.assert_array_equal(model.encode("few words", prompt=Prompt("a ")), model.encode("a few words", batch_tokens=USUAL))
+    numbers.clear()
     expected = model.encode("a few words")
     for texts in (Text("a few words"), [Text("a few words")], ("a few words",), iter(["a few words"]), np.array(["a few words"])):
         np.testing.assert_array_equal(model.encode(texts).reshape(-1), expected)
@@ -134,7 +141,7 @@ def test_what_is_no_str_takes_the_usual_road(model: minibert.MiniBert, monkeypat
     assert numbers == [1]
 
 
-def test_errors_and_warnings_are_those_of_the_usual_road(model: minibert.MiniBert) -> None:
+def test_errors_and_warnings_are_those_of_the_usual_path(model: minibert.MiniBert) -> None:
     long = "word " * 100
     for texts in (long, ["a", long]):
         with pytest.warns(minibert.TruncationWarning, match="are longer than 64 tokens") as warned:
@@ -202,7 +209,7 @@ def test_a_result_that_is_not_finite_is_an_error(tiny_folder: Path, tmp_path: Pa
         prepared(folder).encode("a few words")
 
 
-def test_a_text_that_pays_several_threads_takes_the_usual_road(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_pays_several_threads_takes_the_usual_path(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     per_token = prepared(tiny_folder, num_threads=2)._encoder.multiplications(1, 2)  # type: ignore[attr-defined]
     monkeypatch.setattr(team, "PAYS", 10 * per_token)
     model = prepared(tiny_folder, num_threads=2)

@@ -37,7 +37,7 @@ NUMPY = (
     "tokenizer.settings", "tokenizer.tables_hf", "tokenizer.unicode", "tokenizer.wordpiece",
 )  # fmt: skip
 # Numba also imports what its cache is made of, so here is what it must not import.
-NOT_NUMBA = ("bert.int8", "bert.quantize", "files.sources", "formats.shards", "hub.names", "levels", "outputs", "ops.numpy_ops")
+NOT_NUMBA = ("bert.quantize", "files.sources", "formats.shards", "hub.names", "levels", "outputs", "ops.numpy_ops")
 # Of the standard library. Some builds of Python or NumPy have a part of them from the start.
 STANDARD = {"_json", "json", "json.decoder", "json.encoder", "json.scanner", "zlib"}
 STANDARD_NUMPY = STANDARD | {"_bisect", "array", "bisect", "copy", "dataclasses"}

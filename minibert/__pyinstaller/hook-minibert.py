@@ -12,9 +12,10 @@ from minibert.tokenizer.table_file import MODULES
 
 datas = [(bundled_folder(), "minibert/bundled")]
 hiddenimports = ["minibert.tokenizer.tables_google", "minibert.tokenizer.tables_hf"]
-if os.path.isdir(FOLDER):
+has_libraries = os.path.isdir(FOLDER)
+if has_libraries:
     datas.append((FOLDER, "minibert/libraries"))
-    for name in (*SOURCES, *MODULES):
-        path = os.path.join(PACKAGE, name)
-        is_folder = os.path.isdir(path)
-        datas.append((os.path.join(path, "*.py") if is_folder else path, f"minibert/{name if is_folder else os.path.dirname(name)}"))
+for name in (*MODULES, *(SOURCES if has_libraries else ())):
+    path = os.path.join(PACKAGE, name)
+    is_folder = os.path.isdir(path)
+    datas.append((os.path.join(path, "*.py") if is_folder else path, f"minibert/{name if is_folder else os.path.dirname(name)}"))

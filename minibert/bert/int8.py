@@ -5,6 +5,10 @@ import numpy as np
 from ..arrays import Array, Int8
 from .config import BertConfig
 
+# Half of 127. The greatest number of a row, or the greatest sum of two, becomes 127.
+HALF_RANGE = np.float32(63.5)
+# The least normal float32. A smaller scale has too few digits, and its row could exceed 127.
+LEAST_SCALE = np.float32(2.0**-126)
 # The greatest |weight[2 i] + weight[2 i + 1]| in a row of an int8 matrix. Activations are 0..255,
 # so the sum of two products fits in 16 bits. Without VNNI, ops/compiled/tiles.py adds in 16 bits.
 MAX_PAIR_SUM = 128

@@ -18,12 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Float32, Int8, release_pages, widen
-from .int8 import check_int8_sizes, max_pair_sums
+from .int8 import HALF_RANGE, LEAST_SCALE, check_int8_sizes, max_pair_sums
 from .weights import BertWeights, Int8Linear, Int8Rows, LayerWeights, Linear, Matrix
-
-# The least normal float32. A smaller scale has too few digits, and its row could exceed 127.
-LEAST_SCALE = np.float32(2.0**-126)
-
 
 # (a float matrix, whether neighbours are paired) -> (integers, scales) of its rows
 Rows = Callable[[Array, bool], tuple[Int8, Float32]]
@@ -42,7 +38,7 @@ def int8_rows(stored: Array, are_paired: bool) -> tuple[Int8, Float32]:
         halved = np.where(greatest == 0, half, greatest * half)  # the sum of two float32 may overflow, the sum of halves may not
         if are_paired:
             halved = np.maximum(halved, max_pair_sums(rows * half))
-        scale = np.maximum(halved / np.float32(63.5), LEAST_SCALE)
+        scale = np.maximum(halved / HALF_RANGE, LEAST_SCALE)
         integers = np.rint(rows / scale[:, np.newaxis])
     integers[~np.isfinite(scale)] = 0
     return integers.astype(np.int8), scale

@@ -82,7 +82,9 @@ def exists(path: str) -> bool:
     except ValueError:  # a null character in it
         return False
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        # Windows: no device, no name of a file, a link that leads nowhere
+        is_absent = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+        if is_absent or getattr(error, "winerror", None) in (21, 123, 1921):
             return False
         raise
     return True

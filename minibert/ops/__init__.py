@@ -52,6 +52,7 @@ Dense = Callable[[Float32], Float32]  # vectors (num_rows, in_features) -> (num_
 # (texts, "mean" or "cls", max_length, whether vectors get the length 1) -> one vector per text, or
 # None for texts that need the other methods: they are too long or many, they are cut, or something
 # about them is reported.
+MAX_SHORT_TEXTS = 8  # for more, batches and threads are worth their cost
 ShortTexts = Callable[[list[str], str, int, bool], Float32 | None]
 # The longest text whose attention an int8 model computes in int16. A probability below 1/65534 is
 # rounded to 0. In a row of n tokens these are at most n / 65534 of the whole, 3.2 % here. A longer

@@ -86,7 +86,7 @@ class NumpyEncoder:
         return sum_rows(rows, firsts, ends)
 
     def short_texts(self, tokenizer: WordPieceTokenizer, num_threads: int) -> None:
-        """Return None: NumPy has no faster road for short texts."""
+        """Return None: NumPy has no faster path for short texts."""
 
     def pooler(self, hidden_states: Float32) -> Float32:
         """Return tanh(x weight^T + bias) of vectors of position 0, which is [CLS].

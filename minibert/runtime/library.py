@@ -29,8 +29,8 @@ ABI = 1  # of the entries: how they are called, and how a record is read
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(PACKAGE, "libraries")  # a wheel for one platform has them here
 SOURCES = (
-    "compile", "ops/__init__.py", "ops/compiled", "runtime/jit.py", "runtime/records.py", "runtime/tuples.py", "runtime/unpack.py",
-    "tokenizer/compiled",
+    "arrays.py", "bert/int8.py", "compile", "ops/__init__.py", "ops/compiled", "runtime/jit.py", "runtime/records.py",
+    "runtime/tuples.py", "runtime/unpack.py", "tokenizer/compiled",
 )  # fmt: skip
 # Entries `int64 minibert_NAME(int64 address_of_a_record)`
 LOOPS = ("layers", "linear", "probs", "embed", "sum_rows", "pack", "quantize", "tokenize", "texts")

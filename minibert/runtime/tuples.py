@@ -3,6 +3,7 @@
 For type checkers, FieldTuple is typing.NamedTuple.
 """
 
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,10 +21,15 @@ else:
         _defaults: ClassVar[dict[str, Any]] = {}
 
         def __init_subclass__(cls) -> None:
-            cls._fields = tuple(cls.__annotations__)
-            cls._defaults = {name: vars(cls)[name] for name in cls._fields if name in vars(cls)}
-            for place, name in enumerate(cls._fields):
-                setattr(cls, name, property(itemgetter(place)))
+            if own := vars(cls).get("__annotations__"):
+                cls._fields = tuple(own)
+                cls._defaults = {name: vars(cls)[name] for name in own if name in vars(cls)}
+                for place, name in enumerate(own):
+                    setattr(cls, name, property(itemgetter(place)))
+
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Self:
+            return cls(*values)
 
         def __new__(cls, *values: Any, **named: Any) -> Self:
             rest = cls._fields[len(values) :]

@@ -7,8 +7,8 @@ field says what it is:
 
 * `int` or `Any`: an int64
 * `np.uint64`: a uint64
-* `NDArray[dtype]`: a C-contiguous array of one dimension
-* `Annotated[NDArray[dtype], 2]`: one of two dimensions
+* an array type of `arrays.py`: a C-contiguous array of one dimension
+* `Annotated[type, 2]`: one of two dimensions
 """
 
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from ..runtime.library import find
+from ..runtime.threads import forks_wait
 from .tokenizer import WordPieceTokenizer
 
 if TYPE_CHECKING:
@@ -125,10 +126,12 @@ class CompiledWherePays:
 
     def _made(self) -> "CompiledEncoder | None":
         """The compiled encoder, or None if no compiled loop can run here."""
-        if self._compiled is None and (loop := _loop_of(self._choice.backend)) is not None:
-            from .compiled.batch import CompiledEncoder
+        if self._compiled is None:
+            with forks_wait():  # a fork during an import would leave the module half imported in the child
+                if (loop := _loop_of(self._choice.backend)) is not None:
+                    from .compiled.batch import CompiledEncoder
 
-            self._compiled = CompiledEncoder(self._choice.prepared or self._prepared(), self._readable, loop)
+                    self._compiled = CompiledEncoder(self._choice.prepared or self._prepared(), self._readable, loop)
         return self._compiled
 
     def _prepared(self) -> "Prepared":

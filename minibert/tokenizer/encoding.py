@@ -145,7 +145,7 @@ class SpecialTokens(FieldTuple):
 
 
 class Facts(FieldTuple):
-    """What a model wants to know of the settings of its tokenizer."""
+    """What a model needs of the settings of its tokenizer."""
 
     special_tokens: SpecialTokens
     unk_id: int

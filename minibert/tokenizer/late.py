@@ -6,6 +6,8 @@ Of two threads that make the same at once, either may win.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..runtime.threads import forks_wait
+
 if TYPE_CHECKING:
     from .readable import ReadableEncoder
     from .settings import TokenizerSettings
@@ -24,9 +26,10 @@ class LateEncoder:
     def __call__(self) -> "ReadableEncoder":
         """The encoder."""
         if self._made is None:
-            from .readable import ReadableEncoder
+            with forks_wait():  # a fork during an import would leave the module half imported in the child
+                from .readable import ReadableEncoder
 
-            self._made = ReadableEncoder(self._settings())
+                self._made = ReadableEncoder(self._settings())
         return self._made
 
     def token_of(self) -> dict[int, str]:

@@ -51,9 +51,9 @@ MAGIC = b"minibert tables\0"
 HEAD = struct.Struct("<16s16sQ24x")
 # The modules that settings and tables are made by
 MODULES = (
-    "files/fields.py", "tokenizer/added.py", "tokenizer/compiled/layout.py", "tokenizer/compiled/tables.py",
+    "files/access.py", "files/fields.py", "tokenizer/added.py", "tokenizer/compiled/layout.py", "tokenizer/compiled/tables.py",
     "tokenizer/loading.py", "tokenizer/model_files.py", "tokenizer/named_tokens.py", "tokenizer/pipeline.py", "tokenizer/settings.py",
-    "tokenizer/table_file.py", "tokenizer/tables_hf.py", "tokenizer/unicode.py", "tokenizer/wordpiece.py",
+    "tokenizer/table_file.py", "tokenizer/table_writer.py", "tokenizer/tables_hf.py", "tokenizer/unicode.py", "tokenizer/wordpiece.py",
 )  # fmt: skip
 # The files that settings are read from. vocab.txt does not count beside tokenizer.json.
 FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json")

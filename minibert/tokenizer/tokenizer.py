@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import habits
 from ..habits import explain, explain_attributes
+from ..runtime.threads import forks_wait
 from ..texts import PAIR, Text, is_pair, listed_texts, no_text, whole_numbers
 from .encoding import Facts, PackedEncoding
 from .late import LateEncoder
@@ -80,7 +81,7 @@ class WordPieceTokenizer:
         return self
 
     def _begin(self, facts: Facts, late: LateEncoder, accelerator: "Accelerator | None") -> None:
-        self.facts = facts  # what a model wants to know of the settings
+        self.facts = facts  # what a model needs of the settings
         self.special_tokens = facts.special_tokens
         self.unk_id = facts.unk_id
         self._late = late
@@ -165,7 +166,8 @@ class WordPieceTokenizer:
             ValueError: `max_length` does not hold the special tokens; the text to be cut is too
                 short; `stride` is not less than the number of pieces that a text may keep.
         """
-        from .one_text import around
+        with forks_wait():
+            from .one_text import around
 
         texts = [text] if text_pair is None else [text, text_pair]
         pieces = [self._pieces(each, split_special_tokens, is_split_into_words) for each in texts]
@@ -249,8 +251,9 @@ class WordPieceTokenizer:
             TypeError: something is not an id.
             ValueError: an id is not in the vocabulary.
         """
-        from ..files.fields import shown
-        from .decode import joined
+        with forks_wait():
+            from ..files.fields import shown
+            from .decode import joined
 
         special = {token.id for token in self.settings.added_tokens if token.special}
         special |= {self.special_tokens.cls_id, self.special_tokens.sep_id}
@@ -264,8 +267,9 @@ class WordPieceTokenizer:
 
     def _pieces(self, text: str | Sequence[str], split_special_tokens: bool, is_split_into_words: bool) -> "Pieces":
         """All pieces of a text, or of a list of words. Each word is encoded alone."""
-        from ..files.fields import shown
-        from .one_text import Pieces
+        with forks_wait():
+            from ..files.fields import shown
+            from .one_text import Pieces
 
         if not is_split_into_words:
             return self._readable.pieces(check_text(text), split_special_tokens)

@@ -73,7 +73,7 @@ def make_rules(settings: TokenizerSettings) -> Rules:
 
 
 def facts_of(rules: Rules) -> Facts:
-    """What a model wants to know of the settings."""
+    """What a model needs of the settings."""
     settings = rules.settings
     return Facts(rules.special_tokens, rules.unk_id, settings.last_id, settings.model_max_length, settings.names_sep)
 

@@ -13,7 +13,7 @@ class Named(NamedTuple):
     second: str
 
 
-class Light(FieldTuple):
+class Fast(FieldTuple):
     first: int
     second: str
 
@@ -24,16 +24,16 @@ class WithDefault(FieldTuple):
 
 
 def test_it_does_what_a_named_tuple_does() -> None:
-    named, light = Named(1, "a"), Light(1, "a")
-    assert light == named
-    assert (light.first, light.second) == (1, "a")
-    assert light._fields == named._fields
-    assert light._asdict() == named._asdict()
-    assert light._replace(second="b") == named._replace(second="b")
-    assert repr(light) == repr(named).replace("Named", "Light")
-    assert Light(1, second="a") == Light(second="a", first=1) == light
-    again = pickle.loads(pickle.dumps(light))
-    assert (again, type(again)) == (light, Light)
+    named, fast = Named(1, "a"), Fast(1, "a")
+    assert fast == named
+    assert (fast.first, fast.second) == (1, "a")
+    assert fast._fields == named._fields
+    assert fast._asdict() == named._asdict()
+    assert fast._replace(second="b") == named._replace(second="b")
+    assert repr(fast) == repr(named).replace("Named", "Fast")
+    assert Fast(1, second="a") == Fast(second="a", first=1) == fast
+    again = pickle.loads(pickle.dumps(fast))
+    assert (again, type(again)) == (fast, Fast)
 
 
 def test_a_field_may_have_a_default_value() -> None:
@@ -50,10 +50,10 @@ def test_wrong_values_are_refused() -> None:
         ((1,), {"first": 1, "second": "a"}), ((), {"second": "a"}),
     ]  # fmt: skip
     for values, named in wrong:
-        for kind in (Named, Light):
+        for kind in (Named, Fast):
             with pytest.raises(TypeError):
                 kind(*values, **named)
     with pytest.raises(ValueError, match="expected names of first, second, found third"):
-        Light(1, "a")._replace(third=3)  # type: ignore[call-arg]
+        Fast(1, "a")._replace(third=3)  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
-        Light(1, "a").first = 2  # type: ignore[misc]
+        Fast(1, "a").first = 2  # type: ignore[misc]

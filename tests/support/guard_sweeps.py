@@ -250,7 +250,7 @@ def sweep_short(backend: str) -> int:
                 tokenizer = make_tokenizer(settings, backend)
                 short = ours.short_texts(tokenizer, 1)
                 assert short
-                count = min(short_texts.MAX_TEXTS, short_texts.MAX_TOKENS // 2)
+                count = min(short_texts.MAX_SHORT_TEXTS, short_texts.MAX_TOKENS // 2)
                 long = " ".join(source.choice([*"abcd"], short_texts.MAX_TOKENS - 2 * count))
                 texts = [*[""] * (count - 1), long]
                 texts[-1] += " " * (short_texts.BYTES_PER_TOKEN * short_texts.MAX_TOKENS - len("\n".join(texts)))

@@ -53,15 +53,17 @@ def test_many_damaged_files(folder: Path) -> None:
         changed = mutate(source, content)
         (folder / TABLES_FILE).write_bytes(changed)
         found = read_tables(folder, False)
-        assert found is None or changed[:32] + changed[40:64] != content[:32] + content[40:64] or changed == content
+        assert found is None or changed[:40] + changed[64:] == content[:40] + content[64:]
 
 
 def test_many_hostile_files(folder: Path) -> None:
     """No error comes out. test_guard_pages.py runs the loops with what is accepted."""
     content, source = (folder / TABLES_FILE).read_bytes(), random.Random(4)
+    accepted = 0
     for _ in range(300):
         (folder / TABLES_FILE).write_bytes(attacked(content, source))
-        read_tables(folder, False)
+        accepted += read_tables(folder, False) is not None
+    assert 30 < accepted < 270
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ LINEAR_PHASES = 2
 LAYER_PHASES = 11  # four linear layers, attention, two norms
 STORED_FLOAT32, STORED_FLOAT16, STORED_BFLOAT16, STORED_INT8 = map(np.int64, range(4))
 # dtype -> the form of an array that loops read as it is stored
-FORMS = {FLOAT32: STORED_FLOAT32, np.dtype(np.float16): STORED_FLOAT16, BFLOAT16: STORED_BFLOAT16, np.dtype(np.int8): STORED_INT8}
+STORED_FORMS = {FLOAT32: STORED_FLOAT32, np.dtype(np.float16): STORED_FLOAT16, BFLOAT16: STORED_BFLOAT16, np.dtype(np.int8): STORED_INT8}
 NO_ACTIVATION, ERF, TANH, POOL = map(np.int64, range(4))
 
 # Places in the addresses of a layer: five of each matrix, then weight, bias and eps of each norm
@@ -129,7 +129,7 @@ class TextsCall(FieldTuple):
     max_pieces: int  # of a text that is not cut
     takes_first: int  # whether the vector is that of the first token; else it is the mean
     is_normalized: int  # whether vectors get the length 1
-    max_tokens: int  # for which there is room
+    max_tokens: int  # the capacity
     tokenize: int  # the address of the record of a Work
     embed: int  # of an EmbedCall
     layers: int  # of a LayersCall with all layers
@@ -141,7 +141,7 @@ class TextsCall(FieldTuple):
     counters: Int64  # those of the LayersCall
     hidden_states: Rows  # (max_tokens, hidden_size), those of both
     squares: Float64  # (hidden_size,)
-    vectors: Rows  # (room for texts, hidden_size)
+    vectors: Rows  # (MAX_SHORT_TEXTS, hidden_size)
 
 
 class PackCall(FieldTuple):
@@ -151,7 +151,7 @@ class PackCall(FieldTuple):
     stored: int  # in which form they are stored: one of STORED_...
     num_outputs: int  # of each part
     in_features: int
-    panels: Int8  # or of float32: only the address is used
+    panels: Int8  # those of packed.py, as one row, or of float32: only the address is used
     sums: Float32  # (num_panels * width,): zeros, to which int8 weights of each output are added
     scratch: Float32  # two squares of LANES by LANES
 

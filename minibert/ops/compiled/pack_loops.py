@@ -1,11 +1,12 @@
 """The loops that make the weights of a model: stored numbers -> panels, float rows -> int8 rows.
 
-`pack` of packed.py and `_rows` of bert/quantize.py do the same in NumPy, with the same bits. They
-take many times as long, because NumPy goes through the memory several times.
+`pack` of packed.py and `int8_rows` of bert/quantize.py do the same in NumPy, with the same bits.
+They take many times as long, because NumPy goes through the memory several times.
 """
 
 import numpy as np
 
+from ...bert.int8 import HALF_RANGE, LEAST_SCALE
 from ...runtime.jit import jit, pasted
 from ...runtime.unpack import Record, unpack
 from .layout import LANES, STORED_INT8, Address, Integer, PackCall, QuantizeCall
@@ -15,8 +16,7 @@ from .stored import load_stored
 from .tiers import Tier
 
 f32 = np.float32
-ZERO, HALF, MOST, INFINITY = f32(0), f32(0.5), f32(63.5), f32(np.inf)
-LEAST_SCALE = f32(2.0**-126)
+ZERO, HALF, INFINITY = f32(0), f32(0.5), f32(np.inf)
 SQUARE = LANES * LANES
 DONE = np.int64(0)
 
@@ -88,7 +88,7 @@ def scale_of(row: Address, start: Integer, size: Integer, call: QuantizeCall) ->
             sums = max_abs(x * half + swap_neighbours(x * half), sums)
     greatest = reduce_max_abs(numbers)
     halved = reduce_max_abs(max_abs(sums, broadcast(HALF if greatest == ZERO else greatest * HALF)))
-    scale = halved / MOST
+    scale = halved / HALF_RANGE
     return LEAST_SCALE if scale < LEAST_SCALE else scale
 
 

@@ -10,7 +10,7 @@ from ...arrays import FLOAT32, Array, Int8, release_pages, widen
 from ...bert.weights import BertWeights, FloatArray, Int8Linear, LayerNorm, Matrix
 from .. import Float32
 from ..parameters import Parameters, arrange
-from .layout import FORMS, LANES, Loops, PackCall, QuantizeCall
+from .layout import LANES, STORED_FORMS, Loops, PackCall, QuantizeCall
 from .packed import CACHE_LINE, Packed, PackedInt8Linear, PackedLinear, aligned, rounded_up
 from .tiers import Tier
 
@@ -76,7 +76,8 @@ class Packer:
             return result
 
         weights, panels = same_form([part.weight for part in parts]), self._panels(padded, in_features, is_int8)
-        table, form, sums = self._loops.addresses_of(*weights), FORMS[weights[0].dtype], np.zeros(padded if is_int8 else 0, np.float32)
+        table, form = self._loops.addresses_of(*weights), STORED_FORMS[weights[0].dtype]
+        sums = np.zeros(padded if is_int8 else 0, np.float32)
         call = PackCall(table, int(form), num_outputs, in_features, panels.reshape(-1), sums, self._scratch)
         self._loops.pack(self._loops.record(call))
         bias = joined([part.bias for part in parts])
@@ -119,7 +120,7 @@ def rows_of(loops: Loops) -> "Rows":
         rows = loadable(stored)
         num_rows, size = rows.shape
         integers, scale = np.empty((num_rows, size), np.int8), np.empty(num_rows, np.float32)
-        call = QuantizeCall(loops.addresses_of(rows), int(FORMS[rows.dtype]), int(are_paired), integers, scale)
+        call = QuantizeCall(loops.addresses_of(rows), int(STORED_FORMS[rows.dtype]), int(are_paired), integers, scale)
         loops.quantize(loops.record(call))  # the call keeps its arrays alive
         return integers, scale
 
@@ -135,5 +136,5 @@ def same_form(arrays: list[Array]) -> list[Array]:
 
 def loadable(array: Array) -> Array:
     """An array that `load_stored` can read: the given one, or a copy."""
-    found = array if array.dtype in FORMS else widen(array)
+    found = array if array.dtype in STORED_FORMS else widen(array)
     return found if found.flags.c_contiguous and found.flags.aligned else found.copy()

@@ -73,7 +73,7 @@ def rounded_up(size: int, unit: int) -> int:
 
 
 def pack(linear: Matrix, tier: Tier) -> Packed:
-    """A matrix in panels."""
+    """A matrix in panels. It is the NumPy version of `pack_loop`, for readers and for the tests."""
     out_features, in_features = linear.weight.shape
     num_panels = rounded_up(out_features, tier.width) // tier.width
 

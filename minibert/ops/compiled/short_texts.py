@@ -18,12 +18,12 @@ from ...runtime.tuples import FieldTuple
 from ...tokenizer import WordPieceTokenizer
 from ...tokenizer.compiled.batch import PADDING
 from ...tokenizer.compiled.layout import Work
-from .. import Float32, Int32
+from .. import MAX_SHORT_TEXTS, Float32, Int32
 from ..parameters import Parameters
 from .layout import (
     COUNTERS,
-    FORMS,
     LAYER_PHASES,
+    STORED_FORMS,
     EmbedCall,
     LayersCall,
     Loops,
@@ -34,7 +34,6 @@ from .storage import Storage
 
 MAX_TOKENS = 128  # of all texts of a call
 MIN_TOKENS = 8  # where fewer are allowed, hardly a text would be short
-MAX_TEXTS = 8
 BYTES_PER_TOKEN = 16  # of texts that are worth a try; English prose has 5
 CALLS_PER_LOOK = 64  # uses of a PreparedCall between two looks at whether its tables are full
 NO_SCALE = np.zeros(0, np.float32)
@@ -49,7 +48,7 @@ class Parts(FieldTuple):
     embed_call: Callable[[Float32, Int32, Int32], EmbedCall]
 
 
-def short_texts(parts: Parts, tokenizer: WordPieceTokenizer, most_tokens: int) -> "ShortTexts | None":
+def short_texts(parts: Parts, tokenizer: WordPieceTokenizer, most_tokens: int) -> "ShortTextEncoder | None":
     """The function for short texts, or None where there can be none.
 
     `most_tokens` is the number up to which several threads are of no use. `texts_loop` has one.
@@ -57,13 +56,13 @@ def short_texts(parts: Parts, tokenizer: WordPieceTokenizer, most_tokens: int) -
     words, max_tokens = words_of(parts.parameters.word_embeddings), min(MAX_TOKENS, most_tokens)
     if parts.loops.texts is None or words is None or max_tokens < MIN_TOKENS:
         return None
-    return ShortTexts(parts, tokenizer, words, max_tokens)
+    return ShortTextEncoder(parts, tokenizer, words, max_tokens)
 
 
 def words_of(table: FloatArray | Int8Rows) -> "Words | None":
     """The word embeddings as `texts_loop` reads them, or None for a form that it does not know."""
     weight, scale = (table.weight, np.ascontiguousarray(widen(table.scale))) if isinstance(table, Int8Rows) else (table, NO_SCALE)
-    form = FORMS.get(weight.dtype)
+    form = STORED_FORMS.get(weight.dtype)
     if form is None or not weight.flags.c_contiguous:
         return None
     return Words(address_of(weight), len(weight), int(form), scale)
@@ -92,12 +91,15 @@ class PreparedCall:
         layers = LayersCall(
             hidden_states, work.output.cu_seqlens, 0, len(parameters.layers), counters, stack, storage.buffers(storage.scratch(0))
         )
-        self.work, self.vectors = work, np.zeros((MAX_TEXTS, config.hidden_size), np.float32)
+        self.work, self.vectors = work, np.zeros((MAX_SHORT_TEXTS, config.hidden_size), np.float32)
         records = [loops.record(call) for call in (work, embed, layers)]
         tokenize, embed_at, layers_at = (record.address for record in records)
+        changing = dict.fromkeys(("num_bytes", "num_texts", "max_pieces", "takes_first", "is_normalized"), 0)
         call = TextsCall(
-            0, 0, 0, 0, 0, max_tokens, tokenize, embed_at, layers_at, words.address, words.number, words.form, words.scale,
-            position_ids, counters, hidden_states, np.zeros(config.hidden_size, np.float64), self.vectors,
+            **changing, max_tokens=max_tokens, tokenize=tokenize, embed=embed_at, layers=layers_at,
+            words=words.address, num_words=words.number, stored=words.form, scale=words.scale,
+            position_ids=position_ids, counters=counters, hidden_states=hidden_states,
+            squares=np.zeros(config.hidden_size, np.float64), vectors=self.vectors,
         )  # fmt: skip
         self.record = loops.record(call)
         self.data, self.ends = work.data.data, work.ends.data
@@ -105,7 +107,7 @@ class PreparedCall:
         self.kept = embed, layers, records, call  # what the record holds the addresses of
 
 
-class ShortTexts:
+class ShortTextEncoder:
     """Texts -> vectors, for texts that one call of `texts_loop` can do. Threads may share it."""
 
     def __init__(self, parts: Parts, tokenizer: WordPieceTokenizer, words: Words, max_tokens: int) -> None:
@@ -121,11 +123,11 @@ class ShortTexts:
         Each text is a str and of no subclass, because the loop checks no byte.
         """
         try:
-            encoded = [text.encode() for text in texts]
+            encoded = [str.encode(text) for text in texts]  # a subclass could give any bytes, and the loop checks none
         except UnicodeEncodeError:  # a lone surrogate
             return None
         data = b"\n".join(encoded)
-        if len(data) > self._max_bytes or not 0 < len(texts) <= MAX_TEXTS:
+        if len(data) > self._max_bytes or not 0 < len(texts) <= MAX_SHORT_TEXTS:
             return None
         call = self._take()
         if call is None:
@@ -152,7 +154,7 @@ class ShortTexts:
         tokenizer = self._tokenizer.compiled()
         if tokenizer is None or tokenizer.leaves_added_tokens:
             return None
-        work = tokenizer.work_for(self._max_bytes, MAX_TEXTS)
+        work = tokenizer.work_for(self._max_bytes, MAX_SHORT_TEXTS)
         call = PreparedCall(self._parts, self._words, work, self._max_tokens)
         if not self._loop.is_compiled():
             with forks_wait():

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...arrays import Bytes, Int64
 from ...runtime.records import Record
+from ...runtime.threads import forks_wait
 from ..encoding import PackedEncoding, concatenate
 from .known_tables import first_memory, renewed
 from .layout import AHEAD, Memory, Options, Output, Prepared, Scratch, Tables, Work
@@ -91,12 +92,6 @@ class CompiledEncoder:
         # `append` and `pop` are atomic.
         self._idle: dict[bool, list[Workspace]] = {False: [], True: []}
 
-    @property
-    def greatest_id(self) -> int:
-        """The greatest id that the loop can write."""
-        tables, options = self._tables, self._options
-        return max(int(tables.piece_of.max()), int(tables.mark_ids.max()), options.cls_id, options.sep_id, options.unk_id)
-
     def work_for(self, num_bytes: int, num_texts: int = 1, max_length: int | None = None) -> Work:
         """The arrays of a call of the loop, which a caller keeps for many calls, one at a time.
 
@@ -161,7 +156,8 @@ class CompiledEncoder:
         if not self._leaves[split_special_tokens]:
             return None
         if split_special_tokens not in self._left:
-            from .tables import left_tokens  # few models have such tokens
+            with forks_wait():
+                from .tables import left_tokens  # few models have such tokens
 
             self._left[split_special_tokens] = left_tokens(self._readable().rules, split_special_tokens)
         return self._left[split_special_tokens]

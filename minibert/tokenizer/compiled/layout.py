@@ -63,7 +63,7 @@ class Memory(FieldTuple):
     """What earlier calls have learnt. One call at a time uses it and adds to it."""
 
     chunks: Known
-    words: Known  # by their cleaned spelling, if that is ASCII; at first those of the vocabulary
+    words: Known  # by their cleaned spelling, if that is ASCII
 
 
 class Options(FieldTuple):

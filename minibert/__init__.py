@@ -29,13 +29,19 @@ else:
     }
 
     def __getattr__(name: str) -> Any:
-        """Import what has a public name (PEP 562)."""
+        """Import what has a public name, or a module of the package (PEP 562)."""
         from importlib import import_module
 
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-        return found
+        if name in _MODULES:
+            found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+            return found
+        module = f"{__name__}.{name}"
+        try:
+            return import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

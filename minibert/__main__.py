@@ -30,6 +30,8 @@ def end(status: int) -> NoReturn:
     An `embed` then ends after 2 ms instead of 33, and with Numba after 6 ms instead of 200
     (Sapphire Rapids, medians of 11).
     """
+    if sys.getprofile() or sys.gettrace():  # a profiler or a debugger has work to do at the end
+        sys.exit(status)
     atexit._run_exitfuncs()  # they remove temporary files
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):

@@ -15,7 +15,7 @@ from .habits import explain
 from .model import MiniBert
 from .model_base import ModelSettings
 from .ops import backends
-from .runtime.threads import usable_threads
+from .runtime.threads import forks_wait, usable_threads
 from .tokenizer import WordPieceTokenizer, choose
 
 PRECISIONS = ("auto", "float32", "int8")
@@ -71,6 +71,11 @@ def load(
 
 
 def _load(path: StrPath | None, backend: str, precision: str, num_threads: int | None, compat: str, mmap: bool) -> MiniBert:
+    with forks_wait():  # a fork during an import would leave the module half imported in the child
+        return _loaded(path, backend, precision, num_threads, compat, mmap)
+
+
+def _loaded(path: StrPath | None, backend: str, precision: str, num_threads: int | None, compat: str, mmap: bool) -> MiniBert:
     check_choice("backend", backend, backends.NAMES)
     check_choice("precision", precision, PRECISIONS)
     _check_compat("tokenizer_compat", compat)
@@ -150,8 +155,9 @@ def load_tokenizer(path: str | os.PathLike[str] | None = None, compat: str = "hf
     Raises like `load`.
     """
     _check_compat("compat", compat)
-    folder, _ = _folder_of(path)
-    return _tokenizer(load_folder(folder), compat)
+    with forks_wait():
+        folder, _ = _folder_of(path)
+        return _tokenizer(load_folder(folder), compat)
 
 
 def _tokenizer(folder: FolderSettings, compat: str, backend: str = "auto", compiled_pays: int | None = None) -> WordPieceTokenizer:

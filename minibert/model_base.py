@@ -10,6 +10,7 @@ from .bert.config import BertConfig
 from .folders.sentence_modules import Module, Step, prepare_module, size_after
 from .ops import MAX_SHORT_TEXTS, Encoder, Float32, ShortTexts
 from .pooling import Pooling
+from .runtime.threads import forks_wait
 from .runtime.tuples import FieldTuple
 from .tokenizer import PackedEncoding, WordPieceTokenizer
 
@@ -108,7 +109,7 @@ class ModelBase:
 
     def _encode_short(self, texts: object, prefix: str, pooling: str, limit: int, is_unit: bool) -> Float32 | None:
         """Return vectors as `encode` does, or None if these texts have to take the usual path."""
-        if self._short_texts is None or pooling not in SHORT_POOLINGS or (prefix and not self.include_prompt):
+        if self._short_texts is None or pooling not in SHORT_POOLINGS or (prefix and (type(prefix) is not str or not self.include_prompt)):
             return None
         if type(texts) is str:
             vectors = self._short_texts([prefix + texts], pooling, limit, is_unit)
@@ -145,5 +146,6 @@ class ModelBase:
 
     @cached_property
     def _google_tokenizer(self) -> WordPieceTokenizer:
-        settings = self.tokenizer.settings
-        return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())
+        with forks_wait():  # a fork during an import would leave the module half imported in the child
+            settings = self.tokenizer.settings
+            return self.tokenizer if settings.compat == "google" else WordPieceTokenizer(settings.as_google())

@@ -111,3 +111,10 @@ def test_the_first_vector_of_numba(folder: Path) -> None:
     found = imported("numba", folder)
     assert {f"minibert.{name}" for name in BOTH} <= found
     assert not {f"minibert.{name}" for name in NOT_NUMBA} & found
+
+
+def test_modules_of_the_package_are_attributes_of_it() -> None:
+    """Those are imported when they are used. Any other name is an AttributeError."""
+    code = "import minibert; print(minibert.tokenizer.COMPATS, minibert.runtime.__name__, hasattr(minibert, 'nothing'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "('hf', 'google') minibert.runtime False\n"

@@ -1,6 +1,7 @@
 """NamedTuples that take 15 µs to make instead of 200, for modules that a first vector needs.
 
-For type checkers, FieldTuple is typing.NamedTuple.
+For type checkers, FieldTuple is typing.NamedTuple. It has the methods that are used here, and its
+objects also have a `__dict__`.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ else:
 
         def __init_subclass__(cls) -> None:
             if own := vars(cls).get("__annotations__"):
-                cls._fields = tuple(own)
+                cls._fields = cls.__match_args__ = tuple(own)
                 cls._defaults = {name: vars(cls)[name] for name in own if name in vars(cls)}
                 for place, name in enumerate(own):
                     setattr(cls, name, property(itemgetter(place)))

@@ -32,6 +32,7 @@ import numpy as np
 
 from ..files.access import OPEN_FLAGS
 from ..runtime.library import hash_of
+from ..runtime.threads import forks_wait
 from ..runtime.trusted import say
 from .compiled import TABLES_FILE
 from .compiled.checks import MAX_ID, what_is_wrong
@@ -51,9 +52,10 @@ MAGIC = b"minibert tables\0"
 HEAD = struct.Struct("<16s16sQ24x")
 # The modules that settings and tables are made by
 MODULES = (
-    "files/access.py", "files/fields.py", "tokenizer/added.py", "tokenizer/compiled/layout.py", "tokenizer/compiled/tables.py",
-    "tokenizer/loading.py", "tokenizer/model_files.py", "tokenizer/named_tokens.py", "tokenizer/pipeline.py", "tokenizer/settings.py",
-    "tokenizer/table_file.py", "tokenizer/table_writer.py", "tokenizer/tables_hf.py", "tokenizer/unicode.py", "tokenizer/wordpiece.py",
+    "files/access.py", "files/fields.py", "tokenizer/added.py", "tokenizer/compiled/__init__.py",
+    "tokenizer/compiled/layout.py", "tokenizer/compiled/tables.py", "tokenizer/loading.py", "tokenizer/model_files.py",
+    "tokenizer/named_tokens.py", "tokenizer/pipeline.py", "tokenizer/settings.py", "tokenizer/table_file.py",
+    "tokenizer/table_writer.py", "tokenizer/tables_hf.py", "tokenizer/unicode.py", "tokenizer/wordpiece.py",
 )  # fmt: skip
 # The files that settings are read from. vocab.txt does not count beside tokenizer.json.
 FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json")
@@ -111,8 +113,9 @@ class FromFile:
 
     def settings(self) -> "TokenizerSettings":
         """The settings, from the copies of the files in this one."""
-        from .loading import forced_lower, settings_of  # few programs need them
-        from .model_files import ModelFiles
+        with forks_wait():  # a fork during an import would leave the module half imported in the child
+            from .loading import forced_lower, settings_of  # few programs need them
+            from .model_files import ModelFiles
 
         kept = {name: self._part(name) if self._parts[name][1] >= 0 else None for name in FILES}
         settings = settings_of(ModelFiles(self._folder, kept))

@@ -122,3 +122,9 @@ def test_a_command_imports_what_it_uses(tiny_folder: Path) -> None:
     modules = imported("tokenize", "-m", tiny_folder, "x")
     assert "minibert.cli.text_commands" not in modules
     assert "minibert.cli.tokenize_command" in modules
+
+
+def test_a_profiler_prints_its_profile() -> None:
+    """It does so when the program has ended, and the interpreter goes on."""
+    result = subprocess.run([sys.executable, "-m", "cProfile", "-m", "minibert", "--version"], capture_output=True, text=True, check=True)
+    assert "function calls" in result.stdout

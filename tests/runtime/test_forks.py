@@ -1,12 +1,15 @@
 """Forks, signals and finalizers: a call returns the same vectors."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from minibert.tokenizer.compiled import TABLES_FILE
+from minibert.tokenizer.table_writer import tables_of
 from tests.runtime.process import check, needs_fork, start
-from tests.support.backends import BACKENDS, needs_numba
+from tests.support.backends import BACKENDS, COMPILED, needs_compiled, needs_numba
 
 
 @needs_fork
@@ -161,4 +164,41 @@ print("right" if ends_well(child) and forked == [False, True] else forked)
 """,
         tiny_folder,
         "numpy",
+    )
+
+
+@needs_fork
+@needs_compiled
+@pytest.mark.parametrize(
+    "action",
+    ["model.tokenizer('a word')", "model.tokenizer.decode([101, 102])", "pickle.dumps(model.tokenizer)"],
+)
+def test_a_fork_while_another_thread_imports(tiny_folder: Path, tmp_path: Path, action: str) -> None:
+    """A module that is half imported in the child would never be imported there."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    (folder / TABLES_FILE).write_bytes(tables_of(folder, False) or b"")
+    check(
+        f"""
+import pickle
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):  # called with the lock of the module
+        if name.startswith("minibert."):
+            found.append(name)
+            time.sleep(0.2)
+
+found = []
+sys.meta_path.insert(0, Slow())
+other = threading.Thread(target=lambda: {action})
+other.start()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    {action}
+    os._exit(0)
+print("right" if ends_well(child) else "wrong")
+other.join()
+""",
+        folder,
+        COMPILED,
     )

@@ -122,12 +122,14 @@ class ShortTextEncoder:
         `pooling` is "mean" or "cls". `max_length` counts the tokens of a text that is not cut.
         Each text is a str and of no subclass, because the loop checks no byte.
         """
+        if sum(map(len, texts)) > self._max_bytes or not 0 < len(texts) <= MAX_SHORT_TEXTS:
+            return None
         try:
             encoded = [str.encode(text) for text in texts]  # a subclass could give any bytes, and the loop checks none
         except UnicodeEncodeError:  # a lone surrogate
             return None
         data = b"\n".join(encoded)
-        if len(data) > self._max_bytes or not 0 < len(texts) <= MAX_SHORT_TEXTS:
+        if len(data) > self._max_bytes:
             return None
         call = self._take()
         if call is None:

@@ -32,8 +32,8 @@ def what_is_wrong(prepared: Prepared) -> str:
         return "a trie whose children lie outside it"
     if len(tables.ends_word) != 256 or len(tables.mark_ids) != 256 or int(tables.ends_word.view(np.uint8).max()) > 1:
         return "tables of bytes that are none"
-    if min(int(tables.piece_of.min()), int(tables.mark_ids.min())) < -1:
-        return "ids below zero"
+    if min(int(tables.piece_of.min()), int(tables.mark_ids.min())) < -1 or int(tables.mark_ids[128:].max()) >= 0:
+        return "ids below zero, or of bytes that are no character"
     if not _are_pages(tables):
         return "pages of characters that lie outside their tables"
     return ""

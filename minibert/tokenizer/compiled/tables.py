@@ -144,7 +144,7 @@ def _pages(rules: Rules, several: list[int]) -> Int32:
         changed.update(original.decompositions, original.surviving_marks, map(chr, range(HANGUL_FIRST, HANGUL_LAST + 1)))
     if settings.lowercase:
         changed.update(original.lowercase)
-    for character in changed:
+    for character in sorted(changed):  # a set of str has another order in each process
         entries[ord(character)] = _entry(ord(character), normalize[character], rules, several)
     if original.is_google and settings.lowercase:
         entries[ord(CAPITAL_SIGMA)] = FALLBACK

@@ -1,7 +1,6 @@
 """What a MiniBert is made of. `model.py` has what it does."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
@@ -10,6 +9,7 @@ from .bert.config import BertConfig
 from .folders.sentence_modules import Module, Step, prepare_module, size_after
 from .ops import MAX_SHORT_TEXTS, Encoder, Float32, ShortTexts
 from .pooling import Pooling
+from .runtime.cached import cached_attribute
 from .runtime.threads import forks_wait
 from .runtime.tuples import FieldTuple
 from .tokenizer import PackedEncoding, WordPieceTokenizer
@@ -144,7 +144,7 @@ class ModelBase:
             return 0
         return len(self.tokenizer.encode_batch([prompt], limit).input_ids) - self.tokenizer.facts.names_sep
 
-    @cached_property
+    @cached_attribute
     def _google_tokenizer(self) -> WordPieceTokenizer:
         with forks_wait():  # a fork during an import would leave the module half imported in the child
             settings = self.tokenizer.settings

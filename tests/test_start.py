@@ -21,7 +21,7 @@ BOTH = (
     "arguments", "arrays", "bert", "bert.checkpoint", "bert.config", "bert.tensors", "bert.weights", "encoder", "files",
     "files.access", "files.fields", "finite", "folders", "folders.bundled", "folders.layout", "folders.read",
     "folders.sentence_modules", "folders.settings", "formats", "formats.safetensors", "formats.spans", "habits", "loading", "model",
-    "model_base", "ops", "ops.backends", "ops.parameters", "ops.sums", "packing", "pooling", "runtime", "runtime.library",
+    "model_base", "ops", "ops.backends", "ops.parameters", "ops.sums", "packing", "pooling", "runtime", "runtime.cached", "runtime.library",
     "runtime.team", "runtime.threads", "runtime.trusted", "runtime.tuples", "scheduling", "texts", "tokenizer", "tokenizer.choose",
     "tokenizer.compiled", "tokenizer.compiled.layout", "tokenizer.encoding", "tokenizer.late", "tokenizer.tokenizer",
     "tokenizer.truncation", "vectors",

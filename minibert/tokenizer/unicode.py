@@ -14,8 +14,10 @@ google-research/bert.
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Literal
+
+from ..runtime.cached import cached_attribute
 
 Compat = Literal["hf", "google"]
 COMPATS: tuple[Compat, ...] = ("hf", "google")
@@ -82,7 +84,7 @@ class Original:
             self._characters[table] = frozenset(self.ranges(table))
         return self._characters[table]
 
-    @cached_property
+    @cached_attribute
     def combining_classes(self) -> dict[str, int]:
         """Canonical combining class of every character that has one; all others have 0."""
         classes = {}
@@ -91,13 +93,13 @@ class Original:
             classes.update(dict.fromkeys(CharacterRanges(members), int(number or "0", 16)))
         return classes
 
-    @cached_property
+    @cached_attribute
     def decompositions(self) -> dict[str, str]:
         """Full canonical decompositions, without the Hangul syllables."""
         entries = (item.split("=") for item in self._tables.DECOMPOSITIONS.replace("\n", "").split(";") if item)
         return {chr(int(code, 16)): "".join(chr(int(part, 16)) for part in parts.split()) for code, parts in entries}
 
-    @cached_property
+    @cached_attribute
     def lowercase(self) -> dict[str, str]:
         """Lower case of every character that has one. Σ gives σ, wherever it stands.
 
@@ -126,7 +128,7 @@ class Original:
             return chr(0x1100 + leading) + chr(0x1161 + vowel) + (chr(0x11A7 + trailing) if trailing else "")
         return self.decompositions.get(character, character)
 
-    @cached_property
+    @cached_attribute
     def surviving_marks(self) -> frozenset[str]:
         """Characters that leave a mark with a combining class when accents are stripped.
 
@@ -172,7 +174,7 @@ class CharacterMap(dict[str, str]):
         self.strip_all_marks = strip_all_marks
         self.marks = self.original.ranges("COMBINING_MARKS" if strip_all_marks else "NONSPACING_MARKS")  # what is stripped
 
-    @cached_property
+    @cached_attribute
     def surviving_marks(self) -> frozenset[str]:
         """The marks that survive, for which the order of marks matters.
 

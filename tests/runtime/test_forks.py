@@ -171,8 +171,12 @@ print("right" if ends_well(child) and forked == [False, True] else forked)
 @needs_compiled
 @pytest.mark.parametrize(
     "action",
-    ["model.tokenizer('a word')", "model.tokenizer.decode([101, 102])", "pickle.dumps(model.tokenizer)"],
-)
+    [
+        "model.tokenizer('a word')", "model.tokenizer.decode([101, 102])", "pickle.dumps(model.tokenizer)",
+        "model.encode('a' + chr(0xD800))", "model.encode_tokens('a word', level='spark')",
+        "minibert.load(sys.argv[1], backend=sys.argv[2], precision='int8')",
+    ],
+)  # fmt: skip
 def test_a_fork_while_another_thread_imports(tiny_folder: Path, tmp_path: Path, action: str) -> None:
     """A module that is half imported in the child would never be imported there."""
     folder = shutil.copytree(tiny_folder, tmp_path / "model")

@@ -4,11 +4,11 @@ A `Tier` is a value of Python and a type of Numba at once, see tier_type.py. Eve
 its first argument.
 """
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ...runtime.cached import cached_attribute
 from ...runtime.tuples import FieldTuple
 
 
@@ -71,7 +71,7 @@ class Tier:
     def __reduce__(self) -> Any:
         return tier_of, (self.name,)  # without the cached type, which holds this object
 
-    @cached_property
+    @cached_attribute
     def _numba_type_(self) -> Any:
         from .tier_type import TierType  # here, because it imports Numba
 

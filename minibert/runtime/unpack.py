@@ -15,7 +15,6 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hin
 
 import numba
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.np.arrayobj import make_array, populate_array
@@ -36,17 +35,13 @@ def dimensions(hint: Any) -> int:
     """The number of dimensions of an annotated array; 0 for a number."""
     if get_origin(hint) is Annotated:
         return int(hint.__metadata__[0])
-    return 1 if get_origin(hint) in (np.ndarray, npt.NDArray) else 0
+    return 1 if get_origin(hint) is np.ndarray else 0
 
 
 def dtype_of(hint: Any) -> Any:
-    """The dtype of an annotated array.
-
-    From Python 3.12 on, `NDArray[dtype]` is an alias. Before, it is `ndarray[shape, dtype]`.
-    """
-    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
-    *_, last = get_args(hint)
-    return np.dtype(get_args(last)[0] if get_origin(hint) is np.ndarray else last)
+    """The dtype of an annotated array."""
+    _, dtype = get_args(hint.__origin__ if get_origin(hint) is Annotated else hint)
+    return np.dtype(get_args(dtype)[0])
 
 
 def type_of(kind: Any) -> Any:

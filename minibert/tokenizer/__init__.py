@@ -60,28 +60,32 @@ __all__ = [
 ]
 
 
+# The module of each name, which is imported when the name is first used. A first vector needs few.
+_MODULES = {
+    "COMPATS": "unicode",
+    "AddedToken": "added",
+    "Compat": "unicode",
+    "Difference": "compare",
+    "Encoding": "one_text",
+    "PackedEncoding": "encoding",
+    "TokenizerSettings": "settings",
+    "WordPieceTokenizer": "tokenizer",
+    "differences": "compare",
+    "load_settings": "loading",
+    "load_tokenizer": "choose",
+    "make_tokenizer": "choose",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import a name when it is first used. A first vector needs few of these modules."""
-    if name not in __all__:
+    """Import what has a public name (PEP 562)."""
+    from importlib import import_module
+
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module: Any
-    if name in ("load_tokenizer", "make_tokenizer"):
-        from . import choose as module
-    elif name == "WordPieceTokenizer":
-        from . import tokenizer as module
-    elif name == "PackedEncoding":
-        from . import encoding as module
-    elif name == "Encoding":
-        from . import one_text as module
-    elif name == "TokenizerSettings":
-        from . import settings as module
-    elif name == "load_settings":
-        from . import loading as module
-    elif name == "AddedToken":
-        from . import added as module
-    elif name in ("COMPATS", "Compat"):
-        from . import unicode as module
-    else:
-        from . import compare as module
-    globals()[name] = found = getattr(module, name)
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -191,7 +191,7 @@ def opened(content: bytes) -> tuple[dict[str, int], "Parts"]:
 def checksum(content: bytes) -> int:
     """A checksum of all behind the head: of the sums of 64 parts, in numbers of eight bytes.
 
-    It takes 0.04 ms for 1.5 MB, where zlib.crc32 takes 0.4 ms.
+    For 1.5 MB it took 0.04 ms, and zlib.crc32 of all bytes 0.4 ms (Sapphire Rapids).
     """
     rows = np.frombuffer(content, "<u8", offset=HEAD.size).reshape(BLOCK // 8, -1)
     return zlib.crc32(rows.sum(axis=1, dtype=np.uint64).tobytes())

@@ -113,7 +113,10 @@ class CompiledEncoder:
         )  # fmt: skip
 
     def sum_rows(self, rows: Float32, firsts: Int64, ends: Int64) -> Float32:
-        """Return the sum of rows `firsts` to `ends` - 1 of each span; see sums.py."""
+        """Return the sum of rows `firsts` to `ends` - 1 of each span; see sums.py.
+
+        Raises ValueError for a span outside of the rows.
+        """
         hidden_size = self.parameters.config.hidden_size
         _check_hidden_states(rows, hidden_size)
         spans = np.stack([np.minimum(firsts, ends), ends], axis=1).astype(np.int64)  # an empty span may begin anywhere

@@ -56,38 +56,45 @@ def _size_of_lane(element: Any) -> int:
     return 4 if isinstance(element, ir.FloatType) else int(element.width) // 8
 
 
-def is_inside(builder: Any, count: Any) -> Any:
+def _is_inside(builder: Any, count: Any) -> Any:
     """Which lanes lie before `count`."""
     lanes = ir.Constant(INTS, list(range(LANES)))
     return builder.icmp_signed("<", lanes, emit_broadcast(builder, builder.trunc(count, I32), INTS))
 
 
-def is_whole(builder: Any, count: Any) -> Any:
+def _is_whole(builder: Any, count: Any) -> Any:
     return builder.icmp_signed(">=", count, ir.Constant(I64, LANES))
 
 
-def _emit_load(builder: Any, address: Any, index: Any, count: Any, fill: Any) -> Any:
-    with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
+def emit_load(builder: Any, address: Any, index: Any, count: Any, element: Any, fill: Any) -> Any:
+    """Load a vector of elements: the first `count` lanes, and those of `fill` behind them."""
+    kind, align = fill.type, _size_of_lane(element)
+    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
         with whole:
-            all_lanes, whole_block = read(builder, address, index, FLOATS, F32), builder.block
+            all_lanes, whole_block = read(builder, address, index, kind, element), builder.block
         with part:
-            place = builder.bitcast(pointer(builder, address, index, F32), FLOATS.as_pointer())
-            arguments = [place, ir.Constant(I32, 4), is_inside(builder, count), emit_broadcast(builder, fill, FLOATS)]
-            some_lanes = emit_call(builder, f"llvm.masked.load.v{LANES}f32.p0", FLOATS, *arguments)
+            place = builder.bitcast(pointer(builder, address, index, element), kind.as_pointer())
+            arguments = [place, ir.Constant(I32, align), _is_inside(builder, count), fill]
+            name = "f32" if element == F32 else f"i{element.width}"
+            some_lanes = emit_call(builder, f"llvm.masked.load.v{LANES}{name}.p0", kind, *arguments)
             part_block = builder.block
-    loaded = builder.phi(FLOATS)
+    loaded = builder.phi(kind)
     loaded.add_incoming(all_lanes, whole_block)
     loaded.add_incoming(some_lanes, part_block)
     return loaded
 
 
+def _emit_load(builder: Any, address: Any, index: Any, count: Any, fill: Any) -> Any:
+    return emit_load(builder, address, index, count, F32, emit_broadcast(builder, fill, FLOATS))
+
+
 def _emit_store(builder: Any, address: Any, index: Any, vector: Any, count: Any) -> None:
-    with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
+    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
         with whole:
             write(builder, vector, address, index, F32)
         with part:
             place = builder.bitcast(pointer(builder, address, index, F32), FLOATS.as_pointer())
-            arguments = [vector, place, ir.Constant(I32, 4), is_inside(builder, count)]
+            arguments = [vector, place, ir.Constant(I32, 4), _is_inside(builder, count)]
             emit_call(builder, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(), *arguments)
 
 
@@ -197,12 +204,12 @@ def transpose(
 def _emit_store_quantized(builder: Any, address: Any, index: Any, shifted: Any, offset: Any, count: Any) -> None:
     offsets = emit_broadcast(builder, builder.trunc(offset, I32), INTS)
     small = builder.trunc(builder.sub(builder.bitcast(shifted, INTS), offsets), ir.VectorType(I8, LANES))
-    with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
+    with builder.if_else(_is_whole(builder, count), likely=True) as (whole, part):
         with whole:
             write(builder, small, address, index, I8)
         with part:
             place = builder.bitcast(pointer(builder, address, index, I8), small.type.as_pointer())
-            arguments = [small, place, ir.Constant(I32, 1), is_inside(builder, count)]
+            arguments = [small, place, ir.Constant(I32, 1), _is_inside(builder, count)]
             emit_call(builder, f"llvm.masked.store.v{LANES}i8.p0", ir.VoidType(), *arguments)
 
 

@@ -63,7 +63,10 @@ class Packer:
         self._scratch = aligned((2 * LANES * LANES,), FLOAT32)
 
     def pack(self, *parts: Matrix) -> Packed:
-        """A matrix in panels, or several of one shape whose outputs become one matrix."""
+        """A matrix in panels, or several of one shape whose outputs become one matrix.
+
+        The weights of each are (num_outputs, in_features), and the panels are those of packed.py.
+        """
         tier, is_int8 = self._loops.tier, isinstance(parts[0], Int8Linear)
         num_outputs, in_features = parts[0].weight.shape
         out_features = len(parts) * num_outputs
@@ -114,7 +117,10 @@ def panel_bytes(out_features: int, in_features: int, tier: Tier, is_int8: bool) 
 
 
 def rows_of(loops: Loops) -> "Rows":
-    """`int8_rows` of bert/quantize.py by a loop."""
+    """`int8_rows` of bert/quantize.py by a loop.
+
+    A float matrix (num_rows, size) gives int8 integers of the same shape and scales (num_rows,).
+    """
 
     def int8_rows(stored: Array, are_paired: bool) -> tuple[Int8, Float32]:
         rows = loadable(stored)

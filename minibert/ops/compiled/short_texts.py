@@ -63,7 +63,7 @@ def words_of(table: FloatArray | Int8Rows) -> "Words | None":
     """The word embeddings as `texts_loop` reads them, or None for a form that it does not know."""
     weight, scale = (table.weight, np.ascontiguousarray(widen(table.scale))) if isinstance(table, Int8Rows) else (table, NO_SCALE)
     form = STORED_FORMS.get(weight.dtype)
-    if form is None or not weight.flags.c_contiguous:
+    if form is None or not (weight.flags.c_contiguous and weight.flags.aligned):
         return None
     return Words(address_of(weight), len(weight), int(form), scale)
 
@@ -78,7 +78,15 @@ class Words(FieldTuple):
 
 
 class PreparedCall:
-    """The arrays and the records that a call needs. One call at a time uses them."""
+    """The arrays and the records that a call needs. One call at a time uses them.
+
+    Attributes:
+        work: what the tokenizer's loop is given. `data` and `ends` are its first arrays, as bytes
+            and as int64.
+        vectors: (MAX_SHORT_TEXTS, hidden_size), which the loop fills.
+        record: that of the TextsCall.
+        uses_left: calls until the tables of the tokenizer are looked at.
+    """
 
     def __init__(self, parts: Parts, words: Words, work: Work, max_tokens: int) -> None:
         loops, parameters, stack, config = parts.loops, parts.parameters, parts.stack, parts.parameters.config

@@ -15,8 +15,8 @@ from numba import types
 from ...arrays import BFLOAT16, widen
 from ...runtime.jit import inlined
 from .layout import LANES, STORED_BFLOAT16, STORED_FLOAT16, STORED_FLOAT32, Address, Integer
-from .memory import is_inside, is_whole, load, pointer, read
-from .simd import FLOATS, I8, I16, I32, INTS, VECTOR, Vector, emit_call, operation
+from .memory import emit_load, load
+from .simd import FLOATS, I8, I16, INTS, VECTOR, Vector, operation
 
 ZERO = np.float32(0)
 
@@ -26,24 +26,9 @@ def _ints(number: int) -> Any:
 
 
 def _emit_small(element: Any, widened: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """Load sixteen small numbers, or some of them, and make float32 of them."""
-    kind = ir.VectorType(element, LANES)
-
-    def emit(builder: Any, address: Any, index: Any, count: Any) -> Any:
-        with builder.if_else(is_whole(builder, count), likely=True) as (whole, part):
-            with whole:
-                all_lanes, whole_block = read(builder, address, index, kind, element), builder.block
-            with part:
-                place = builder.bitcast(pointer(builder, address, index, element), kind.as_pointer())
-                arguments = [place, ir.Constant(I32, 1), is_inside(builder, count), ir.Constant(kind, None)]
-                some_lanes = emit_call(builder, f"llvm.masked.load.v{LANES}i{element.width}.p0", kind, *arguments)
-                part_block = builder.block
-        loaded = builder.phi(kind)
-        loaded.add_incoming(all_lanes, whole_block)
-        loaded.add_incoming(some_lanes, part_block)
-        return widened(builder, loaded)
-
-    return emit
+    """Load sixteen small numbers, or some of them and zeros, and make float32 of them."""
+    zeros = ir.Constant(ir.VectorType(element, LANES), None)
+    return lambda builder, address, index, count: widened(builder, emit_load(builder, address, index, count, element, zeros))
 
 
 def _from_float16(builder: Any, loaded: Any) -> Any:

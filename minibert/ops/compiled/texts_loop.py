@@ -8,8 +8,8 @@ before them, and pools after them.
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Float64
 from ...runtime.jit import jit, pasted
 from ...runtime.unpack import Record, unpack
 from ...tokenizer.compiled.layout import Work
@@ -105,7 +105,7 @@ def pool(call: TextsCall, cu_seqlens: Int64) -> Integer:
 
 
 @pasted
-def finish(vector: Address, is_normalized: Integer, squares: npt.NDArray[np.float64]) -> bool:
+def finish(vector: Address, is_normalized: Integer, squares: Float64) -> bool:
     """Divide a vector by its length if that is wanted. Returns whether its numbers are finite.
 
     As `unit_length` of pooling.py, squares are added in halves and in float64.
